@@ -1,0 +1,9 @@
+//! Words that every stage shares: time in microseconds, shards, records.
+
+mod record;
+mod time;
+
+pub use record::{ReadBatch, Record, ShardId};
+pub use time::{
+    MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SEC, Micros, floor_to, format_micros, parse_rfc3339,
+};

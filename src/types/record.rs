@@ -1,0 +1,41 @@
+//! What a source reads from a shard, before anything is known about the bytes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Micros;
+
+/// The name of a shard: `shardId-000000000003`, or what stands for it in a backfill.
+pub type ShardId = Arc<str>;
+
+/// One Kinesis record, or one line of an event file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The payload, as it came.
+    pub data: Bytes,
+    /// Kinesis sequence number in decimal digits (up to 56 of them), or the line number in a file, from 1.
+    pub sequence_number: Arc<str>,
+    /// When the stream took the record. Absent where the input does not say.
+    pub arrival_time: Option<Micros>,
+}
+
+/// Records of one shard, in shard order, as one read gave them. It may be empty.
+#[derive(Debug, Clone)]
+pub struct ReadBatch {
+    /// The shard that was read.
+    pub shard: ShardId,
+    /// What came, in shard order.
+    pub records: Vec<Record>,
+    /// How far the read was behind the tip of the shard, in milliseconds; 0 with no records means caught up.
+    pub millis_behind_latest: Option<i64>,
+    /// When the read was asked for, on this machine's clock.
+    pub polled_at: Option<Micros>,
+}
+
+impl ReadBatch {
+    /// Whether the shard had nothing left to give when it was asked.
+    pub fn caught_up_and_empty(&self) -> bool {
+        self.records.is_empty() && self.millis_behind_latest == Some(0)
+    }
+}
