@@ -2,6 +2,9 @@
 
 pub mod clock;
 pub mod error;
+pub mod operator;
+pub mod pipeline;
+pub mod schema;
 pub mod limits;
 pub mod types;
 

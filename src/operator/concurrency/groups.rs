@@ -1,0 +1,249 @@
+//! The step functions of one query, folded over its current window.
+
+use hashbrown::{DefaultHashBuilder, HashMap};
+
+use super::mark::IdHash;
+use crate::types::Micros;
+
+/// A step function over the current window: value, extremes, integral.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Steps {
+    /// The value now.
+    pub value: i64,
+    min: i64,
+    max: i64,
+    /// ∫ value dt over the window up to `until`, in value-microseconds.
+    integral: i128,
+    until: Micros,
+    /// No instant of the window has been folded in yet.
+    fresh: bool,
+}
+
+/// What a window says about a step function.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct StepStats {
+    pub min: i64,
+    pub max: i64,
+    /// The value just before the window's end.
+    pub current: i64,
+    pub integral: i128,
+}
+
+impl Steps {
+    pub(super) fn begin_at(value: i64, window_start: Micros) -> Self {
+        Self { value, min: value, max: value, integral: 0, until: window_start, fresh: true }
+    }
+
+    /// Adds all changes of one instant together: two sessions that swap at an instant are never counted as two.
+    pub(super) fn change(&mut self, t: Micros, by: i64) {
+        let held = t > self.until;
+        if held {
+            self.integral += i128::from(self.value) * i128::from(t - self.until);
+            self.until = t;
+            if self.fresh {
+                self.min = self.value;
+                self.max = self.value;
+                self.fresh = false;
+            }
+        }
+        self.value += by;
+        if self.fresh {
+            // Still at the window's first instant.
+            self.min = self.value;
+            self.max = self.value;
+        } else {
+            self.min = self.min.min(self.value);
+            self.max = self.max.max(self.value);
+        }
+    }
+
+    /// The window's figures; the next window begins where this one ends.
+    pub(super) fn finish(&mut self, window_end: Micros) -> StepStats {
+        let integral = self.integral + i128::from(self.value) * i128::from(window_end - self.until);
+        let stats = StepStats { min: self.min, max: self.max, current: self.value, integral };
+        *self = Self::begin_at(self.value, window_end);
+        stats
+    }
+}
+
+/// A change of one group's count, with the viewer behind it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GroupDelta {
+    pub group: u32,
+    pub time: Micros,
+    pub change: i8,
+    pub viewer: IdHash,
+}
+
+#[derive(Debug)]
+struct Group {
+    steps: Steps,
+    /// Distinct viewers present now.
+    live: i64,
+    /// Distinct viewers present at some instant of the window.
+    unique: i64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Presence {
+    /// Sessions of this viewer present now.
+    sessions: u32,
+    /// The last window that counted the viewer after it had been gone.
+    counted_in: Micros,
+}
+
+/// All groups of one query.
+#[derive(Debug)]
+pub(super) struct Groups {
+    size: Micros,
+    window_start: Micros,
+    groups: HashMap<u32, Group>,
+    viewers: HashMap<(u32, IdHash), Presence, DefaultHashBuilder>,
+    /// Viewers whose last session left in this window.
+    gone: Vec<(u32, IdHash)>,
+}
+
+/// One group's row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct GroupStats {
+    pub group: u32,
+    pub steps: StepStats,
+    pub unique: i64,
+}
+
+impl Groups {
+    pub(super) fn new(size: Micros, window_start: Micros) -> Self {
+        Self { size, window_start, groups: HashMap::new(), viewers: HashMap::default(), gone: Vec::new() }
+    }
+
+    pub(super) fn window_start(&self) -> Micros {
+        self.window_start
+    }
+
+    pub(super) fn window_end(&self) -> Micros {
+        self.window_start + self.size
+    }
+
+    /// Moves an empty state to another window.
+    pub(super) fn jump(&mut self, window_start: Micros) {
+        self.window_start = window_start;
+        for group in self.groups.values_mut() {
+            group.steps = Steps::begin_at(group.steps.value, window_start);
+        }
+    }
+
+    /// Folds changes in; they must be sorted by (group, time) and lie in the current window.
+    pub(super) fn apply(&mut self, deltas: &[GroupDelta]) {
+        for at_instant in deltas.chunk_by(|a, b| (a.group, a.time) == (b.group, b.time)) {
+            let Some(first) = at_instant.first() else { continue };
+            let window_start = self.window_start;
+            let group = self.groups.entry(first.group).or_insert_with(|| Group {
+                steps: Steps::begin_at(0, window_start),
+                live: 0,
+                unique: 0,
+            });
+            group.steps.change(first.time, at_instant.iter().map(|d| i64::from(d.change)).sum());
+            // Arrivals first: who swaps one session for another at an instant is never gone.
+            for delta in at_instant.iter().filter(|d| d.change > 0 && d.viewer != 0) {
+                let at = self.viewers.entry((delta.group, delta.viewer)).or_insert(Presence {
+                    sessions: 0,
+                    counted_in: Micros::MIN,
+                });
+                at.sessions += 1;
+                if at.sessions == 1 {
+                    group.live += 1;
+                    if at.counted_in != window_start {
+                        at.counted_in = window_start;
+                        group.unique += 1;
+                    }
+                }
+            }
+            for delta in at_instant.iter().filter(|d| d.change < 0 && d.viewer != 0) {
+                let key = (delta.group, delta.viewer);
+                let Some(at) = self.viewers.get_mut(&key) else { continue };
+                at.sessions = at.sessions.saturating_sub(1);
+                if at.sessions > 0 {
+                    continue;
+                }
+                group.live -= 1;
+                if delta.time == window_start {
+                    // Present up to the window, at no instant of it.
+                    group.unique -= 1;
+                    self.viewers.remove(&key);
+                } else {
+                    at.counted_in = window_start;
+                    self.gone.push(key);
+                }
+            }
+        }
+    }
+
+    /// The window's rows, by group; the next window begins.
+    pub(super) fn finish(&mut self) -> Vec<GroupStats> {
+        let end = self.window_end();
+        let mut rows: Vec<GroupStats> = self
+            .groups
+            .iter_mut()
+            .map(|(&group, g)| {
+                let stats = GroupStats { group, steps: g.steps.finish(end), unique: g.unique };
+                g.unique = g.live;
+                stats
+            })
+            .collect();
+        rows.sort_unstable_by_key(|r| r.group);
+        self.groups.retain(|_, g| g.steps.value != 0 || g.live != 0);
+        for key in self.gone.drain(..) {
+            if self.viewers.get(&key).is_some_and(|p| p.sessions == 0) {
+                self.viewers.remove(&key);
+            }
+        }
+        self.window_start = end;
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delta(time: Micros, change: i8, viewer: IdHash) -> GroupDelta {
+        GroupDelta { group: 0, time, change, viewer }
+    }
+
+    #[test]
+    fn extremes_integral_and_uniques_of_a_window() {
+        let mut g = Groups::new(60, 0);
+        g.apply(&[delta(10, 1, 7), delta(40, -1, 7)]);
+        let rows = g.finish();
+        assert_eq!(rows[0].steps, StepStats { min: 0, max: 1, current: 0, integral: 30 });
+        assert_eq!(rows[0].unique, 1);
+        assert!(g.finish().is_empty());
+    }
+
+    #[test]
+    fn a_swap_at_one_instant_is_a_peak_of_one() {
+        let mut g = Groups::new(60, 0);
+        g.apply(&[delta(0, 1, 1), delta(30, -1, 1), delta(30, 1, 2)]);
+        let row = g.finish()[0];
+        assert_eq!((row.steps.min, row.steps.max, row.unique), (1, 1, 2));
+    }
+
+    #[test]
+    fn who_leaves_at_the_windows_start_is_not_in_it() {
+        let mut g = Groups::new(60, 0);
+        g.apply(&[delta(0, 1, 1), delta(0, 1, 2)]);
+        g.finish();
+        g.apply(&[delta(60, -1, 1)]);
+        let row = g.finish()[0];
+        assert_eq!((row.steps.min, row.steps.max, row.unique), (1, 1, 1));
+    }
+
+    #[test]
+    fn who_comes_back_is_one_viewer() {
+        let mut g = Groups::new(60, 0);
+        g.apply(&[delta(0, 1, 1), delta(10, -1, 1), delta(20, 1, 1), delta(30, -1, 1)]);
+        assert_eq!(g.finish()[0].unique, 1);
+        g.apply(&[delta(70, 1, 1)]);
+        assert_eq!(g.finish()[0].unique, 1);
+    }
+}

@@ -1,0 +1,154 @@
+//! Marks: what a shard hands over about streams and sessions.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow::array::{Array, StringArray};
+use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
+
+use crate::types::Micros;
+
+/// What an event says about its stream or session. The order is the rank of marks at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum MarkKind {
+    /// `stream.ended`.
+    StreamEnded,
+    /// `stream.started`.
+    StreamStarted,
+    /// `view.started`: a touch that lifts closures.
+    Started,
+    /// `view.heartbeat`, `view.resumed`: a touch.
+    Touch,
+    /// A heartbeat of a paused or ended player: a sign that the session was there, no touch. Ranks with heartbeats.
+    Seen,
+    /// `view.paused`: cuts the lease.
+    Paused,
+    /// `view.ended`, or a touch of the session that replaced this one: cuts the lease and closes.
+    Ended,
+    /// Any other event of the stream: shows that the stream is alive.
+    Event,
+}
+
+impl MarkKind {
+    fn rank(self) -> u8 {
+        match self {
+            MarkKind::StreamEnded => 0,
+            MarkKind::StreamStarted => 1,
+            MarkKind::Started => 2,
+            MarkKind::Touch | MarkKind::Seen => 3,
+            MarkKind::Paused => 4,
+            MarkKind::Ended => 5,
+            MarkKind::Event => 6,
+        }
+    }
+}
+
+/// 128-bit hash of an identifier; 0 stands for none. With a billion ids the chance of any collision is below 10⁻²⁰.
+pub(super) type IdHash = u128;
+
+pub(super) fn hash_id(id: &str) -> IdHash {
+    xxh3_128(id.as_bytes()).max(1)
+}
+
+/// A session is (stream, session id): the same id in another stream is another session.
+pub(super) fn hash_session(stream: IdHash, session: &str) -> IdHash {
+    xxh3_128_with_seed(session.as_bytes(), stream as u64).max(1)
+}
+
+/// One mark. `source` and `row` find its strings in the partial's [`MarkColumns`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    pub stream: IdHash,
+    /// 0: a mark of the stream itself.
+    pub session: IdHash,
+    pub viewer: IdHash,
+    pub time: Micros,
+    pub source: u32,
+    pub row: u32,
+    pub kind: MarkKind,
+    /// Not an event by itself: the end of a session that another session's touch brought.
+    pub derived: bool,
+}
+
+/// The strings behind the marks of one batch, one row a mark's event.
+#[derive(Debug)]
+pub(super) struct MarkColumns {
+    pub event_id: StringArray,
+    pub stream_id: StringArray,
+    pub channel_id: StringArray,
+    /// The dimensions in the order of [`super::ShardMarks`]'s list.
+    pub dimensions: Vec<StringArray>,
+}
+
+/// All marks of one shard in one bucket.
+#[derive(Debug)]
+pub struct MarksPartial {
+    /// Start of the bucket.
+    pub bucket: Micros,
+    pub(super) marks: Vec<Mark>,
+    pub(super) sources: Vec<Arc<MarkColumns>>,
+}
+
+impl MarksPartial {
+    pub(super) fn new(bucket: Micros) -> Self {
+        Self { bucket, marks: Vec::new(), sources: Vec::new() }
+    }
+
+    /// How many marks there are.
+    pub fn len(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    /// Takes the marks of another shard in.
+    pub(super) fn absorb(&mut self, other: MarksPartial) {
+        let shift = self.sources.len() as u32;
+        self.sources.extend(other.sources);
+        self.marks.extend(other.marks.into_iter().map(|m| Mark { source: m.source + shift, ..m }));
+    }
+
+    /// Orders marks by stream, session, then (time, rank, event id).
+    pub(super) fn sort(&mut self) {
+        let sources = std::mem::take(&mut self.sources);
+        self.marks.sort_unstable_by(|a, b| {
+            (a.stream, a.session, a.time, a.kind.rank())
+                .cmp(&(b.stream, b.session, b.time, b.kind.rank()))
+                .then_with(|| event_id(&sources, a).cmp(event_id(&sources, b)))
+                .then(a.kind.cmp(&b.kind))
+        });
+        self.sources = sources;
+    }
+
+    pub(super) fn event_id(&self, mark: &Mark) -> &str {
+        event_id(&self.sources, mark)
+    }
+
+    pub(super) fn columns(&self, mark: &Mark) -> Option<&MarkColumns> {
+        self.sources.get(mark.source as usize).map(Arc::as_ref)
+    }
+
+    pub(super) fn channel(&self, mark: &Mark) -> Option<&str> {
+        self.columns(mark).and_then(|c| text(&c.channel_id, mark.row))
+    }
+
+    pub(super) fn stream_id(&self, mark: &Mark) -> &str {
+        self.columns(mark).and_then(|c| text(&c.stream_id, mark.row)).unwrap_or_default()
+    }
+}
+
+fn event_id<'a>(sources: &'a [Arc<MarkColumns>], mark: &Mark) -> &'a str {
+    sources.get(mark.source as usize).and_then(|c| text(&c.event_id, mark.row)).unwrap_or_default()
+}
+
+pub(super) fn text(column: &StringArray, row: u32) -> Option<&str> {
+    (!column.is_null(row as usize)).then(|| column.value(row as usize))
+}
+
+/// Whether `(time, id)` is greater than what is known, comparing times first.
+pub(super) fn is_later(time: Micros, id: &str, known: Option<(Micros, &str)>) -> bool {
+    known.is_none_or(|(t, k)| time.cmp(&t).then_with(|| id.cmp(k)) == Ordering::Greater)
+}

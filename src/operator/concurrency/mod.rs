@@ -1,0 +1,43 @@
+//! Concurrent viewers, unique viewers and active streams, counted from leases.
+//!
+//! Counters that go up at a join and down at a leave drift: leaves get lost, joins come twice. Here every sign of life of a
+//! session (a *touch*) holds it present for `session_timeout`, and an end cuts that short. A lost end costs one timeout, not
+//! a viewer for ever.
+//!
+//! ```text
+//!  shard A  rows ─► ShardMarks {12:00:00: [J s1, H s2, …], 12:00:10: …} ──bucket 12:00:00──┐
+//!                                                                                          ▼ sort by stream, session, time
+//!  shard B  rows ─► ShardMarks {12:00:00: [stream.ended x, …], …}       ──bucket 12:00:00──► Concurrency
+//!                                                                                             sessions: leases, closures
+//!                                                                                             streams: active or not
+//!                                                                                               │ ±1 at instants
+//!                                                                                               ▼
+//!                                                                                             per query: groups of the window
+//!                                                                                               │ min, avg, max, current, unique
+//!                                                                                               ▼ rows
+//! ```
+//!
+//! A stream's end comes through another shard than its sessions' heartbeats, and a session's events move when shards split.
+//! So a shard only collects marks, in buckets of the finest window; they are put in order and resolved where all shards meet,
+//! when no shard can add to the bucket any more. The result depends on the set of accepted events alone.
+//!
+//! * [`ConcurrencyQuery`]: window size and dimensions; * [`ConcurrencyExec`]: the leaf of the query over complete windows;
+//! * [`ShardMarks`], [`MarksPartial`]: the shard's side; * [`Concurrency`]: the shared state where shards meet.
+
+mod activity;
+mod bucket;
+mod exec;
+mod groups;
+mod mark;
+mod query;
+mod resolve;
+mod rows;
+mod session;
+mod shard;
+mod wheel;
+
+pub use exec::ConcurrencyExec;
+pub use mark::MarksPartial;
+pub use query::ConcurrencyQuery;
+pub use resolve::{Concurrency, ConcurrencyOptions, WindowRows};
+pub use shard::{MarkCounts, Seen, ShardMarks};

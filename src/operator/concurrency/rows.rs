@@ -1,0 +1,263 @@
+//! One query's windows: which group a session counts in, and the rows of a window.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use hashbrown::HashMap;
+
+use super::activity::Stream;
+use super::bucket::Resolved;
+use super::groups::{GroupDelta, GroupStats, Groups, StepStats, Steps};
+use super::query::ConcurrencyQuery;
+use super::resolve::{Dimensions, GAP_FILL_MAX, Slab};
+use crate::error::Result;
+use crate::types::{MICROS_PER_MINUTE, Micros, floor_to};
+
+/// Where a partition column's value comes from.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Stream,
+    Dimension(usize),
+}
+
+impl Part {
+    fn dimension(self, tuple: u32, dimensions: &Dimensions) -> Option<&str> {
+        match self {
+            Part::Stream => None,
+            Part::Dimension(i) => dimensions.value(tuple, i),
+        }
+    }
+}
+
+/// The windows of one query.
+#[derive(Debug)]
+pub(super) struct QueryWindows {
+    // properties: constant
+    query: ConcurrencyQuery,
+    schema: SchemaRef,
+    parts: Vec<Part>,
+    // state: mutable
+    groups: Groups,
+    active: Steps,
+    /// Group numbers of (stream, dimensions), where the stream's own number does not do.
+    numbers: HashMap<(u32, u32), u32>,
+    members: Vec<(u32, u32)>,
+    finished: VecDeque<Finished>,
+}
+
+#[derive(Debug)]
+struct Finished {
+    start: Micros,
+    present: bool,
+    rows: RecordBatch,
+}
+
+impl QueryWindows {
+    pub(super) fn new(query: ConcurrencyQuery, dimension_names: &[String]) -> Self {
+        let parts = query
+            .partition_by
+            .iter()
+            .map(|name| match dimension_names.iter().position(|d| d == name) {
+                Some(i) => Part::Dimension(i),
+                None => Part::Stream,
+            })
+            .collect();
+        Self {
+            schema: Arc::new(Schema::new(query.fields())),
+            parts,
+            groups: Groups::new(query.size, 0),
+            active: Steps::default(),
+            numbers: HashMap::new(),
+            members: Vec::new(),
+            finished: VecDeque::new(),
+            query,
+        }
+    }
+
+    pub(super) fn size(&self) -> Micros {
+        self.query.size
+    }
+
+    pub(super) fn window_end(&self) -> Micros {
+        self.groups.window_end()
+    }
+
+    /// The first window is the one that holds the first event.
+    pub(super) fn begin(&mut self, first: Micros) {
+        let start = floor_to(first, self.query.size);
+        self.groups = Groups::new(self.query.size, start);
+        self.active = Steps::begin_at(0, start);
+    }
+
+    /// Goes on at a later window; nobody is present.
+    pub(super) fn jump(&mut self, target: Micros) {
+        self.groups.jump(target);
+        self.active = Steps::begin_at(self.active.value, target);
+    }
+
+    /// The start of the oldest window that is not given yet.
+    pub(super) fn oldest_start(&self) -> Micros {
+        self.finished.front().map_or(self.groups.window_start(), |f| f.start)
+    }
+
+    pub(super) fn apply(&mut self, resolved: &Resolved, dimensions: &Dimensions) {
+        let mut deltas: Vec<GroupDelta> = resolved
+            .deltas
+            .iter()
+            .map(|d| GroupDelta {
+                group: self.group_of(d.stream, d.dimensions, dimensions),
+                time: d.time,
+                change: d.change,
+                viewer: d.viewer,
+            })
+            .collect();
+        if !self.query.by_stream() {
+            // By stream they are in order already.
+            deltas.sort_unstable_by_key(|d| (d.group, d.time));
+        }
+        self.groups.apply(&deltas);
+        for at_instant in resolved.activity.chunk_by(|a, b| a.0 == b.0) {
+            if let Some((t, _)) = at_instant.first() {
+                self.active.change(*t, at_instant.iter().map(|(_, c)| i64::from(*c)).sum());
+            }
+        }
+    }
+
+    fn group_of(&mut self, stream: u32, tuple: u32, dimensions: &Dimensions) -> u32 {
+        if self.parts.is_empty() {
+            return 0;
+        }
+        if self.query.by_stream() {
+            return stream;
+        }
+        let stream = if self.parts.iter().any(|p| matches!(p, Part::Stream)) { stream } else { 0 };
+        if let Some(&number) = self.numbers.get(&(stream, tuple)) {
+            return number;
+        }
+        // Tuples that differ only in dimensions of other queries are one group here.
+        let values: Vec<Option<&str>> = self.parts.iter().map(|p| p.dimension(tuple, dimensions)).collect();
+        let same = self.members.iter().position(|&(s, t)| {
+            s == stream && self.parts.iter().zip(&values).all(|(p, v)| p.dimension(t, dimensions) == *v)
+        });
+        let number = same.unwrap_or_else(|| {
+            self.members.push((stream, tuple));
+            self.members.len() - 1
+        }) as u32;
+        self.numbers.insert((stream, tuple), number);
+        number
+    }
+
+    /// Closes the current window and keeps its rows until they may be given.
+    pub(super) fn finish(&mut self, streams: &Slab<Stream>, dimensions: &Dimensions) -> Result<()> {
+        let (start, end) = (self.groups.window_start(), self.groups.window_end());
+        let mut rows = self.groups.finish();
+        let active = self.active.finish(end);
+        let present = rows.iter().any(|r| r.steps.max > 0);
+        if self.parts.is_empty() {
+            let none = StepStats { min: 0, max: 0, current: 0, integral: 0 };
+            rows.truncate(1);
+            if rows.is_empty() {
+                rows.push(GroupStats { group: 0, steps: none, unique: 0 });
+            }
+        } else {
+            rows.retain(|r| r.steps.max > 0);
+            if rows.is_empty() {
+                return Ok(());
+            }
+        }
+        let batch = self.batch(start, &rows, active, streams, dimensions)?;
+        self.finished.push_back(Finished { start, present, rows: batch });
+        Ok(())
+    }
+
+    fn batch(
+        &self,
+        start: Micros,
+        rows: &[GroupStats],
+        active: StepStats,
+        streams: &Slab<Stream>,
+        dimensions: &Dimensions,
+    ) -> Result<RecordBatch> {
+        let size = self.query.size;
+        let member = |r: &GroupStats| match self.query.by_stream() {
+            true => (r.group, 0),
+            false => self.members.get(r.group as usize).copied().unwrap_or_default(),
+        };
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
+        for part in &self.parts {
+            let values: StringArray = rows
+                .iter()
+                .map(|r| match part {
+                    Part::Stream => streams.get(member(r).0).map(|s| &*s.id),
+                    Part::Dimension(i) => dimensions.value(member(r).1, *i),
+                })
+                .collect();
+            columns.push(Arc::new(values));
+        }
+        if self.query.by_stream() {
+            let channels: StringArray = rows.iter().map(|r| streams.get(r.group).and_then(Stream::channel)).collect();
+            columns.push(Arc::new(channels));
+        }
+        for t in [start, start + size, start + size - 1_000] {
+            columns.push(Arc::new(TimestampMicrosecondArray::from_value(t, rows.len()).with_timezone("UTC")));
+        }
+        let count = |f: &dyn Fn(&GroupStats) -> i64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(f)))
+        };
+        let number = |f: &dyn Fn(&GroupStats) -> f64| -> ArrayRef {
+            Arc::new(Float64Array::from_iter_values(rows.iter().map(f)))
+        };
+        if self.parts.is_empty() {
+            columns.push(count(&|_| active.current));
+            columns.push(count(&|_| active.max));
+        }
+        columns.push(count(&|r| r.steps.min));
+        columns.push(number(&|r| r.steps.integral as f64 / size as f64));
+        columns.push(count(&|r| r.steps.max));
+        columns.push(count(&|r| r.steps.current));
+        columns.push(count(&|r| r.unique));
+        columns.push(number(&|r| r.steps.integral as f64 / MICROS_PER_MINUTE as f64));
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+
+    /// Takes out the windows that start at or before the latest event. Of those without presence or events, the ones in a
+    /// silence of more than [`GAP_FILL_MAX`] are dropped; while that is not known, they and all after them are held.
+    pub(super) fn give(
+        &mut self,
+        latest: Micros,
+        watermark: Micros,
+        seen: &BTreeMap<Micros, (Micros, Micros)>,
+    ) -> Vec<(Micros, RecordBatch)> {
+        let mut out = Vec::new();
+        while let Some(front) = self.finished.front() {
+            let (start, end) = (front.start, front.start + self.query.size);
+            if start > latest {
+                break;
+            }
+            let keep = front.present || seen.range(start..end).next().is_some() || {
+                let before = seen.range(..start).next_back().map(|(_, (_, last))| *last);
+                let after = seen.range(end..).next().map(|(_, (first, _))| *first);
+                match (before, after) {
+                    (Some(b), Some(a)) if a - b <= GAP_FILL_MAX => true,
+                    (Some(b), _) if watermark < b.saturating_add(GAP_FILL_MAX) => break,
+                    _ => false,
+                }
+            };
+            if let Some(window) = self.finished.pop_front()
+                && keep
+            {
+                out.push((end, window.rows));
+            }
+        }
+        out
+    }
+}
+
+impl Dimensions {
+    pub(super) fn value(&self, tuple: u32, column: usize) -> Option<&str> {
+        self.values.get(tuple as usize)?.get(column)?.as_deref()
+    }
+}

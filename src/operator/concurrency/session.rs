@@ -1,0 +1,212 @@
+//! One playback session: its lease, its closures, its last known viewer and dimensions.
+
+use super::mark::{IdHash, MarkKind};
+use super::wheel::NEVER;
+use crate::types::Micros;
+
+/// A change of a group's count at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Delta {
+    pub stream: u32,
+    /// Interned dimensions.
+    pub dimensions: u32,
+    pub viewer: IdHash,
+    pub time: Micros,
+    /// +1: a session becomes present. −1: it no longer is.
+    pub change: i8,
+}
+
+/// Timeouts that a session answers to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SessionTimeouts {
+    /// How long a touch holds the session present.
+    pub lease: Micros,
+    /// How long a closure holds without touches, and how long a session is remembered.
+    pub retention: Micros,
+}
+
+/// A session of a stream.
+///
+/// ```text
+///   touch t           touch t'                 no touch for T
+///     ├──── lease T ────┼──── lease T ────────────┤
+///     [present ────────────────────────────────────)
+/// ```
+///
+/// A present session has an open *segment*: a stretch with one viewer and one set of dimensions. Segments become deltas when
+/// they are known not to be empty, so an interval of no length leaves no trace.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    pub key: IdHash,
+    pub stream: u32,
+    pub viewer: IdHash,
+    pub dimensions: u32,
+    /// Start of the open segment; [`NEVER`]: absent.
+    segment_start: Micros,
+    /// Whether the open segment's +1 is out.
+    announced: bool,
+    /// Present until here; after an end, where presence ended.
+    lease_end: Micros,
+    last_mark: Micros,
+    closed_by_view: Micros,
+    closed_by_stream: Micros,
+    /// Where it stands in the calendar.
+    pub entered: Micros,
+    /// The bucket that last resolved it.
+    pub resolved: Micros,
+}
+
+/// What a touch did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Touched {
+    /// It holds the session present.
+    Counted,
+    /// The session is closed.
+    Ignored,
+}
+
+impl Session {
+    pub(super) fn new(key: IdHash, stream: u32) -> Self {
+        Self {
+            key,
+            stream,
+            viewer: 0,
+            dimensions: 0,
+            segment_start: NEVER,
+            announced: false,
+            lease_end: NEVER,
+            last_mark: NEVER,
+            closed_by_view: NEVER,
+            closed_by_stream: NEVER,
+            entered: NEVER,
+            resolved: NEVER,
+        }
+    }
+
+    pub(super) fn is_present(&self) -> bool {
+        self.segment_start != NEVER
+    }
+
+    /// The instant after which nothing of it matters any more.
+    pub(super) fn forget_after(&self, timeouts: &SessionTimeouts) -> Micros {
+        let last = self.last_mark.max(self.closed_by_view).max(self.closed_by_stream);
+        last.saturating_add(timeouts.retention).max(self.lease_end)
+    }
+
+    /// Where it must be looked at next: when its lease may run out, else when it may be forgotten.
+    pub(super) fn due(&self, timeouts: &SessionTimeouts) -> Micros {
+        if self.is_present() { self.lease_end } else { self.forget_after(timeouts).saturating_add(1) }
+    }
+
+    /// Starts anew if it would have been forgotten before `t`: the result must not depend on when state is dropped.
+    pub(super) fn begin_mark(&mut self, t: Micros, timeouts: &SessionTimeouts, out: &mut Vec<Delta>) {
+        self.expire(t, out);
+        if self.last_mark != NEVER && t > self.forget_after(timeouts) {
+            *self = Self {
+                entered: self.entered,
+                resolved: self.resolved,
+                lease_end: self.lease_end,
+                ..Self::new(self.key, self.stream)
+            };
+        }
+        self.last_mark = t;
+    }
+
+    /// A touch at `t` by `viewer` (0: not said) under `dimensions`.
+    pub(super) fn touch(
+        &mut self,
+        t: Micros,
+        kind: MarkKind,
+        seen: (IdHash, u32),
+        timeouts: &SessionTimeouts,
+        out: &mut Vec<Delta>,
+    ) -> Touched {
+        if kind == MarkKind::Started {
+            self.closed_by_view = NEVER;
+            self.closed_by_stream = NEVER;
+        }
+        let mut closed = false;
+        for closure in [&mut self.closed_by_view, &mut self.closed_by_stream] {
+            if *closure == NEVER {
+                continue;
+            }
+            if t < closure.saturating_add(timeouts.retention) {
+                *closure = t;
+                closed = true;
+            } else {
+                *closure = NEVER;
+            }
+        }
+        if closed {
+            return Touched::Ignored;
+        }
+        let viewer = if seen.0 == 0 { self.viewer } else { seen.0 };
+        if self.is_present() && (viewer, seen.1) != (self.viewer, self.dimensions) {
+            self.end_segment(t, out);
+        }
+        self.viewer = viewer;
+        self.dimensions = seen.1;
+        if !self.is_present() {
+            self.segment_start = t;
+            self.announced = false;
+        }
+        self.lease_end = t.saturating_add(timeouts.lease);
+        Touched::Counted
+    }
+
+    /// `view.paused` at `t`.
+    pub(super) fn cut(&mut self, t: Micros, out: &mut Vec<Delta>) {
+        if self.is_present() {
+            self.lease_end = self.lease_end.min(t);
+            self.end_segment(self.lease_end, out);
+        }
+    }
+
+    /// `view.ended` at `t`.
+    pub(super) fn end(&mut self, t: Micros, out: &mut Vec<Delta>) {
+        self.cut(t, out);
+        self.closed_by_view = t;
+    }
+
+    /// `stream.ended` at `t`: closes the session if it had a mark in the retention before.
+    pub(super) fn stream_ended(&mut self, t: Micros, timeouts: &SessionTimeouts, out: &mut Vec<Delta>) {
+        self.expire(t, out);
+        if self.last_mark != NEVER && self.last_mark >= t.saturating_sub(timeouts.retention) {
+            self.cut(t, out);
+            self.closed_by_stream = t;
+        }
+    }
+
+    /// `stream.started`.
+    pub(super) fn stream_started(&mut self) {
+        self.closed_by_stream = NEVER;
+    }
+
+    /// Ends presence if the lease ran out before `t`. A touch at the very end of a lease still joins, so that is not over.
+    pub(super) fn expire(&mut self, t: Micros, out: &mut Vec<Delta>) {
+        if self.is_present() && self.lease_end < t {
+            self.end_segment(self.lease_end, out);
+        }
+    }
+
+    /// At the end of a bucket: what is still open has been present.
+    pub(super) fn announce(&mut self, out: &mut Vec<Delta>) {
+        if self.is_present() && !self.announced {
+            out.push(self.delta(self.segment_start, 1));
+            self.announced = true;
+        }
+    }
+
+    fn end_segment(&mut self, t: Micros, out: &mut Vec<Delta>) {
+        if t > self.segment_start {
+            self.announce(out);
+            out.push(self.delta(t, -1));
+        }
+        self.segment_start = NEVER;
+        self.announced = false;
+    }
+
+    fn delta(&self, time: Micros, change: i8) -> Delta {
+        Delta { stream: self.stream, dimensions: self.dimensions, viewer: self.viewer, time, change }
+    }
+}

@@ -1,0 +1,29 @@
+//! Windowed aggregation: what a `GROUP BY window_start, window_end, …` over a stream becomes.
+//!
+//! ```text
+//!  shard A  rows ─► WindowAggregateExec ─► panes {12:00: {de: 3, fr: 1}, 12:01: …} ──partial of 12:00──┐
+//!                                                                                                      ▼ merge
+//!  shard B  rows ─► WindowAggregateExec ─► panes {12:00: {de: 2}, …}               ──partial of 12:00──► {de: 5, fr: 1}
+//! ```
+//!
+//! A shard closes a pane when its own watermark passes the window's end: no row of that shard can enter it any more, since
+//! lateness is judged by that same watermark. The partial (group keys and accumulator states, as Arrow arrays) is merged with
+//! those of the other shards when all have passed.
+//!
+//! * [`WindowSpec`]: group keys, aggregates and the lateness rule, as physical expressions;
+//! * [`WindowAggregateExec`]: the operator in a shard's plan;
+//! * [`ShardWindows`]: a shard's panes; * [`Partial`]: what it hands over; * [`merge_partials`]: where shards meet.
+
+mod exec;
+mod lateness;
+mod merge;
+mod pane;
+mod shard;
+mod spec;
+
+pub use exec::WindowAggregateExec;
+pub use lateness::{Lateness, LatenessRule, Verdict};
+pub use merge::merge_partials;
+pub use pane::Partial;
+pub use shard::{ShardWindows, UpdateCounts, rows_by_number};
+pub use spec::{GroupColumn, WindowSpec};

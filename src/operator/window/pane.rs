@@ -1,0 +1,140 @@
+//! One pane: the groups of one window, keys in a hash table, one accumulator per aggregate.
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::Result;
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::GroupsAccumulatorAdapter;
+use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
+use datafusion::physical_plan::aggregates::order::GroupOrdering;
+use std::sync::Arc;
+
+use super::spec::WindowSpec;
+use crate::types::Micros;
+
+/// A shard's share of one window, as arrays that merge with those of other shards.
+#[derive(Debug, Clone)]
+pub struct Partial {
+    /// End of the window.
+    pub window_end: Micros,
+    /// False: rows that were on time (revision 0). True: rows within the allowed lateness (revision 1).
+    pub revises: bool,
+    /// How many groups there are.
+    pub groups: usize,
+    /// The key columns, one row a group; empty if the query has no keys besides the window.
+    pub keys: Vec<ArrayRef>,
+    /// For each aggregate its state columns, one row a group.
+    pub states: Vec<Vec<ArrayRef>>,
+}
+
+/// Groups of one window. Group indices are dense, from 0, in order of first appearance.
+pub(super) struct Pane {
+    keys: Option<Box<dyn GroupValues>>,
+    accumulators: Vec<Box<dyn GroupsAccumulator>>,
+    groups: usize,
+    indices: Vec<usize>,
+}
+
+/// The evaluated inputs of one batch: what every pane that the batch touches takes its rows from.
+pub(super) struct Inputs {
+    pub keys: Vec<ArrayRef>,
+    pub values: Vec<Vec<ArrayRef>>,
+    pub filters: Vec<Option<BooleanArray>>,
+}
+
+impl Inputs {
+    pub(super) fn evaluate(spec: &WindowSpec, batch: &RecordBatch) -> Result<Self> {
+        let rows = batch.num_rows();
+        let keys = spec.keys.iter().map(|k| k.evaluate(batch)?.into_array(rows)).collect::<Result<_>>()?;
+        let values = spec
+            .aggregates
+            .iter()
+            .map(|a| a.expressions().iter().map(|e| e.evaluate(batch)?.into_array(rows)).collect::<Result<_>>())
+            .collect::<Result<_>>()?;
+        let filters = spec
+            .filters
+            .iter()
+            .map(|f| {
+                f.as_ref().map(|f| Ok(f.evaluate(batch)?.into_array(rows)?.as_boolean().clone())).transpose()
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self { keys, values, filters })
+    }
+}
+
+impl Pane {
+    pub(super) fn try_new(spec: &WindowSpec) -> Result<Self> {
+        let keys = if spec.keys.is_empty() {
+            None
+        } else {
+            Some(new_group_values(Arc::clone(&spec.key_schema), &GroupOrdering::None)?)
+        };
+        let accumulators = spec.aggregates.iter().map(new_accumulator).collect::<Result<_>>()?;
+        Ok(Self { keys, accumulators, groups: 0, indices: Vec::new() })
+    }
+
+    /// Adds rows.
+    pub(super) fn update(&mut self, inputs: &Inputs, rows: usize) -> Result<()> {
+        self.intern(&inputs.keys, rows)?;
+        for ((acc, values), filter) in self.accumulators.iter_mut().zip(&inputs.values).zip(&inputs.filters) {
+            acc.update_batch(values, &self.indices, filter.as_ref(), self.groups)?;
+        }
+        Ok(())
+    }
+
+    /// Adds another shard's groups.
+    pub(super) fn merge(&mut self, partial: &Partial) -> Result<()> {
+        self.intern(&partial.keys, partial.groups)?;
+        for (acc, states) in self.accumulators.iter_mut().zip(&partial.states) {
+            acc.merge_batch(states, &self.indices, self.groups)?;
+        }
+        Ok(())
+    }
+
+    fn intern(&mut self, keys: &[ArrayRef], rows: usize) -> Result<()> {
+        match &mut self.keys {
+            Some(table) => {
+                table.intern(keys, &mut self.indices)?;
+                self.groups = table.len();
+            }
+            None => {
+                self.indices.clear();
+                self.indices.resize(rows, 0);
+                self.groups = self.groups.max(usize::from(rows > 0));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands everything over as arrays.
+    pub(super) fn into_partial(mut self, window_end: Micros, revises: bool) -> Result<Partial> {
+        let groups = self.groups;
+        let states = self.accumulators.iter_mut().map(|a| a.state(EmitTo::All)).collect::<Result<_>>()?;
+        Ok(Partial { window_end, revises, groups, keys: self.take_keys()?, states })
+    }
+
+    /// The key columns and the final value of each aggregate, one row a group.
+    pub(super) fn into_rows(mut self) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>)> {
+        let values = self.accumulators.iter_mut().map(|a| a.evaluate(EmitTo::All)).collect::<Result<_>>()?;
+        Ok((self.take_keys()?, values))
+    }
+
+    fn take_keys(&mut self) -> Result<Vec<ArrayRef>> {
+        self.keys.as_mut().map_or(Ok(vec![]), |k| k.emit(EmitTo::All))
+    }
+
+    pub(super) fn groups(&self) -> usize {
+        self.groups
+    }
+}
+
+/// The aggregate's vectorised accumulator, or DataFusion's adapter over its row-wise one.
+fn new_accumulator(aggregate: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
+    if aggregate.groups_accumulator_supported() {
+        aggregate.create_groups_accumulator()
+    } else {
+        let aggregate = Arc::clone(aggregate);
+        Ok(Box::new(GroupsAccumulatorAdapter::new(move || aggregate.create_accumulator())))
+    }
+}

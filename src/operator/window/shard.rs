@@ -1,0 +1,186 @@
+//! A shard's open windows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::{TimestampMicrosecondType, UInt32Type};
+use arrow::record_batch::RecordBatch;
+use datafusion::common::Result;
+
+use super::lateness::{LatenessRule, Verdict};
+use super::pane::{Inputs, Pane, Partial};
+use super::spec::WindowSpec;
+use crate::types::Micros;
+
+/// What became of the rows that reached the operator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UpdateCounts {
+    /// Rows that entered a window.
+    pub in_windows: u64,
+    /// Rows that were late.
+    pub late: u64,
+}
+
+/// The panes of one windowed aggregate in one shard, by end of window.
+///
+/// A pane is kept twice where `allowed_lateness` is set: rows on time make revision 0, rows within the allowed lateness are
+/// merged over it in revision 1.
+pub struct ShardWindows {
+    // properties: constant
+    spec: Arc<WindowSpec>,
+    rule: LatenessRule,
+    // state: mutable
+    panes: BTreeMap<(Micros, bool), Pane>,
+    late_rows: Vec<u32>,
+    counts: UpdateCounts,
+}
+
+impl std::fmt::Debug for ShardWindows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShardWindows").field("panes", &self.panes.len()).field("counts", &self.counts).finish()
+    }
+}
+
+impl ShardWindows {
+    /// No windows yet.
+    pub fn new(spec: Arc<WindowSpec>, rule: LatenessRule) -> Self {
+        Self { spec, rule, panes: BTreeMap::new(), late_rows: Vec::new(), counts: UpdateCounts::default() }
+    }
+
+    /// Adds a batch of the operator's input to the panes of its rows; rows that are late are remembered by their number.
+    pub fn update(&mut self, batch: &RecordBatch) -> Result<()> {
+        let rows = batch.num_rows();
+        if rows == 0 {
+            return Ok(());
+        }
+        let ends = batch.column(self.spec.window_end_index).as_primitive::<TimestampMicrosecondType>();
+        let highs = batch.column(self.spec.high_time_index).as_primitive::<TimestampMicrosecondType>();
+        let panes_of_rows = self.judge(ends, highs);
+        let inputs = Inputs::evaluate(&self.spec, batch)?;
+        if let [(key, chosen)] = panes_of_rows.panes.as_slice()
+            && chosen.len() == rows
+        {
+            // The common case by far: all rows of a batch in one window.
+            return self.pane(*key)?.update(&inputs, rows);
+        }
+        for (key, chosen) in &panes_of_rows.panes {
+            let part = inputs.take(chosen)?;
+            self.pane(*key)?.update(&part, chosen.len())?;
+        }
+        if !panes_of_rows.late.is_empty() {
+            let numbers = batch.column(self.spec.row_index).as_primitive::<UInt32Type>();
+            self.late_rows.extend(panes_of_rows.late.iter().map(|&i| numbers.value(i as usize)));
+        }
+        Ok(())
+    }
+
+    fn pane(&mut self, key: (Micros, bool)) -> Result<&mut Pane> {
+        use std::collections::btree_map::Entry;
+        Ok(match self.panes.entry(key) {
+            Entry::Occupied(e) => e.into_mut(),
+            Entry::Vacant(e) => e.insert(Pane::try_new(&self.spec)?),
+        })
+    }
+
+    fn judge(&mut self, ends: &TimestampMicrosecondArray, highs: &TimestampMicrosecondArray) -> RowsByPane {
+        let mut out = RowsByPane::default();
+        let mut last = usize::MAX;
+        for i in 0..ends.len() {
+            let end = ends.value(i);
+            let high = (!highs.is_null(i)).then(|| highs.value(i));
+            let key = match self.rule.judge(end, high) {
+                Verdict::OnTime => (end, false),
+                Verdict::Revises => (end, true),
+                Verdict::Late => {
+                    out.late.push(i as u32);
+                    continue;
+                }
+            };
+            // Neighbouring rows mostly share a window: try the last one before searching.
+            if out.panes.get(last).is_none_or(|(k, _)| *k != key) {
+                last = out.panes.iter().position(|(k, _)| *k == key).unwrap_or_else(|| {
+                    out.panes.push((key, Vec::new()));
+                    out.panes.len() - 1
+                });
+            }
+            out.panes[last].1.push(i as u32);
+        }
+        self.counts.late += out.late.len() as u64;
+        self.counts.in_windows += (ends.len() - out.late.len()) as u64;
+        out
+    }
+
+    /// Hands over every pane that can take no more rows of this shard: its window's end (for revision 1: its end and the
+    /// allowed lateness) is not after `watermark`.
+    pub fn close(&mut self, watermark: Micros) -> Result<Vec<Partial>> {
+        let mut closed = Vec::new();
+        let done: Vec<_> = self
+            .panes
+            .keys()
+            .take_while(|(end, _)| *end <= watermark)
+            .filter(|(end, revises)| {
+                !revises || end.saturating_add(self.rule.allowed_lateness) <= watermark
+            })
+            .copied()
+            .collect();
+        for key in done {
+            if let Some(pane) = self.panes.remove(&key) {
+                closed.push(pane.into_partial(key.0, key.1)?);
+            }
+        }
+        Ok(closed)
+    }
+
+    /// Numbers, within the last batch, of the rows that were late; empties the list.
+    pub fn take_late_rows(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.late_rows)
+    }
+
+    /// Totals since the start.
+    pub fn counts(&self) -> UpdateCounts {
+        self.counts
+    }
+
+    /// Open panes and the groups in them.
+    pub fn open(&self) -> (usize, usize) {
+        (self.panes.len(), self.panes.values().map(Pane::groups).sum())
+    }
+}
+
+#[derive(Default)]
+struct RowsByPane {
+    panes: Vec<((Micros, bool), Vec<u32>)>,
+    late: Vec<u32>,
+}
+
+impl Inputs {
+    fn take(&self, rows: &[u32]) -> Result<Inputs> {
+        let indices = UInt32Array::from(rows.to_vec());
+        let keys = self.keys.iter().map(|a| Ok(take(a, &indices, None)?)).collect::<Result<_>>()?;
+        let values = self
+            .values
+            .iter()
+            .map(|v| v.iter().map(|a| Ok(take(a, &indices, None)?)).collect::<Result<_>>())
+            .collect::<Result<_>>()?;
+        let filters = self
+            .filters
+            .iter()
+            .map(|f| {
+                let Some(f) = f else { return Ok(None) };
+                let taken: BooleanArray = take(f, &indices, None)?.as_boolean().clone();
+                Ok(Some(taken))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Inputs { keys, values, filters })
+    }
+}
+
+/// Rows of `batch` by their numbers.
+pub fn rows_by_number(batch: &RecordBatch, numbers: &[u32]) -> Result<RecordBatch> {
+    let indices = UInt32Array::from(numbers.to_vec());
+    let columns = batch.columns().iter().map(|c| Ok(take(c, &indices, None)?)).collect::<Result<Vec<_>>>()?;
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
+}
+

@@ -1,0 +1,181 @@
+//! The analyzer rule: every aggregate over the stream becomes a windowed node, or is refused.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, Result, plan_err};
+use datafusion::config::ConfigOptions;
+use datafusion::logical_expr::logical_plan::{Aggregate, Projection, SubqueryAlias};
+use datafusion::logical_expr::{Expr, ExprSchemable, Extension, Filter, LogicalPlan};
+use datafusion::optimizer::AnalyzerRule;
+
+use super::bound::Bound;
+use super::nodes::{Concurrency, WindowAggregate};
+use super::stream_table::ROW_NUMBER;
+use crate::schema::SHARD_HIGH_TIME;
+use crate::types::Micros;
+
+const WINDOW_REMEDY: &str =
+    "add a window: FROM TABLE(TUMBLE(TABLE …, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) … GROUP BY window_start, window_end";
+
+/// Turns `Aggregate` over stream rows into `WindowAggregate`; refuses what would never end.
+#[derive(Debug)]
+pub(super) struct WindowedAggregates;
+
+impl AnalyzerRule for WindowedAggregates {
+    fn name(&self) -> &str {
+        "windowed_aggregates"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        let plan = plan.transform_up(|node| match node {
+            LogicalPlan::Aggregate(aggregate) if reads_stream(&aggregate.input) => {
+                Ok(Transformed::yes(windowed(aggregate)?))
+            }
+            LogicalPlan::Aggregate(aggregate) => {
+                keeps_window(&aggregate)?;
+                Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)))
+            }
+            LogicalPlan::Distinct(_) | LogicalPlan::Window(_) | LogicalPlan::Join(_) | LogicalPlan::Union(_)
+                if reads_stream(&node) =>
+            {
+                let what = match &node {
+                    LogicalPlan::Distinct(_) => "DISTINCT",
+                    LogicalPlan::Window(_) => "a function OVER (…)",
+                    LogicalPlan::Join(_) => "a join",
+                    _ => "a UNION",
+                };
+                plan_err!("{what} over the unbounded stream would never finish: {WINDOW_REMEDY}, then apply it to the result")
+            }
+            LogicalPlan::Sort(_) | LogicalPlan::Limit(_) if reads_stream(&node) => {
+                plan_err!("ORDER BY and LIMIT over the unbounded stream would never finish: {WINDOW_REMEDY}")
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        if reads_stream(&plan.data) {
+            return plan_err!("the query does not aggregate the stream by windows: {WINDOW_REMEDY}");
+        }
+        Ok(plan.data)
+    }
+}
+
+/// Whether rows of the stream itself come out of `plan`, not rows of complete windows.
+fn reads_stream(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::TableScan(_) => true,
+        LogicalPlan::Extension(e) if is_windowed(e) => false,
+        other => other.inputs().into_iter().any(reads_stream),
+    }
+}
+
+fn is_windowed(e: &Extension) -> bool {
+    let node = e.node.as_any();
+    node.is::<WindowAggregate>() || node.is::<Concurrency>()
+}
+
+/// The bound that a group expression is, by its field's metadata.
+pub(super) fn bound_of(expr: &Expr, schema: &DFSchema) -> Result<Option<(Bound, Micros)>> {
+    let (_, field) = expr.to_field(schema)?;
+    Ok(Bound::from_field(&field))
+}
+
+fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
+    let schema = aggregate.input.schema();
+    let mut bounds = Vec::new();
+    for expr in &aggregate.group_expr {
+        if matches!(expr, Expr::GroupingSet(_)) {
+            return plan_err!("GROUPING SETS, CUBE and ROLLUP are not supported over a stream: group by plain columns");
+        }
+        bounds.extend(bound_of(expr, schema)?);
+    }
+    let has = |bound| bounds.iter().any(|(b, _)| *b == bound);
+    let Some((_, size)) = bounds.first().copied() else {
+        return plan_err!("an aggregate over the unbounded stream would never finish: {WINDOW_REMEDY}");
+    };
+    if !has(Bound::Start) || !has(Bound::End) {
+        return plan_err!("group by both window_start and window_end: without one of them the window is not known to end");
+    }
+    if bounds.iter().any(|(_, s)| *s != size) {
+        return plan_err!("the GROUP BY mixes windows of different sizes");
+    }
+    let input = carry(Arc::unwrap_or_clone(aggregate.input))?;
+    let carried = [
+        bound_column(&input, size)?,
+        named_column(&input, ROW_NUMBER)?,
+        named_column(&input, SHARD_HIGH_TIME)?,
+    ];
+    Ok(LogicalPlan::Extension(Extension {
+        node: Arc::new(WindowAggregate {
+            input: Arc::new(input),
+            group: aggregate.group_expr,
+            aggregates: aggregate.aggr_expr,
+            carried,
+            size,
+            schema: aggregate.schema,
+        }),
+    }))
+}
+
+/// An aggregate over complete windows must stay inside one window, or it would never end either.
+fn keeps_window(aggregate: &Aggregate) -> Result<()> {
+    for expr in &aggregate.group_expr {
+        if bound_of(expr, aggregate.input.schema())?.is_some_and(|(b, _)| b == Bound::End) {
+            return Ok(());
+        }
+    }
+    let fed_by_window = aggregate.input.exists(|p| Ok(matches!(p, LogicalPlan::Extension(e) if is_windowed(e))))?;
+    if fed_by_window {
+        return plan_err!("an aggregate over several windows would never finish: add window_start, window_end to its GROUP BY");
+    }
+    Ok(())
+}
+
+fn bound_column(input: &LogicalPlan, size: Micros) -> Result<Expr> {
+    let end = input.schema().iter().find(|(_, f)| Bound::from_field(f) == Some((Bound::End, size)));
+    match end {
+        Some((qualifier, field)) => Ok(Expr::Column(Column::from((qualifier, field)))),
+        None => plan_err!("window_end was dropped by a sub-query: select it there"),
+    }
+}
+
+fn named_column(input: &LogicalPlan, name: &str) -> Result<Expr> {
+    let found = input.schema().iter().find(|(_, f)| f.name() == name);
+    match found {
+        Some((qualifier, field)) => Ok(Expr::Column(Column::from((qualifier, field)))),
+        None => plan_err!("the column {name} does not reach the windowed aggregate"),
+    }
+}
+
+/// Hands the columns that the operator itself reads up through projections and sub-queries that do not select them.
+fn carry(plan: LogicalPlan) -> Result<LogicalPlan> {
+    Ok(match plan {
+        LogicalPlan::Projection(p) => {
+            let input = carry(Arc::unwrap_or_clone(p.input))?;
+            let mut exprs = p.expr;
+            let missing: Vec<_> = input
+                .schema()
+                .iter()
+                .filter(|(_, f)| {
+                    let carried = f.name() == ROW_NUMBER
+                        || f.name() == SHARD_HIGH_TIME
+                        || matches!(Bound::from_field(f), Some((Bound::End, _)));
+                    carried && !p.schema.iter().any(|(_, have)| have.name() == f.name())
+                })
+                .map(|(q, f)| Expr::Column(Column::from((q, f))))
+                .collect();
+            exprs.extend(missing);
+            LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(input))?)
+        }
+        LogicalPlan::SubqueryAlias(s) => {
+            let input = carry(Arc::unwrap_or_clone(s.input))?;
+            LogicalPlan::SubqueryAlias(SubqueryAlias::try_new(Arc::new(input), s.alias)?)
+        }
+        LogicalPlan::Filter(f) => {
+            LogicalPlan::Filter(Filter::try_new(f.predicate, Arc::new(carry(Arc::unwrap_or_clone(f.input))?))?)
+        }
+        scan @ LogicalPlan::TableScan(_) => scan,
+        other => {
+            return plan_err!("{} is not supported between the stream and its windowed aggregate", other.display());
+        }
+    })
+}

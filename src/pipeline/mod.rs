@@ -1,0 +1,32 @@
+//! From a SQL file to a continuous plan.
+//!
+//! ```text
+//!  pipelines/x.sql ─► PipelineFile ─► dialect ─► table functions ─► analyzer rule ─► optimizer ─► extension planner ─► cut
+//!                     header, text    TABLE t     TUMBLE,           GROUP BY window  DataFusion   operators            ContinuousPlan
+//!                                                 CONCURRENCY       ─► WindowAggregate
+//! ```
+//!
+//! A [`ContinuousPlan`] has two halves: for each windowed node the plan that a shard runs over every batch, and the rest of
+//! the query, plain DataFusion, that runs over the complete rows of a window. What cannot run like that is refused here, with
+//! the line, the reason and the remedy.
+//!
+//! * [`PipelineFile`]: the file, its header; * [`dialect`]: Flink's `TABLE t PARTITION BY k` arguments;
+//! * [`table_functions`]: `TUMBLE` and `CONCURRENCY`; * [`bound`]: the function behind `window_start` and `window_end`;
+//! * [`nodes`]: the logical nodes; * [`analyze`]: what becomes a windowed node, what is refused;
+//! * [`physical`]: logical nodes to operators; * [`compile`]: all of it; * [`stream_table`]: the stream as a table.
+
+mod analyze;
+mod bound;
+mod compile;
+mod dialect;
+mod file;
+mod nodes;
+mod output;
+mod physical;
+mod refusal;
+mod stream_table;
+mod table_functions;
+
+pub use compile::{Compiler, ContinuousPlan, Node, ShardPlan, StatefulNode, number_rows};
+pub use file::{Header, PipelineFile};
+pub use stream_table::ROW_NUMBER;

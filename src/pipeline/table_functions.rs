@@ -1,0 +1,226 @@
+//! `TUMBLE` and `CONCURRENCY`, in the standard's form: `FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(c), INTERVAL '1' MINUTE))`.
+
+use std::sync::Arc;
+
+use arrow::datatypes::Field;
+use datafusion::catalog::TableProvider;
+use datafusion::common::{Column, DFSchema, Result, ScalarValue, TableReference, plan_err};
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
+use datafusion::logical_expr::sqlparser::ast::{
+    Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TableAlias, TableFactor,
+};
+use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
+
+use super::bound::{Bound, tumble};
+use super::nodes::Concurrency;
+use crate::operator::concurrency::ConcurrencyQuery;
+use crate::types::Micros;
+
+const TUMBLE_FORM: &str = "TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)";
+const CONCURRENCY_FORM: &str =
+    "CONCURRENCY(TABLE user_events PARTITION BY stream_id, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)";
+
+/// Plans the window table functions over one stream.
+#[derive(Debug)]
+pub(super) struct WindowTableFunctions {
+    stream: String,
+    table: Arc<dyn TableProvider>,
+    /// The stream's event-time column: the only one that has a watermark.
+    time_field: String,
+    /// Columns that sessions may be counted by.
+    dimensions: Vec<String>,
+}
+
+impl WindowTableFunctions {
+    pub(super) fn new(stream: &str, table: Arc<dyn TableProvider>, time_field: &str, dimensions: Vec<String>) -> Self {
+        Self { stream: stream.to_owned(), table, time_field: time_field.to_owned(), dimensions }
+    }
+}
+
+impl RelationPlanner for WindowTableFunctions {
+    fn plan_relation(&self, relation: TableFactor, context: &mut dyn RelationPlannerContext) -> Result<RelationPlanning> {
+        let Some((name, args, alias)) = as_call(&relation) else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
+        let plan = match name.to_ascii_uppercase().as_str() {
+            "TUMBLE" => self.plan_tumble(&args, context)?,
+            "CONCURRENCY" => self.plan_concurrency(&args, context)?,
+            "HOP" | "SESSION" | "CUMULATE" => {
+                return plan_err!("{name} windows are not supported yet: use {TUMBLE_FORM}");
+            }
+            _ => return Ok(RelationPlanning::Original(Box::new(relation))),
+        };
+        Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
+    }
+}
+
+impl WindowTableFunctions {
+    fn plan_tumble(&self, args: &[SqlExpr], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+        let [table, time, size] = args else { return plan_err!("TUMBLE takes three arguments: {TUMBLE_FORM}") };
+        let (table, partition) = table_argument(table, TUMBLE_FORM)?;
+        if !partition.is_empty() {
+            return plan_err!("TUMBLE does not take PARTITION BY: put the columns into GROUP BY");
+        }
+        let size = interval_argument(size, context, TUMBLE_FORM)?;
+        let input = self.plan_table(table, context)?;
+        let time = Expr::Column(self.time_argument(time, context, input.schema(), TUMBLE_FORM)?);
+        let mut columns: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
+        columns.extend(Bound::ALL.map(|bound| tumble(bound, size, time.clone())));
+        LogicalPlanBuilder::from(input).project(columns)?.build()
+    }
+
+    fn plan_concurrency(&self, args: &[SqlExpr], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+        let [table, time, size] = args else { return plan_err!("CONCURRENCY takes three arguments: {CONCURRENCY_FORM}") };
+        let (table, partition) = table_argument(table, CONCURRENCY_FORM)?;
+        let stream = self.scan()?;
+        if object_name(table).as_deref() != Some(self.stream.as_str()) {
+            return plan_err!("CONCURRENCY reads the stream itself: write TABLE {}", self.stream);
+        }
+        let size = interval_argument(size, context, CONCURRENCY_FORM)?;
+        self.time_argument(time, context, stream.schema(), CONCURRENCY_FORM)?;
+        let mut partition_by = Vec::new();
+        for ident in partition {
+            let name = context.normalize_ident(ident);
+            if !self.dimensions.contains(&name) {
+                return plan_err!(
+                    "sessions cannot be counted by {name}: PARTITION BY takes {}",
+                    self.dimensions.join(", ")
+                );
+            }
+            partition_by.push(name);
+        }
+        let query = ConcurrencyQuery { size, partition_by };
+        let schema = Arc::new(DFSchema::from_unqualified_fields(marked_fields(&query).into(), Default::default())?);
+        Ok(LogicalPlan::Extension(Extension { node: Arc::new(Concurrency { query, schema }) }))
+    }
+
+    fn plan_table(&self, table: Vec<Ident>, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+        if object_name(table.clone()).as_deref() == Some(self.stream.as_str()) {
+            return self.scan();
+        }
+        // A name from the WITH clause, or a mistake that the planner words.
+        context.plan(TableFactor::Table {
+            name: ObjectName::from(table),
+            alias: None,
+            args: None,
+            with_hints: vec![],
+            version: None,
+            with_ordinality: false,
+            partitions: vec![],
+            json_path: None,
+            sample: None,
+            index_hints: vec![],
+        })
+    }
+
+    fn scan(&self) -> Result<LogicalPlan> {
+        let source = provider_as_source(Arc::clone(&self.table));
+        LogicalPlanBuilder::scan(TableReference::bare(self.stream.as_str()), source, None)?.build()
+    }
+
+    fn time_argument(
+        &self,
+        arg: &SqlExpr,
+        context: &dyn RelationPlannerContext,
+        schema: &DFSchema,
+        form: &str,
+    ) -> Result<Column> {
+        let column = match arg {
+            SqlExpr::Function(f) if f.name.to_string().eq_ignore_ascii_case("DESCRIPTOR") => match function_args(f).as_deref() {
+                Some([SqlExpr::Identifier(ident)]) => context.normalize_ident(ident.clone()),
+                _ => return plan_err!("DESCRIPTOR takes one column: {form}"),
+            },
+            other => return plan_err!("expected DESCRIPTOR(column) and found {other}: {form}"),
+        };
+        if column != self.time_field {
+            return plan_err!(
+                "{column} has no watermark: windows are over the event time, DESCRIPTOR({})",
+                self.time_field
+            );
+        }
+        let (qualifier, field) = schema.qualified_field_with_unqualified_name(&column)?;
+        Ok(Column::from((qualifier, field)))
+    }
+}
+
+/// The columns of the query, with the window columns marked as such.
+fn marked_fields(query: &ConcurrencyQuery) -> Vec<Field> {
+    let mark = |field: Field| match Bound::ALL.into_iter().find(|b| b.column() == field.name()) {
+        Some(bound) => bound.field(query.size),
+        None => field,
+    };
+    query.fields().into_iter().map(mark).collect()
+}
+
+type Call = (String, Vec<SqlExpr>, Option<TableAlias>);
+
+/// `TABLE(f(…))` and `f(…)`, which the parser gives in two forms.
+fn as_call(relation: &TableFactor) -> Option<Call> {
+    match relation {
+        TableFactor::TableFunction { expr: SqlExpr::Function(f), alias } => {
+            Some((f.name.to_string(), function_args(f)?, alias.clone()))
+        }
+        TableFactor::Table { name, args: Some(args), alias, .. } => {
+            Some((name.to_string(), positional(&args.args)?, alias.clone()))
+        }
+        _ => None,
+    }
+}
+
+fn function_args(f: &Function) -> Option<Vec<SqlExpr>> {
+    match &f.args {
+        FunctionArguments::List(list) => positional(&list.args),
+        _ => None,
+    }
+}
+
+fn positional(args: &[FunctionArg]) -> Option<Vec<SqlExpr>> {
+    args.iter()
+        .map(|a| match a {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => Some(e.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Takes the tuple of [`super::dialect`] apart.
+fn table_argument(arg: &SqlExpr, form: &str) -> Result<(Vec<Ident>, Vec<Ident>)> {
+    let SqlExpr::Tuple(items) = arg else { return plan_err!("the first argument must be TABLE name: {form}") };
+    let mut table = vec![];
+    let mut partition = vec![];
+    for item in items {
+        match item {
+            SqlExpr::CompoundIdentifier(parts) => table.clone_from(parts),
+            SqlExpr::Identifier(column) => partition.push(column.clone()),
+            other => return plan_err!("unexpected {other}: {form}"),
+        }
+    }
+    Ok((table, partition))
+}
+
+fn object_name(parts: Vec<Ident>) -> Option<String> {
+    match parts.as_slice() {
+        [one] => Some(if one.quote_style.is_some() { one.value.clone() } else { one.value.to_ascii_lowercase() }),
+        _ => None,
+    }
+}
+
+fn interval_argument(arg: &SqlExpr, context: &mut dyn RelationPlannerContext, form: &str) -> Result<Micros> {
+    let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) =
+        context.sql_to_expr(arg.clone(), &DFSchema::empty())?
+    else {
+        return plan_err!("expected an interval and found {arg}: {form}");
+    };
+    if interval.months != 0 {
+        return plan_err!("a month has no fixed length: give the window's size in days, hours, minutes or seconds");
+    }
+    let micros = i64::from(interval.days)
+        .checked_mul(crate::types::MICROS_PER_DAY)
+        .and_then(|days| days.checked_add(interval.nanoseconds / 1_000));
+    match micros {
+        // A window's last millisecond is its time, so it cannot be shorter than one.
+        Some(size) if size >= 1_000 && interval.nanoseconds % 1_000 == 0 => Ok(size),
+        _ => plan_err!("the size of a window must be a whole number of microseconds, 1 ms or more: {form}"),
+    }
+}
