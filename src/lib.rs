@@ -6,6 +6,7 @@ pub mod operator;
 pub mod pipeline;
 pub mod schema;
 pub mod limits;
+pub mod schema;
 pub mod types;
 
 pub use error::{Error, Result};

@@ -35,5 +35,18 @@ pub const PIPELINE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// A graceful stop has this long before the process gives up on a hanging service, in seconds.
 pub const DRAIN_SECS_MAX: u64 = 9;
 
+/// Longest unknown field name that is counted by name: the names are kept for the life of the process.
+pub const UNKNOWN_FIELD_NAME_BYTES_MAX: usize = 128;
+
+/// Longest name of a field or a stream: Redshift takes identifiers of up to 127 bytes.
+pub const COLUMN_NAME_BYTES_MAX: usize = 127;
+
+/// Records of one read, in bytes. Arrow's text columns hold 2 GiB; this leaves room for the provenance of many small
+/// events, and is far above the 10 MiB that one GetRecords call returns.
+pub const READ_BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// How much of a bad value a dead letter's message quotes: enough to recognise it, the whole is in the data.
+pub const QUOTED_VALUE_BYTES_MAX: usize = 64;
+
 const _: () = assert!(PUT_RECORDS_MAX <= 500, "PutRecords refuses more than 500 records");
 const _: () = assert!(GET_RECORDS_LIMIT_MAX <= 10_000, "GetRecords refuses a limit over 10,000");
