@@ -1,11 +1,11 @@
 //! Headcount: real-time analytics for live-streaming platforms.
 
 pub mod clock;
+pub mod engine;
 pub mod error;
+pub mod limits;
 pub mod operator;
 pub mod pipeline;
-pub mod schema;
-pub mod limits;
 pub mod schema;
 pub mod types;
 

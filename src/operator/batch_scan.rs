@@ -85,7 +85,8 @@ impl BatchScanExec {
 
 impl DisplayAs for BatchScanExec {
     fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns: Vec<_> = self.properties.eq_properties.schema().fields().iter().map(|c| c.name().as_str()).collect();
+        let columns: Vec<_> =
+            self.properties.eq_properties.schema().fields().iter().map(|c| c.name().as_str()).collect();
         write!(f, "BatchScanExec: source={}, columns=[{}]", self.name, columns.join(", "))
     }
 }

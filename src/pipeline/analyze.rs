@@ -15,8 +15,7 @@ use super::stream_table::ROW_NUMBER;
 use crate::schema::SHARD_HIGH_TIME;
 use crate::types::Micros;
 
-const WINDOW_REMEDY: &str =
-    "add a window: FROM TABLE(TUMBLE(TABLE …, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) … GROUP BY window_start, window_end";
+const WINDOW_REMEDY: &str = "add a window: FROM TABLE(TUMBLE(TABLE …, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) … GROUP BY window_start, window_end";
 
 /// Turns `Aggregate` over stream rows into `WindowAggregate`; refuses what would never end.
 #[derive(Debug)]
@@ -45,7 +44,9 @@ impl AnalyzerRule for WindowedAggregates {
                     LogicalPlan::Join(_) => "a join",
                     _ => "a UNION",
                 };
-                plan_err!("{what} over the unbounded stream would never finish: {WINDOW_REMEDY}, then apply it to the result")
+                plan_err!(
+                    "{what} over the unbounded stream would never finish: {WINDOW_REMEDY}, then apply it to the result"
+                )
             }
             LogicalPlan::Sort(_) | LogicalPlan::Limit(_) if reads_stream(&node) => {
                 plan_err!("ORDER BY and LIMIT over the unbounded stream would never finish: {WINDOW_REMEDY}")
@@ -93,17 +94,16 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
         return plan_err!("an aggregate over the unbounded stream would never finish: {WINDOW_REMEDY}");
     };
     if !has(Bound::Start) || !has(Bound::End) {
-        return plan_err!("group by both window_start and window_end: without one of them the window is not known to end");
+        return plan_err!(
+            "group by both window_start and window_end: without one of them the window is not known to end"
+        );
     }
     if bounds.iter().any(|(_, s)| *s != size) {
         return plan_err!("the GROUP BY mixes windows of different sizes");
     }
     let input = carry(Arc::unwrap_or_clone(aggregate.input))?;
-    let carried = [
-        bound_column(&input, size)?,
-        named_column(&input, ROW_NUMBER)?,
-        named_column(&input, SHARD_HIGH_TIME)?,
-    ];
+    let carried =
+        [bound_column(&input, size)?, named_column(&input, ROW_NUMBER)?, named_column(&input, SHARD_HIGH_TIME)?];
     Ok(LogicalPlan::Extension(Extension {
         node: Arc::new(WindowAggregate {
             input: Arc::new(input),
@@ -125,7 +125,9 @@ fn keeps_window(aggregate: &Aggregate) -> Result<()> {
     }
     let fed_by_window = aggregate.input.exists(|p| Ok(matches!(p, LogicalPlan::Extension(e) if is_windowed(e))))?;
     if fed_by_window {
-        return plan_err!("an aggregate over several windows would never finish: add window_start, window_end to its GROUP BY");
+        return plan_err!(
+            "an aggregate over several windows would never finish: add window_start, window_end to its GROUP BY"
+        );
     }
     Ok(())
 }

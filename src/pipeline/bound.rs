@@ -52,10 +52,8 @@ impl Bound {
 
     /// The field of a column with this bound of windows of `size`.
     pub(super) fn field(self, size: Micros) -> Field {
-        let metadata = HashMap::from([
-            (BOUND_KEY.to_owned(), self.column().to_owned()),
-            (SIZE_KEY.to_owned(), size.to_string()),
-        ]);
+        let metadata =
+            HashMap::from([(BOUND_KEY.to_owned(), self.column().to_owned()), (SIZE_KEY.to_owned(), size.to_string())]);
         Field::new(self.column(), timestamp(), true).with_metadata(metadata)
     }
 

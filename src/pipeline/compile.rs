@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::execution::{FunctionRegistry, TaskContext};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, displayable, execution_plan::reset_plan_states};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
@@ -94,8 +94,7 @@ impl Compiler {
         options.optimizer.enable_dynamic_filter_pushdown = false;
         let stream = contract.stream_name();
         let table = Arc::new(StreamTable::new(stream, &contract.events_schema()));
-        let dimensions =
-            contract.fields().iter().filter(|f| f.kind == Kind::String).map(|f| f.name.clone()).collect();
+        let dimensions = contract.fields().iter().filter(|f| f.kind == Kind::String).map(|f| f.name.clone()).collect();
         let functions = WindowTableFunctions::new(stream, table.clone(), contract.time_field(), dimensions);
         let mut state = SessionStateBuilder::new()
             .with_config(config)
@@ -117,14 +116,19 @@ impl Compiler {
         let statement = parse(file)?;
         let logical = self.state.statement_to_plan(statement).await.map_err(|e| refuse(file, &e))?;
         let optimized = self.state.optimize(&logical).map_err(|e| refuse(file, &e))?;
-        let physical =
-            self.state.query_planner().create_physical_plan(&optimized, &self.state).await.map_err(|e| refuse(file, &e))?;
+        let physical = self
+            .state
+            .query_planner()
+            .create_physical_plan(&optimized, &self.state)
+            .await
+            .map_err(|e| refuse(file, &e))?;
         let output = Output::try_new(file, &physical.schema())?;
         let mut nodes = Vec::new();
         let rest = cut(physical, &mut nodes)?;
         if nodes.is_empty() {
-            return Err(refuse_at(file, 1, "the query does not read the stream through a window")
-                .hint("begin with FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))"));
+            return Err(refuse_at(file, 1, "the query does not read the stream through a window").hint(
+                "begin with FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))",
+            ));
         }
         let plan = ContinuousPlan {
             name: file.name.clone(),
@@ -190,9 +194,17 @@ impl ContinuousPlan {
                 .hint("use one size in one file, or two files"));
         }
         let concurrent = self.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
+        if concurrent && self.nodes.len() > 1 {
+            return Err(refuse_at(file, 1, "CONCURRENCY cannot be joined with another windowed result yet")
+                .hint("write two tables and join them in the lake"));
+        }
         if concurrent && self.header.allowed_lateness_secs > 0 {
-            return Err(refuse_at(file, 1, "concurrency tables take no allowed_lateness_secs: one late mark would change every \
-                 window after it")
+            return Err(refuse_at(
+                file,
+                1,
+                "concurrency tables take no allowed_lateness_secs: one late mark would change every \
+                 window after it",
+            )
             .hint("remove the key, or raise time.watermark_delay_secs"));
         }
         Ok(())
@@ -297,4 +309,25 @@ pub fn number_rows(events: &RecordBatch) -> Result<RecordBatch> {
     let mut columns = events.columns().to_vec();
     columns.push(Arc::new(arrow::array::UInt32Array::from_iter_values(0..rows)));
     Ok(RecordBatch::try_new(with_row_number(&events.schema()), columns)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn shipped_pipelines_compile() {
+        let compiler = Compiler::new(&Contract::shipped().unwrap()).unwrap();
+        for file in PipelineFile::shipped() {
+            let file = file.unwrap();
+            let plan = compiler.compile(&file).await.unwrap_or_else(|e| panic!("{}", e.report()));
+            println!("{}\n{}", plan.name, plan.describe());
+            for n in &plan.nodes {
+                if let Node::Window(w) = &n.node {
+                    println!("{}", displayable(w.as_ref()).indent(false));
+                }
+            }
+            println!("{:?}", plan.schema().fields().iter().map(|f| (f.name(), f.data_type())).collect::<Vec<_>>());
+        }
+    }
 }

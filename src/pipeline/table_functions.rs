@@ -8,7 +8,8 @@ use datafusion::common::{Column, DFSchema, Result, ScalarValue, TableReference, 
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::sqlparser::ast::{
-    Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TableAlias, TableFactor,
+    Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TableAlias,
+    TableFactor,
 };
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
 
@@ -39,7 +40,11 @@ impl WindowTableFunctions {
 }
 
 impl RelationPlanner for WindowTableFunctions {
-    fn plan_relation(&self, relation: TableFactor, context: &mut dyn RelationPlannerContext) -> Result<RelationPlanning> {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
         let Some((name, args, alias)) = as_call(&relation) else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
@@ -71,7 +76,9 @@ impl WindowTableFunctions {
     }
 
     fn plan_concurrency(&self, args: &[SqlExpr], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-        let [table, time, size] = args else { return plan_err!("CONCURRENCY takes three arguments: {CONCURRENCY_FORM}") };
+        let [table, time, size] = args else {
+            return plan_err!("CONCURRENCY takes three arguments: {CONCURRENCY_FORM}");
+        };
         let (table, partition) = table_argument(table, CONCURRENCY_FORM)?;
         let stream = self.scan()?;
         if object_name(table).as_deref() != Some(self.stream.as_str()) {
@@ -127,10 +134,12 @@ impl WindowTableFunctions {
         form: &str,
     ) -> Result<Column> {
         let column = match arg {
-            SqlExpr::Function(f) if f.name.to_string().eq_ignore_ascii_case("DESCRIPTOR") => match function_args(f).as_deref() {
-                Some([SqlExpr::Identifier(ident)]) => context.normalize_ident(ident.clone()),
-                _ => return plan_err!("DESCRIPTOR takes one column: {form}"),
-            },
+            SqlExpr::Function(f) if f.name.to_string().eq_ignore_ascii_case("DESCRIPTOR") => {
+                match function_args(f).as_deref() {
+                    Some([SqlExpr::Identifier(ident)]) => context.normalize_ident(ident.clone()),
+                    _ => return plan_err!("DESCRIPTOR takes one column: {form}"),
+                }
+            }
             other => return plan_err!("expected DESCRIPTOR(column) and found {other}: {form}"),
         };
         if column != self.time_field {

@@ -73,7 +73,10 @@ impl Concurrency {
         Some((stream, happenings))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one step; a struct of them would live for this call only")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one step; a struct of them would live for this call only"
+    )]
     fn play_session(
         &mut self,
         bucket: Micros,

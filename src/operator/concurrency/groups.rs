@@ -145,10 +145,10 @@ impl Groups {
             group.steps.change(first.time, at_instant.iter().map(|d| i64::from(d.change)).sum());
             // Arrivals first: who swaps one session for another at an instant is never gone.
             for delta in at_instant.iter().filter(|d| d.change > 0 && d.viewer != 0) {
-                let at = self.viewers.entry((delta.group, delta.viewer)).or_insert(Presence {
-                    sessions: 0,
-                    counted_in: Micros::MIN,
-                });
+                let at = self
+                    .viewers
+                    .entry((delta.group, delta.viewer))
+                    .or_insert(Presence { sessions: 0, counted_in: Micros::MIN });
                 at.sessions += 1;
                 if at.sessions == 1 {
                     group.live += 1;

@@ -136,10 +136,7 @@ impl Concurrency {
         let dimension_names = Self::dimension_names(queries);
         Ok(Self {
             bucket_size: finest,
-            sessions_timeouts: SessionTimeouts {
-                lease: options.session_timeout,
-                retention: options.closed_retention,
-            },
+            sessions_timeouts: SessionTimeouts { lease: options.session_timeout, retention: options.closed_retention },
             streams_timeouts: StreamTimeouts {
                 unannounced: options.stream_timeout,
                 announced: options.announced_timeout,

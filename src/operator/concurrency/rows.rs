@@ -204,9 +204,8 @@ impl QueryWindows {
         for t in [start, start + size, start + size - 1_000] {
             columns.push(Arc::new(TimestampMicrosecondArray::from_value(t, rows.len()).with_timezone("UTC")));
         }
-        let count = |f: &dyn Fn(&GroupStats) -> i64| -> ArrayRef {
-            Arc::new(Int64Array::from_iter_values(rows.iter().map(f)))
-        };
+        let count =
+            |f: &dyn Fn(&GroupStats) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values(rows.iter().map(f))) };
         let number = |f: &dyn Fn(&GroupStats) -> f64| -> ArrayRef {
             Arc::new(Float64Array::from_iter_values(rows.iter().map(f)))
         };

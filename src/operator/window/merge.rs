@@ -24,9 +24,8 @@ pub fn merge_partials(spec: &WindowSpec, window_end: Micros, partials: &[Partial
     }
     let rows = pane.groups();
     let (keys, values) = pane.into_rows()?;
-    let constant = |t: Micros| -> ArrayRef {
-        Arc::new(TimestampMicrosecondArray::from_value(t, rows).with_timezone("UTC"))
-    };
+    let constant =
+        |t: Micros| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from_value(t, rows).with_timezone("UTC")) };
     let mut columns: Vec<ArrayRef> = spec
         .group
         .iter()

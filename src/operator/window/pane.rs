@@ -4,8 +4,8 @@ use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
-use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::GroupsAccumulatorAdapter;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use std::sync::Arc;
@@ -55,9 +55,7 @@ impl Inputs {
         let filters = spec
             .filters
             .iter()
-            .map(|f| {
-                f.as_ref().map(|f| Ok(f.evaluate(batch)?.into_array(rows)?.as_boolean().clone())).transpose()
-            })
+            .map(|f| f.as_ref().map(|f| Ok(f.evaluate(batch)?.into_array(rows)?.as_boolean().clone())).transpose())
             .collect::<Result<_>>()?;
         Ok(Self { keys, values, filters })
     }

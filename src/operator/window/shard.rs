@@ -120,9 +120,7 @@ impl ShardWindows {
             .panes
             .keys()
             .take_while(|(end, _)| *end <= watermark)
-            .filter(|(end, revises)| {
-                !revises || end.saturating_add(self.rule.allowed_lateness) <= watermark
-            })
+            .filter(|(end, revises)| !revises || end.saturating_add(self.rule.allowed_lateness) <= watermark)
             .copied()
             .collect();
         for key in done {
@@ -183,4 +181,3 @@ pub fn rows_by_number(batch: &RecordBatch, numbers: &[u32]) -> Result<RecordBatc
     let columns = batch.columns().iter().map(|c| Ok(take(c, &indices, None)?)).collect::<Result<Vec<_>>>()?;
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
-

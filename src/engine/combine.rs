@@ -1,0 +1,230 @@
+//! Where shards meet: partials of all shards become complete windows, and those the rows of tables.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+
+use super::pipelines::Pipelines;
+use super::revision::changed_rows;
+use super::shard_stage::ShardPartials;
+use crate::error::{Error, Result};
+use crate::operator::concurrency::{Concurrency, Seen};
+use crate::operator::window::{Partial, merge_partials};
+use crate::pipeline::Node;
+use crate::types::{Micros, ShardId};
+
+/// News of one shard. Messages of a shard must come in the order of its reads.
+#[derive(Debug)]
+pub struct ShardMessage {
+    /// The shard.
+    pub shard: ShardId,
+    /// Buckets that saw events.
+    pub seen: Vec<Seen>,
+    /// What the shard closed.
+    pub partials: ShardPartials,
+    /// Its watermark now; `None` before anything is known.
+    pub watermark: Option<Micros>,
+}
+
+/// Rows of one complete window for one table.
+#[derive(Debug)]
+pub struct Emission {
+    /// Index of the pipeline.
+    pub pipeline: usize,
+    /// End of the window.
+    pub window_end: Micros,
+    /// 0, or 1 for what the allowed lateness changed.
+    pub revision: i32,
+    /// Rows with the table's schema.
+    pub rows: RecordBatch,
+}
+
+/// One window of one pipeline, on its way.
+#[derive(Debug, Default)]
+struct OpenWindow {
+    /// By node: (on time, within the allowed lateness).
+    partials: Vec<(Vec<Partial>, Vec<Partial>)>,
+    emitted: Option<RecordBatch>,
+    closed: bool,
+}
+
+/// Merges what shards hand over; owns the state that needs all shards.
+pub struct Combine {
+    pipelines: Arc<Pipelines>,
+    concurrency: Option<Concurrency>,
+    windows: Vec<BTreeMap<Micros, OpenWindow>>,
+    watermarks: HashMap<ShardId, Option<Micros>>,
+    watermark: Option<Micros>,
+}
+
+impl Combine {
+    /// Nothing yet.
+    pub fn try_new(pipelines: Arc<Pipelines>) -> Result<Self> {
+        Ok(Self {
+            concurrency: pipelines.concurrency()?,
+            windows: pipelines.plans.iter().map(|_| BTreeMap::new()).collect(),
+            watermarks: HashMap::new(),
+            watermark: None,
+            pipelines,
+        })
+    }
+
+    /// A shard takes part: no window closes before its watermark has passed.
+    pub fn join(&mut self, shard: ShardId) {
+        self.watermarks.entry(shard).or_default();
+    }
+
+    /// Takes a shard's news in; gives the windows that became complete.
+    pub async fn handle(&mut self, message: ShardMessage) -> Result<Vec<Emission>> {
+        if let Some(concurrency) = &mut self.concurrency {
+            concurrency.saw(&message.seen);
+            message.partials.marks.into_iter().for_each(|m| concurrency.add(m));
+        }
+        for (pipeline, node, partial) in message.partials.windows {
+            self.add(pipeline, node, partial)?;
+        }
+        let known = self.watermarks.entry(message.shard).or_default();
+        *known = (*known).max(message.watermark);
+        self.advance().await
+    }
+
+    /// A shard was drained: it holds the others back no more.
+    pub async fn leave(&mut self, shard: &ShardId) -> Result<Vec<Emission>> {
+        self.watermarks.remove(shard);
+        if self.watermarks.is_empty() { Ok(vec![]) } else { self.advance().await }
+    }
+
+    /// The end of all input: every window up to the one that holds the latest event is complete.
+    pub async fn finish(&mut self) -> Result<Vec<Emission>> {
+        self.watermarks.clear();
+        self.watermark = Some(Micros::MAX);
+        self.emit(Micros::MAX).await
+    }
+
+    fn add(&mut self, pipeline: usize, node: usize, partial: Partial) -> Result<()> {
+        let nodes = self.pipelines.plans.get(pipeline).map_or(0, |p| p.nodes.len());
+        let windows = self.windows.get_mut(pipeline).ok_or_else(|| Error::internal("a partial of no pipeline"))?;
+        let window = windows.entry(partial.window_end).or_default();
+        window.partials.resize_with(nodes, Default::default);
+        match window.partials.get_mut(node) {
+            Some((_, late)) if partial.revises => late.push(partial),
+            Some((on_time, _)) => on_time.push(partial),
+            None => return Err(Error::internal("a partial of no node")),
+        }
+        Ok(())
+    }
+
+    async fn advance(&mut self) -> Result<Vec<Emission>> {
+        let Some(lowest) = self.watermarks.values().min().copied().flatten() else { return Ok(vec![]) };
+        if self.watermark.is_some_and(|w| lowest <= w) {
+            return Ok(vec![]);
+        }
+        self.watermark = Some(lowest);
+        self.emit(lowest).await
+    }
+
+    async fn emit(&mut self, watermark: Micros) -> Result<Vec<Emission>> {
+        let mut out = Vec::new();
+        for pipeline in 0..self.windows.len() {
+            self.close_windows(pipeline, watermark, &mut out).await?;
+        }
+        if let Some(concurrency) = &mut self.concurrency {
+            for window in concurrency.advance(watermark)? {
+                let query = self.pipelines.queries.get(window.query);
+                for (i, plan) in self.pipelines.plans.iter().enumerate() {
+                    let asks = |n: &Node| matches!(n, Node::Concurrency(q) if Some(q) == query);
+                    if plan.nodes.iter().any(|n| asks(&n.node)) {
+                        let rows = plan.finish(vec![Some(window.rows.clone())], 0).await?;
+                        push(&mut out, i, window.window_end, 0, rows);
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    async fn close_windows(&mut self, pipeline: usize, watermark: Micros, out: &mut Vec<Emission>) -> Result<()> {
+        let plan = &self.pipelines.plans[pipeline];
+        let windows = &mut self.windows[pipeline];
+        let allowed = plan.allowed_lateness();
+        let mut done = Vec::new();
+        for (&end, window) in windows.range_mut(..=watermark) {
+            if !window.closed {
+                window.closed = true;
+                if window.partials.iter().any(|(on_time, _)| !on_time.is_empty()) {
+                    let rows = plan.finish(merged(&self.pipelines, pipeline, end, &window.partials, false)?, 0).await?;
+                    if allowed > 0 {
+                        window.emitted = Some(rows.clone());
+                    }
+                    push(out, pipeline, end, 0, rows);
+                }
+            }
+            if end.saturating_add(allowed) <= watermark {
+                done.push(end);
+            }
+        }
+        for end in done {
+            let Some(window) = windows.remove(&end) else { continue };
+            if window.partials.iter().all(|(_, late)| late.is_empty()) {
+                continue;
+            }
+            let revised = plan.finish(merged(&self.pipelines, pipeline, end, &window.partials, true)?, 1).await?;
+            let rows = match &window.emitted {
+                Some(emitted) => changed_rows(emitted, &revised, plan.key_columns())?,
+                None => revised,
+            };
+            push(out, pipeline, end, 1, rows);
+        }
+        Ok(())
+    }
+
+    /// The pipeline watermark: the lowest of its shards'.
+    pub fn watermark(&self) -> Option<Micros> {
+        self.watermark
+    }
+
+    /// (Concurrent viewers, active streams) as far as resolved; `None` without a concurrency table.
+    pub fn presence(&self) -> Option<(i64, i64)> {
+        self.concurrency.as_ref().map(|c| (c.present_sessions(), c.active_streams()))
+    }
+
+    /// Touches of closed sessions so far.
+    pub fn ignored_touches(&self) -> u64 {
+        self.concurrency.as_ref().map_or(0, Concurrency::ignored_touches)
+    }
+
+    /// Windows that shards have begun to hand over and that are not complete.
+    pub fn open_windows(&self) -> usize {
+        self.windows.iter().map(BTreeMap::len).sum()
+    }
+}
+
+fn push(out: &mut Vec<Emission>, pipeline: usize, window_end: Micros, revision: i32, rows: RecordBatch) {
+    if rows.num_rows() > 0 {
+        out.push(Emission { pipeline, window_end, revision, rows });
+    }
+}
+
+/// Each node's rows of one window; with `revised` those within the allowed lateness too.
+fn merged(
+    pipelines: &Pipelines,
+    pipeline: usize,
+    end: Micros,
+    partials: &[(Vec<Partial>, Vec<Partial>)],
+    revised: bool,
+) -> Result<Vec<Option<RecordBatch>>> {
+    let mut out = Vec::new();
+    for (node, (on_time, late)) in partials.iter().enumerate() {
+        let Some(spec) = pipelines.plans[pipeline].window_spec(node) else {
+            out.push(None);
+            continue;
+        };
+        let mut all: Vec<Partial> = on_time.clone();
+        if revised {
+            all.extend(late.iter().cloned());
+        }
+        out.push(if all.is_empty() { None } else { Some(merge_partials(spec, end, &all)?) });
+    }
+    Ok(out)
+}

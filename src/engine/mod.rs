@@ -1,0 +1,23 @@
+//! The engine: assembles the stages into a job. It alone knows them all.
+//!
+//! ```text
+//!  per shard, one task                                       one task
+//!  ReadBatch ─► Decoder ─► ShardJudge ─► ShardStage ─────────► Combine ─► Emission (rows of a complete window)
+//!                 │           │              │  partials, marks,   │
+//!                 ▼           ▼              ▼  watermark          ▼
+//!            dead letters  raw events    late rows               lake
+//! ```
+//!
+//! * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
+//! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
+
+pub mod combine;
+pub mod counters;
+pub mod judge;
+pub mod pipelines;
+pub mod revision;
+pub mod shard_stage;
+
+pub use combine::{Combine, Emission, ShardMessage};
+pub use pipelines::{EngineOptions, Pipelines};
+pub use shard_stage::{Processed, ShardPartials, ShardStage};

@@ -1,0 +1,104 @@
+//! The compiled queries of a job, and what they share.
+
+use std::sync::Arc;
+
+use crate::engine::judge::JudgeOptions;
+use crate::error::{Error, Result};
+use crate::operator::concurrency::{Concurrency, ConcurrencyOptions, ConcurrencyQuery};
+use crate::operator::window::{Lateness, LatenessRule};
+use crate::pipeline::{Compiler, ContinuousPlan, Node, PipelineFile};
+use crate::schema::Contract;
+use crate::types::Micros;
+
+/// The times that a job answers to, in microseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineOptions {
+    /// Skew, idleness, duplicates.
+    pub judge: JudgeOptions,
+    /// Watermark = high time − this.
+    pub watermark_delay: Micros,
+    /// Leases and activity.
+    pub concurrency: ConcurrencyOptions,
+    /// Whether lateness is judged.
+    pub lateness: Lateness,
+}
+
+/// All queries of a job.
+#[derive(Debug)]
+pub struct Pipelines {
+    /// The event contract.
+    pub contract: Arc<Contract>,
+    /// The queries.
+    pub plans: Vec<ContinuousPlan>,
+    /// The questions to the shared concurrency state, each once.
+    pub queries: Vec<ConcurrencyQuery>,
+    /// The times.
+    pub options: EngineOptions,
+}
+
+impl Pipelines {
+    /// Compiles `files`. Collects every problem instead of stopping at the first.
+    pub async fn compile(
+        contract: Arc<Contract>,
+        files: &[PipelineFile],
+        options: EngineOptions,
+    ) -> Result<Self, Vec<Error>> {
+        let compiler = Compiler::new(&contract).map_err(|e| vec![e])?;
+        let mut plans = Vec::new();
+        let mut problems = Vec::new();
+        for file in files {
+            match compiler.compile(file).await {
+                Ok(plan) => plans.push(plan),
+                Err(e) => problems.push(e),
+            }
+            if file.name == contract.stream_name() {
+                problems
+                    .push(Error::user("the table of raw events has this name").at(&file.place).hint("rename the file"));
+            }
+        }
+        let mut queries: Vec<ConcurrencyQuery> = plans
+            .iter()
+            .flat_map(|p| &p.nodes)
+            .filter_map(|n| match &n.node {
+                Node::Concurrency(q) => Some(q.clone()),
+                Node::Window(_) => None,
+            })
+            .collect();
+        queries.sort();
+        queries.dedup();
+        if !queries.is_empty()
+            && let Err(e) = Concurrency::finest_window(&queries)
+        {
+            problems.push(e);
+        }
+        if problems.is_empty() { Ok(Self { contract, plans, queries, options }) } else { Err(problems) }
+    }
+
+    /// When a row is late for a window of `plan`.
+    pub fn rule(&self, plan: &ContinuousPlan) -> LatenessRule {
+        LatenessRule { allowed_lateness: plan.allowed_lateness(), ..self.base_rule() }
+    }
+
+    /// The rule without allowed lateness, by which marks are judged.
+    pub fn base_rule(&self) -> LatenessRule {
+        LatenessRule {
+            lateness: self.options.lateness,
+            watermark_delay: self.options.watermark_delay,
+            allowed_lateness: 0,
+        }
+    }
+
+    /// A fresh shared concurrency state, if any query needs it.
+    pub fn concurrency(&self) -> Result<Option<Concurrency>> {
+        if self.queries.is_empty() {
+            return Ok(None);
+        }
+        Concurrency::try_new(&self.queries, self.options.concurrency).map(Some)
+    }
+
+    /// Indices of the plans that read the shared concurrency state.
+    pub fn concurrency_plans(&self) -> impl Iterator<Item = usize> + '_ {
+        let reads = |p: &ContinuousPlan| p.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
+        self.plans.iter().enumerate().filter(move |(_, p)| reads(p)).map(|(i, _)| i)
+    }
+}

@@ -1,0 +1,152 @@
+//! The windowed operators over one shard's batches.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::record_batch::RecordBatch;
+
+use super::counters::PipelineCounts;
+use super::pipelines::Pipelines;
+use crate::error::Result;
+use crate::limits::PLAN_BATCH_ROWS_MAX;
+use crate::operator::concurrency::{Concurrency, MarksPartial, Seen, ShardMarks};
+use crate::operator::window::{Partial, ShardWindows, rows_by_number};
+use crate::pipeline::{ShardPlan, number_rows};
+use crate::types::Micros;
+
+/// All pipelines' state in one shard. No lock of it is shared with another shard.
+///
+/// A backfill runs the same stage over slices of the input instead of shards: given the verdicts on lateness, any split gives
+/// the same result.
+pub struct ShardStage {
+    pipelines: Arc<Pipelines>,
+    /// By pipeline, then node.
+    plans: Vec<Vec<Option<ShardPlan>>>,
+    marks: Option<ShardMarks>,
+    rows_seen: u64,
+}
+
+/// What processing a batch brought to light.
+#[derive(Debug, Default)]
+pub struct Processed {
+    /// Late rows, whole, by pipeline.
+    pub late: Vec<(usize, RecordBatch)>,
+    /// Which concurrency buckets saw events.
+    pub seen: Vec<Seen>,
+}
+
+/// What a shard hands over when its watermark passes.
+#[derive(Debug, Default)]
+pub struct ShardPartials {
+    /// (pipeline, node, partial).
+    pub windows: Vec<(usize, usize, Partial)>,
+    /// Buckets of marks.
+    pub marks: Vec<MarksPartial>,
+}
+
+impl ShardStage {
+    /// A stage without state.
+    pub fn try_new(pipelines: Arc<Pipelines>) -> Result<Self> {
+        let plans = pipelines.plans.iter().map(|p| p.shard_plans(pipelines.rule(p))).collect::<Result<_>>()?;
+        let marks = if pipelines.queries.is_empty() {
+            None
+        } else {
+            Some(ShardMarks::try_new(
+                &pipelines.contract.events_schema(),
+                Concurrency::finest_window(&pipelines.queries)?,
+                pipelines.base_rule(),
+                &Concurrency::dimension_names(&pipelines.queries),
+            )?)
+        };
+        Ok(Self { pipelines, plans, marks, rows_seen: 0 })
+    }
+
+    /// Runs every pipeline over a batch of judged events.
+    pub async fn process(&mut self, events: &RecordBatch) -> Result<Processed> {
+        let mut out = Processed::default();
+        let mut offset = 0;
+        while offset < events.num_rows() {
+            let rows = PLAN_BATCH_ROWS_MAX.min(events.num_rows() - offset);
+            self.process_slice(&events.slice(offset, rows), &mut out).await?;
+            offset += rows;
+        }
+        Ok(out)
+    }
+
+    async fn process_slice(&mut self, events: &RecordBatch, out: &mut Processed) -> Result<()> {
+        self.rows_seen += events.num_rows() as u64;
+        let numbered = number_rows(events)?;
+        for (i, nodes) in self.plans.iter_mut().enumerate() {
+            for plan in nodes.iter_mut().flatten() {
+                plan.run(&numbered).await?;
+                let late = lock(&plan.windows).take_late_rows();
+                if !late.is_empty() {
+                    out.late.push((i, rows_by_number(events, &late)?));
+                }
+            }
+        }
+        if let Some(marks) = &mut self.marks {
+            let (late, seen) = marks.update(events)?;
+            out.seen.extend(seen);
+            if !late.is_empty() {
+                let rows = rows_by_number(events, &late)?;
+                out.late.extend(self.pipelines.concurrency_plans().map(|i| (i, rows.clone())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over what can take no more rows of this shard.
+    pub fn close(&mut self, watermark: Micros) -> Result<ShardPartials> {
+        let mut out = ShardPartials::default();
+        for (i, nodes) in self.plans.iter().enumerate() {
+            for (n, plan) in nodes.iter().enumerate() {
+                let Some(plan) = plan else { continue };
+                out.windows.extend(lock(&plan.windows).close(watermark)?.into_iter().map(|p| (i, n, p)));
+            }
+        }
+        if let Some(marks) = &mut self.marks {
+            out.marks = marks.close(watermark);
+        }
+        Ok(out)
+    }
+
+    /// What became of the rows, by pipeline; touches that turn out to be ignored are still counted as in windows.
+    pub fn counts(&self) -> Vec<PipelineCounts> {
+        let marks = self.marks.as_ref().map(ShardMarks::counts).unwrap_or_default();
+        self.plans
+            .iter()
+            .map(|nodes| match nodes.iter().flatten().next() {
+                Some(plan) => {
+                    let counts = lock(&plan.windows).counts();
+                    PipelineCounts {
+                        in_windows: counts.in_windows,
+                        late: counts.late,
+                        ignored_touches: 0,
+                        filtered: self.rows_seen - counts.in_windows - counts.late,
+                    }
+                }
+                None => PipelineCounts {
+                    in_windows: marks.in_windows,
+                    late: marks.late,
+                    ignored_touches: 0,
+                    filtered: marks.filtered,
+                },
+            })
+            .collect()
+    }
+
+    /// Open windows and the groups in them, over all pipelines.
+    pub fn open(&self) -> (usize, usize) {
+        self.plans
+            .iter()
+            .flatten()
+            .flatten()
+            .map(|p| lock(&p.windows).open())
+            .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+    }
+}
+
+/// A panic while the lock was held has ended the task already; the state is not used again.
+fn lock(windows: &Mutex<ShardWindows>) -> MutexGuard<'_, ShardWindows> {
+    windows.lock().unwrap_or_else(PoisonError::into_inner)
+}
