@@ -1,6 +1,7 @@
 //! Headcount: real-time analytics for live-streaming platforms.
 
 pub mod clock;
+pub mod decode;
 pub mod engine;
 pub mod error;
 pub mod limits;

@@ -45,6 +45,10 @@ pub const COLUMN_NAME_BYTES_MAX: usize = 127;
 /// events, and is far above the 10 MiB that one GetRecords call returns.
 pub const READ_BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+/// Dead letters of one record. Real records hold far fewer events; a record of nothing but commas and digits would
+/// otherwise become millions of them. What follows the last but one is one dead letter.
+pub const DEAD_LETTERS_PER_RECORD_MAX: usize = 100_000;
+
 /// How much of a bad value a dead letter's message quotes: enough to recognise it, the whole is in the data.
 pub const QUOTED_VALUE_BYTES_MAX: usize = 64;
 

@@ -21,7 +21,7 @@ pub const SHARD_HIGH_TIME: &str = "shard_high_time";
 pub(super) const PARTITION_COLUMNS: [&str; 4] = ["year", "month", "day", "hour"];
 
 /// Name, kind and nullability of the provenance columns, in their order.
-pub(super) const PROVENANCE: [(&str, Kind, bool); 6] = [
+pub(crate) const PROVENANCE: [(&str, Kind, bool); 6] = [
     (SHARD_ID, Kind::String, false),
     (SEQUENCE_NUMBER, Kind::String, false),
     (SUB_SEQUENCE_NUMBER, Kind::Int64, false),

@@ -1,0 +1,44 @@
+//! Bytes to rows: a record's events become an Arrow batch, and what cannot be read becomes dead letters.
+//!
+//! ```text
+//!  Record ─► forms ──► scan ─────► values ────► rules ────► rows ─► RecordBatch (Contract::events_schema)
+//!            which     keys and    raw text to  what must   append
+//!            bytes are raw values  typed values be there
+//!            an event      └────────────┴───────────┴─► Rejection ─► DeadLetter
+//! ```
+//!
+//! * [`Decoder`] walks over the records of a read and hides how they are parsed.
+//! * `forms` tells by content whether a record is one object, newline-delimited objects or an array of objects, and cuts it
+//!   into events. Compression, aggregation and envelopes, once supported, are opened before it: they turn a record into
+//!   payloads, and each payload into such a form.
+//! * `scan` parses one event: it looks each key up among the contract's fields and keeps the raw text of the last value.
+//! * `values` turns raw text into typed values, strictly: nothing is coerced.
+//! * `rules` checks what must be there. Only then does an event touch the columns, so a bad one leaves nothing behind.
+//!
+//! An event is judged in this order: is it JSON, not nested too deeply, an object; are its fields of their types, in the
+//! contract's order; are the fields there that every event must have, then those that its type must have. The first that
+//! fails is its [`Reason`]. A null is an absent field; of a key that comes twice the last counts; a required string must
+//! not be empty.
+//!
+//! Bad input never stops the stream, never vanishes, and costs its neighbours nothing: each event of a record is judged
+//! alone, and numbered by its place in the record, good or bad ([`crate::schema::SUB_SEQUENCE_NUMBER`]).
+
+mod dead_letter;
+mod decoder;
+mod elements;
+mod forms;
+mod rows;
+mod rules;
+mod scan;
+pub mod timestamp;
+mod unknown;
+mod values;
+
+#[cfg(test)]
+mod proptests;
+#[cfg(test)]
+mod tests;
+
+pub use dead_letter::{DeadLetter, Reason};
+pub use decoder::{Decoded, Decoder, Provenance};
+pub use unknown::OTHER_FIELDS;

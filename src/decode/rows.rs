@@ -1,0 +1,114 @@
+//! Accepted events as columns.
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+};
+use std::sync::Arc;
+
+use super::values::Value;
+use crate::Result;
+use crate::schema::{Contract, Kind};
+use crate::types::{Micros, Record};
+
+/// A batch of `Contract::events_schema` that is being filled.
+#[derive(Debug)]
+pub(super) struct Rows {
+    contract: Arc<Contract>,
+    columns: Vec<Column>,
+    shard_id: StringBuilder,
+    sequence_number: StringBuilder,
+    sub_sequence_number: Int64Builder,
+    /// `ingest_time`, `event_time_original`, `shard_high_time`.
+    times: [TimestampMicrosecondBuilder; 3],
+}
+
+impl Rows {
+    pub(super) fn new(contract: Arc<Contract>) -> Self {
+        let columns = contract.fields().iter().map(|field| Column::new(field.kind)).collect();
+        Self {
+            contract,
+            columns,
+            shard_id: StringBuilder::new(),
+            sequence_number: StringBuilder::new(),
+            sub_sequence_number: Int64Builder::new(),
+            times: Default::default(),
+        }
+    }
+
+    /// Adds an event: the contract's values, then those of its provenance as far as the row brought it, in the order of the
+    /// columns. The record says what the row does not.
+    pub(super) fn append(&mut self, values: &[Value<'_>], shard: &str, record: &Record, sub_sequence_number: i64) {
+        let (fields, provenance) = values.split_at(self.columns.len().min(values.len()));
+        for (column, value) in self.columns.iter_mut().zip(fields) {
+            column.append(value);
+        }
+        let text = |index: usize| provenance.get(index).and_then(Value::text);
+        let whole = |index: usize| provenance.get(index).and_then(Value::whole);
+        self.shard_id.append_value(text(0).unwrap_or(shard));
+        self.sequence_number.append_value(text(1).unwrap_or(&record.sequence_number));
+        self.sub_sequence_number.append_value(whole(2).unwrap_or(sub_sequence_number));
+        let times: [Option<Micros>; 3] = [whole(3).or(record.arrival_time), whole(4), whole(5)];
+        for (column, time) in self.times.iter_mut().zip(times) {
+            column.append_option(time);
+        }
+    }
+
+    /// The batch so far; empties the columns.
+    pub(super) fn finish(&mut self) -> Result<RecordBatch> {
+        let mut columns: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
+        columns.push(Arc::new(self.shard_id.finish()));
+        columns.push(Arc::new(self.sequence_number.finish()));
+        columns.push(Arc::new(self.sub_sequence_number.finish()));
+        columns.extend(self.times.iter_mut().map(finish_time));
+        Ok(RecordBatch::try_new(self.contract.events_schema(), columns)?)
+    }
+}
+
+fn finish_time(builder: &mut TimestampMicrosecondBuilder) -> ArrayRef {
+    Arc::new(builder.finish().with_timezone("UTC"))
+}
+
+#[derive(Debug)]
+enum Column {
+    Text(StringBuilder),
+    Time(TimestampMicrosecondBuilder),
+    Int32(Int32Builder),
+    Int64(Int64Builder),
+    Bool(BooleanBuilder),
+}
+
+impl Column {
+    fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::String | Kind::Json => Column::Text(StringBuilder::new()),
+            Kind::Timestamp => Column::Time(TimestampMicrosecondBuilder::new()),
+            Kind::Int32 => Column::Int32(Int32Builder::new()),
+            Kind::Int64 => Column::Int64(Int64Builder::new()),
+            Kind::Bool => Column::Bool(BooleanBuilder::new()),
+        }
+    }
+
+    /// The value was read by the column's kind.
+    fn append(&mut self, value: &Value<'_>) {
+        match self {
+            Column::Text(builder) => builder.append_option(value.text()),
+            Column::Time(builder) => builder.append_option(value.whole()),
+            Column::Int32(builder) => builder.append_option(value.whole().and_then(|n| i32::try_from(n).ok())),
+            Column::Int64(builder) => builder.append_option(value.whole()),
+            Column::Bool(builder) => builder.append_option(match value {
+                Value::Truth(truth) => Some(*truth),
+                _ => None,
+            }),
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Column::Text(builder) => Arc::new(builder.finish()),
+            Column::Time(builder) => finish_time(builder),
+            Column::Int32(builder) => Arc::new(builder.finish()),
+            Column::Int64(builder) => Arc::new(builder.finish()),
+            Column::Bool(builder) => Arc::new(builder.finish()),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What an event must be to become a row.
+
+use std::sync::Arc;
+
+use super::dead_letter::{Reason, Rejection};
+use super::decoder::Provenance;
+use super::scan::{Names, RawEvent};
+use super::values::{self, Value};
+use crate::schema::{Contract, Field, Kind, PROVENANCE};
+
+/// The rules of a contract, in the order in which an event is judged by them.
+#[derive(Debug)]
+pub(super) struct Rules {
+    contract: Arc<Contract>,
+    /// Each value of a row by its place: the contract's fields, then, if rows bring it, their provenance.
+    slots: Vec<Field>,
+    names: Names,
+    type_index: Option<usize>,
+}
+
+/// What is known of one event, borrowed from its bytes. Reused from event to event.
+#[derive(Debug)]
+pub(super) struct Scratch<'a> {
+    pub(super) raw: RawEvent<'a>,
+    /// One value for each slot.
+    pub(super) values: Vec<Value<'a>>,
+}
+
+impl Rules {
+    pub(super) fn new(contract: Arc<Contract>, provenance: Provenance) -> Self {
+        let mut slots = contract.fields().to_vec();
+        if provenance == Provenance::Row {
+            slots.extend(PROVENANCE.iter().map(|&(name, kind, _)| Field {
+                name: name.to_owned(),
+                kind,
+                required: false,
+                description: String::new(),
+                allowed: Vec::new(),
+            }));
+        }
+        let names = slots.iter().enumerate().map(|(index, slot)| (slot.name.clone(), index)).collect();
+        let type_index = contract.field_index(contract.type_field());
+        Self { contract, slots, names, type_index }
+    }
+
+    pub(super) fn scratch<'a>(&self) -> Scratch<'a> {
+        Scratch { raw: RawEvent::new(self.slots.len()), values: Vec::with_capacity(self.slots.len()) }
+    }
+
+    /// Reads one event into `scratch`.
+    pub(super) fn read<'a>(&self, bytes: &'a [u8], scratch: &mut Scratch<'a>) -> Result<(), Rejection> {
+        scratch.raw.scan(bytes, &self.names)?;
+        scratch.values.clear();
+        for (slot, raw) in self.slots.iter().zip(&scratch.raw.values) {
+            scratch.values.push(match raw {
+                Some(raw) => read_value(slot, raw)?,
+                None => Value::Absent,
+            });
+        }
+        self.check_required(&scratch.values)
+    }
+
+    fn check_required(&self, values: &[Value<'_>]) -> Result<(), Rejection> {
+        for (field, value) in self.contract.fields().iter().zip(values) {
+            if field.required {
+                present(&field.name, field.kind, value, "")?;
+            }
+        }
+        let Some(event_type) = self.type_index.and_then(|index| values.get(index)).and_then(Value::text) else {
+            return Ok(());
+        };
+        for index in self.contract.required_for(event_type) {
+            if let (Some(field), Some(value)) = (self.contract.fields().get(index), values.get(index)) {
+                present(&field.name, field.kind, value, event_type)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_value<'a>(slot: &Field, raw: &'a str) -> Result<Value<'a>, Rejection> {
+    let value = values::read(&slot.name, slot.kind, raw)?;
+    if slot.allowed.is_empty() || value.text().is_none_or(|text| slot.allowed.iter().any(|allowed| allowed == text)) {
+        return Ok(value);
+    }
+    if slot.required && value.text().is_some_and(str::is_empty) {
+        // It is missing, which says more.
+        return Ok(value);
+    }
+    let message = format!("`{}` is {}, not one of {}", slot.name, values::quote(raw), slot.allowed.join(", "));
+    Err(Rejection::new(Reason::WrongType, message))
+}
+
+fn present(name: &str, kind: Kind, value: &Value<'_>, event_type: &str) -> Result<(), Rejection> {
+    let how = match value {
+        Value::Absent => "missing",
+        // An empty JSON text does not exist: only a string can be empty.
+        Value::Text(text) if text.is_empty() && kind == Kind::String => "empty",
+        _ => return Ok(()),
+    };
+    let message = match event_type {
+        "" => format!("`{name}` is {how}"),
+        event_type => format!("`{name}` is {how}, which a {} event must have", values::quote(event_type)),
+    };
+    Err(Rejection::new(Reason::MissingField, message))
+}

@@ -1,0 +1,149 @@
+//! Parses one event as far as its own fields: keys, and the raw text of their values.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::dead_letter::{Reason, Rejection};
+use super::forms::skip_whitespace;
+use super::values::quote;
+use crate::limits::JSON_DEPTH_MAX;
+
+/// The keys that are looked for, and their places in [`RawEvent::values`].
+pub(super) type Names = HashMap<String, usize, ahash::RandomState>;
+
+/// What an event said, borrowed from its bytes. Reused from event to event.
+#[derive(Debug)]
+pub(super) struct RawEvent<'a> {
+    /// The JSON text of each known field's last value; None if absent or null.
+    pub(super) values: Vec<Option<&'a str>>,
+    /// Keys that are not known.
+    pub(super) unknown: Vec<Cow<'a, str>>,
+    /// How deep it nests, the event itself being 1.
+    depth: usize,
+}
+
+impl<'a> RawEvent<'a> {
+    /// Room for `len` known fields.
+    pub(super) fn new(len: usize) -> Self {
+        Self { values: vec![None; len], unknown: Vec::new(), depth: 1 }
+    }
+
+    /// Parses one event. After an error the values are not to be used.
+    pub(super) fn scan(&mut self, bytes: &'a [u8], names: &Names) -> Result<(), Rejection> {
+        self.values.fill(None);
+        self.unknown.clear();
+        self.depth = 1;
+        let is_object = bytes.get(skip_whitespace(bytes, 0)) == Some(&b'{');
+        if is_object {
+            let mut json = serde_json::Deserializer::from_slice(bytes);
+            json.deserialize_map(EventVisitor { names, raw: self }).and_then(|()| json.end()).map_err(not_json)?;
+        } else {
+            let other: &RawValue = serde_json::from_slice(bytes).map_err(not_json)?;
+            self.depth = depth(other.get());
+            if self.depth <= JSON_DEPTH_MAX {
+                let message = format!("an event is an object, not {}", quote(other.get()));
+                return Err(Rejection::new(Reason::WrongType, message));
+            }
+        }
+        if self.depth > JSON_DEPTH_MAX {
+            let message = format!("nested {} levels deep, more than {JSON_DEPTH_MAX}", self.depth);
+            return Err(Rejection::new(Reason::NotJson, message));
+        }
+        Ok(())
+    }
+}
+
+fn not_json(e: serde_json::Error) -> Rejection {
+    Rejection::new(Reason::NotJson, format!("not JSON: {e}"))
+}
+
+/// How deep a valid JSON text nests: 0 for a scalar. Iterative, because the text may nest as deep as it is long.
+fn depth(json: &str) -> usize {
+    if !json.starts_with(['{', '[']) {
+        return 0;
+    }
+    let (mut depth, mut deepest, mut in_string) = (0_usize, 0, false);
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if in_string => {
+                bytes.next();
+            }
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+struct EventVisitor<'s, 'de> {
+    names: &'s Names,
+    raw: &'s mut RawEvent<'de>,
+}
+
+impl<'de> Visitor<'de> for EventVisitor<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { names, raw } = self;
+        while let Some(key) = map.next_key_seed(KeySeed(names))? {
+            // Raw text is checked for syntax without recursion, at any depth.
+            let value = map.next_value::<&'de RawValue>()?.get();
+            raw.depth = raw.depth.max(1 + depth(value));
+            match key {
+                Key::Known(index) => {
+                    if let Some(slot) = raw.values.get_mut(index) {
+                        *slot = (value != "null").then_some(value);
+                    }
+                }
+                Key::Unknown(name) => raw.unknown.push(name),
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Key<'de> {
+    Known(usize),
+    Unknown(Cow<'de, str>),
+}
+
+/// Looks a key up without keeping it.
+struct KeySeed<'s>(&'s Names);
+
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
+    type Value = Key<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key<'de>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeySeed<'_> {
+    type Value = Key<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
+        Ok(self.0.get(key).map_or(Key::Unknown(Cow::Borrowed(key)), |&index| Key::Known(index)))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
+        Ok(self.0.get(key).map_or_else(|| Key::Unknown(Cow::Owned(key.to_owned())), |&index| Key::Known(index)))
+    }
+}
