@@ -1,8 +1,11 @@
 //! Headcount: real-time analytics for live-streaming platforms.
 
+pub mod backfill;
 pub mod clock;
 pub mod error;
 pub mod limits;
+pub mod sink;
+pub mod source;
 pub mod types;
 
 pub use error::{Error, Result};
