@@ -350,3 +350,7 @@ impl Lake {
 pub(super) fn intent_path(id: &str) -> String {
     format!("{STAGING}/{id}/replace.json")
 }
+
+#[cfg(test)]
+#[path = "replacement_tests.rs"]
+mod tests;
