@@ -29,6 +29,9 @@ pub struct TableSpec {
 
 impl TableSpec {
     /// A table partitioned by `time_column`, with this product's usual columns: ids and payloads are unique, `stream_id` prunes.
+    ///
+    /// `session_id` repeats with every heartbeat, so its dictionary pays (a quarter of the file, measured) and its bloom filter is small (2 bytes a
+    /// session). One of `event_id` costs 1.3 bytes a row, 5 % of a file, and is left to who needs it.
     pub fn new(name: impl Into<String>, time_column: impl Into<String>, file_prefix: impl Into<String>) -> Self {
         let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect();
         Self {
@@ -39,7 +42,7 @@ impl TableSpec {
             file_prefix: file_prefix.into(),
             pruning_columns: names(&["stream_id"]),
             unique_columns: names(&["event_id", "sequence_number", "data", "message"]),
-            lookup_columns: Vec::new(),
+            lookup_columns: names(&["session_id"]),
             sort_columns: Vec::new(),
             schema_version: "1".to_owned(),
         }
