@@ -1,5 +1,6 @@
 //! Headcount: real-time analytics for live-streaming platforms.
 
+pub mod backfill;
 pub mod clock;
 pub mod decode;
 pub mod engine;
@@ -8,6 +9,8 @@ pub mod limits;
 pub mod operator;
 pub mod pipeline;
 pub mod schema;
+pub mod sink;
+pub mod source;
 pub mod types;
 
 pub use error::{Error, Result};

@@ -35,6 +35,7 @@ pub const PIPELINE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// A graceful stop has this long before the process gives up on a hanging service, in seconds.
 pub const DRAIN_SECS_MAX: u64 = 9;
 
+<<<<<<< HEAD
 /// Longest unknown field name that is counted by name: the names are kept for the life of the process.
 pub const UNKNOWN_FIELD_NAME_BYTES_MAX: usize = 128;
 
@@ -52,5 +53,41 @@ pub const DEAD_LETTERS_PER_RECORD_MAX: usize = 100_000;
 /// How much of a bad value a dead letter's message quotes: enough to recognise it, the whole is in the data.
 pub const QUOTED_VALUE_BYTES_MAX: usize = 64;
 
+=======
+/// Rows that a bucket of time joins small pieces up to: below it the fixed cost of a batch shows.
+pub const BUCKET_BATCH_ROWS_MIN: usize = 8_192;
+
+/// Parquet files that one table keeps open, one an hour partition: late rows trail by an hour or two, and each open file holds a row group.
+pub const LAKE_OPEN_PARTITIONS_MAX: usize = 8;
+
+/// Encoded bytes of a Parquet row group: large enough to scan well, small enough that an open file stays cheap.
+pub const LAKE_ROW_GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of one part of a multipart upload. S3 wants at least 5 MiB and takes 10,000 parts: files up to 80 GB.
+pub const LAKE_UPLOAD_PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// Parts of one file that are on their way at a time.
+pub const LAKE_UPLOADS_MAX: usize = 4;
+
+/// Batches with fewer rows are encoded where they arrive; larger ones on a thread that may block (a row costs about half a microsecond).
+pub const LAKE_ENCODE_INLINE_ROWS_MAX: usize = 512;
+
+/// Bytes of finished windows that one table gathers for a partition before it writes a file early.
+pub const LAKE_GATHER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Files that a replacement moves or deletes at a time: S3 answers each in tens of milliseconds.
+pub const LAKE_MOVES_MAX: usize = 16;
+
+/// A staging folder that nobody can be shown to own is removed when nothing was added to it for this long, in hours.
+pub const LAKE_STAGING_HOURS_MAX: i64 = 24;
+
+/// Bytes of lines that are read from an event file at a time: large enough to amortise a read, small enough to stay in the cache.
+pub const FILE_BLOCK_BYTES: usize = 2 * 1024 * 1024;
+
+/// Rows that are read from a Parquet file at a time.
+pub const FILE_BATCH_ROWS: usize = 16_384;
+
+const _: () = assert!(LAKE_UPLOAD_PART_BYTES >= 5 * 1024 * 1024, "S3 refuses smaller parts");
+>>>>>>> 43dd65d8594863596aaef6a8fdf4cd7446572759
 const _: () = assert!(PUT_RECORDS_MAX <= 500, "PutRecords refuses more than 500 records");
 const _: () = assert!(GET_RECORDS_LIMIT_MAX <= 10_000, "GetRecords refuses a limit over 10,000");

@@ -1,0 +1,223 @@
+//! A lake's place: a folder or an S3 bucket, opened from what the user wrote.
+
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::Arc;
+
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::basic::ZstdLevel;
+use url::Url;
+
+use crate::error::{Error, Result};
+
+/// How to reach a lake and how to write to it.
+#[derive(Debug, Clone)]
+pub struct LakeOptions {
+    /// AWS region of the bucket; without it `AWS_REGION` of the environment counts.
+    pub region: Option<String>,
+    /// Another S3 endpoint than AWS's own: an emulator, a private gateway. Plain `http` is spoken only to an endpoint given here.
+    pub endpoint_url: Option<String>,
+    /// zstd level of new files, 1 to 22.
+    pub compression_level: i32,
+}
+
+impl Default for LakeOptions {
+    /// AWS itself, region from the environment, zstd level 1 (higher ones cost several times the encoding for some percent of size).
+    fn default() -> Self {
+        Self { region: None, endpoint_url: None, compression_level: 1 }
+    }
+}
+
+/// An open lake. Clones share the connection.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    pub(super) store: Arc<dyn ObjectStore>,
+    /// Where the lake begins within the store.
+    prefix: Path,
+    /// The lake's folder, if it is one.
+    pub(super) folder: Option<PathBuf>,
+    /// As the user wrote it, for messages.
+    url: Arc<str>,
+    pub(super) compression: ZstdLevel,
+}
+
+impl Lake {
+    /// Opens the lake at `url`: a path, a `file://` URL, or `s3://bucket/prefix`. A folder is made if it is missing, and tried for writing; a
+    /// bucket is not asked until it is first used ([`Lake::recover`] does). Credentials come from the environment: access
+    /// keys, a web identity, or the role of the container or machine.
+    ///
+    /// # Errors
+    /// User, if the URL cannot be a lake, the path is a file, or the level is out of range; external, if the folder cannot be made or written.
+    pub fn open(url: &str, options: &LakeOptions) -> Result<Self> {
+        let compression = ZstdLevel::try_new(options.compression_level).map_err(|e| {
+            let message = format!("zstd has no level {}", options.compression_level);
+            Error::user(message).hint("use 1 (fast) to 22 (small)").because(e)
+        })?;
+        let parsed = match url.contains("://") {
+            true => Some(Url::parse(url).map_err(|e| Error::user("not a URL of a lake").at(url).because(e))?),
+            false => None,
+        };
+        match parsed.as_ref().map(|u| (u, u.scheme())) {
+            None if url.is_empty() => Err(Error::user("the lake has no place").hint("give a folder or an s3:// URL")),
+            None => Self::open_folder(FsPath::new(url), url, compression),
+            Some((u, "file")) => match u.to_file_path() {
+                Ok(path) => Self::open_folder(&path, url, compression),
+                Err(()) => Err(Error::user("not the URL of a folder on this machine").at(url)),
+            },
+            Some((u, "s3")) => Self::open_bucket(u, url, options, compression),
+            Some((_, scheme)) => Err(Error::user(format!("a lake cannot be at a {scheme}:// URL"))
+                .at(url)
+                .hint("give a folder, a file:// or an s3:// URL")),
+        }
+    }
+
+    fn open_folder(path: &FsPath, url: &str, compression: ZstdLevel) -> Result<Self> {
+        let unusable = |message: &str, e: std::io::Error| {
+            Error::external(message).at(url).hint("check the folder's owner, mode and free space").because(e)
+        };
+        if path.exists() && !path.is_dir() {
+            return Err(Error::user("the lake is a file, not a folder").at(url).hint("give a folder"));
+        }
+        std::fs::create_dir_all(path).map_err(|e| unusable("cannot make the lake's folder", e))?;
+        let folder = path.canonicalize().map_err(|e| unusable("cannot read the lake's folder", e))?;
+        std::fs::read_dir(&folder).map_err(|e| unusable("cannot read the lake's folder", e))?;
+        tempfile::tempfile_in(&folder).map_err(|e| unusable("cannot write into the lake's folder", e))?;
+        let store = LocalFileSystem::new_with_prefix(&folder)?;
+        Ok(Self::over(Arc::new(store), Path::default(), Some(folder), url, compression))
+    }
+
+    fn open_bucket(parsed: &Url, url: &str, options: &LakeOptions, compression: ZstdLevel) -> Result<Self> {
+        let Some(bucket) = parsed.host_str().filter(|b| !b.is_empty()) else {
+            return Err(Error::user("the URL names no bucket").at(url).hint("write s3://bucket/prefix"));
+        };
+        let prefix = Path::from_url_path(parsed.path())
+            .map_err(|e| Error::user("not a usable prefix of a bucket").at(url).because(e))?;
+        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+        if let Some(region) = &options.region {
+            builder = builder.with_region(region);
+        }
+        if let Some(endpoint) = &options.endpoint_url {
+            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+        }
+        let store = builder
+            .build()
+            .map_err(|e| Error::user("the bucket cannot be reached as configured").at(url).because(e))?;
+        Ok(Self::over(Arc::new(store), prefix, None, url, compression))
+    }
+
+    pub(super) fn over(
+        store: Arc<dyn ObjectStore>,
+        prefix: Path,
+        folder: Option<PathBuf>,
+        url: &str,
+        compression: ZstdLevel,
+    ) -> Self {
+        Self { store, prefix, folder, url: url.into(), compression }
+    }
+
+    /// The URL or path that the lake was opened with.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The object at a path relative to the lake, whose parts are separated by `/`.
+    pub(super) fn object(&self, relative: &str) -> Path {
+        relative.split('/').filter(|p| !p.is_empty()).fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    /// The path relative to the lake of an object below it.
+    pub(super) fn relative(&self, object: &Path) -> String {
+        let parts: Vec<_> = object.parts().skip(self.prefix.parts_count()).collect();
+        parts.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join("/")
+    }
+
+    /// What the user sees of an object: `<lake>/<path>`.
+    pub(super) fn place(&self, relative: &str) -> String {
+        format!("{}/{relative}", self.url.trim_end_matches('/'))
+    }
+
+    /// Reads a whole object, or none if there is none.
+    pub(super) async fn fetch(&self, relative: &str) -> Result<Option<bytes::Bytes>> {
+        let failed = |e| failed("cannot read from the lake", self.place(relative), e);
+        match self.store.get(&self.object(relative)).await {
+            Ok(found) => Ok(Some(found.bytes().await.map_err(failed)?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(failed(e)),
+        }
+    }
+}
+
+/// An error of the store with the object's place; whether a retry may help is the store's word.
+pub(super) fn failed(message: &str, place: String, e: object_store::Error) -> Error {
+    let hint = match &e {
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            "check the credentials and the bucket's policy"
+        }
+        _ => "check that the place exists, may be written, and has free space",
+    };
+    let error = match &e {
+        object_store::Error::Generic { .. } => Error::transient(message),
+        _ => Error::external(message),
+    };
+    error.at(place).hint(hint).because(e)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(url: &str) -> Error {
+        Lake::open(url, &LakeOptions::default()).unwrap_err()
+    }
+
+    #[test]
+    fn a_folder_is_made_and_named_in_three_ways() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b c");
+        let plain = Lake::open(path.to_str().unwrap(), &LakeOptions::default()).unwrap();
+        let url = Url::from_directory_path(&path).unwrap();
+        let by_url = Lake::open(url.as_str(), &LakeOptions::default()).unwrap();
+        assert!(path.is_dir());
+        assert_eq!(plain.folder, by_url.folder);
+    }
+
+    #[test]
+    fn a_file_is_not_a_lake() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let e = refused(file.path().to_str().unwrap());
+        assert_eq!((e.exit_code(), e.message()), (2, "the lake is a file, not a folder"));
+        let below = file.path().join("lake");
+        assert_eq!(refused(below.to_str().unwrap()).exit_code(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_cannot_be_written_is_an_external_error() {
+        for place in ["/proc/lake", "/proc"] {
+            let e = refused(place);
+            assert_eq!(e.exit_code(), 1, "{place}");
+            assert!(e.remedy().is_some());
+        }
+    }
+
+    #[test]
+    fn bad_urls_are_the_users() {
+        for url in ["", "gs://bucket/x", "s3:///x", "file://elsewhere/x", "http://[", "s3://b/a//b"] {
+            assert_eq!(refused(url).exit_code(), 2, "{url}");
+        }
+        let options = LakeOptions { compression_level: 23, ..LakeOptions::default() };
+        assert_eq!(Lake::open("/tmp", &options).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_bucket_has_a_prefix() {
+        let options = LakeOptions { region: Some("eu-west-1".into()), ..LakeOptions::default() };
+        let lake = Lake::open("s3://bucket/some/lake/", &options).unwrap();
+        let object = lake.object("user_events/year=2026");
+        assert_eq!(object.as_ref(), "some/lake/user_events/year=2026");
+        assert_eq!(lake.relative(&object), "user_events/year=2026");
+        assert_eq!(lake.place("x"), "s3://bucket/some/lake/x");
+    }
+}

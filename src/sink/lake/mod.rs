@@ -1,0 +1,44 @@
+//! The lake: tables of Parquet files, partitioned by hour, on a disk or in an S3 bucket.
+//!
+//! ```text
+//! <lake>/user_events/year=2026/month=01/day=31/hour=18/<prefix>-000000.parquet     raw events, by event time
+//! <lake>/platform_totals/year=2026/…                                               aggregates, by window start
+//! <lake>/_late/<pipeline>/year=…                                                   rows too late for a pipeline
+//! <lake>/_dead_letters/year=…                                                      what could not be decoded, by arrival
+//! <lake>/_staging/<id>/…                                                           a backfill's files before they count
+//! ```
+//!
+//! | part | job |
+//! |---|---|
+//! | [`Lake`] | opens the place from a URL or a path; knows the object store |
+//! | [`TableSpec`], [`RollPolicy`] | what a table is like, and when a file is full |
+//! | [`TableWriter`] | a stream of rows, any hours, into one open file an hour |
+//! | [`GatherWriter`] | finished windows, gathered into few sorted files |
+//! | [`Replacement`] | whole table-hours, replaced in one step |
+//! | [`LakeFile`], [`Lake::list`], [`Lake::read_table`] | reading back |
+//!
+//! A file appears whole or not at all: it is uploaded in parts (on a disk: written under another name) and completed at the end. The columns
+//! that a path spells out (`year` … `hour`) are not in the file, as strict Hive readers demand.
+//!
+//! Architecture invariant: this is the only stage that writes objects; nothing here knows about DataFusion or about events' meaning.
+
+mod gather_writer;
+mod listing;
+mod location;
+mod parquet_file;
+mod partition;
+mod properties;
+mod recovery;
+mod replacement;
+mod spec;
+mod table_writer;
+
+pub use gather_writer::GatherWriter;
+pub use listing::LakeFile;
+pub use location::{Lake, LakeOptions};
+pub use parquet_file::WriteSummary;
+pub use partition::{split_by_time, time_values};
+pub use recovery::Recovery;
+pub use replacement::{ReplaceSummary, Replacement};
+pub use spec::{RollPolicy, TableSpec};
+pub use table_writer::TableWriter;

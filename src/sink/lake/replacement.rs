@@ -1,0 +1,356 @@
+//! Replacing whole table-hours of a lake in one step, so that a backfill that fails half-way changes nothing.
+//!
+//! ```text
+//!  begin    _staging/<id>/                     the folder is ours (on a disk: locked)
+//!  write    _staging/<id>/files/<table>/year=…  new files, complete but not yet part of any table
+//!  commit 1 _staging/<id>/replace.json          THE step: before it the old hours stand, after it the new ones
+//!  commit 2 new files move to their places, old files of the replaced hours are deleted
+//!  commit 3 the record goes, then the rest of the folder
+//! ```
+//!
+//! A crash before the record leaves the old hours and some litter; a crash after it leaves a record that [`Lake::recover`] carries out. Every
+//! action of a record may be repeated. Readers of a bucket or a folder can see steps of commit 2; a reader that cannot bear that runs
+//! after the commit. One writer at a time per hour is assumed: files that somebody else adds to a replaced hour meanwhile stay.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::{ObjectStoreExt, PutPayload};
+use serde::{Deserialize, Serialize};
+
+use super::gather_writer::GatherWriter;
+use super::listing::LakeFile;
+use super::location::{Lake, failed};
+use super::partition::hour_of;
+use super::spec::{RollPolicy, TableSpec};
+use super::table_writer::{FileMaker, TableWriter};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::limits::LAKE_MOVES_MAX;
+use crate::types::Micros;
+
+/// The folder of all replacements under way, below the lake.
+pub(super) const STAGING: &str = "_staging";
+
+/// What a committed replacement changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReplaceSummary {
+    /// Table-hours that were replaced.
+    pub hours: u64,
+    /// New files, and their bytes.
+    pub files: u64,
+    /// Bytes of the new files.
+    pub bytes: u64,
+    /// Old files that were deleted.
+    pub files_removed: u64,
+}
+
+/// New contents for table-hours, staged until [`commit`](Self::commit).
+#[derive(Debug)]
+pub struct Replacement {
+    // Properties.
+    lake: Lake,
+    id: String,
+    staging: StagingToken,
+    /// Held locked while the folder has a living owner. Only on disks.
+    _lock: Option<File>,
+    // State.
+    hours: BTreeMap<String, BTreeSet<Micros>>,
+}
+
+impl Replacement {
+    /// Starts a replacement. `id` names its staging folder: letters, digits, `-`, `_`, `.`; unique among all of this lake.
+    ///
+    /// # Errors
+    /// Internal if the id is not usable; external if there is a replacement of that id, or the store fails.
+    pub async fn begin(lake: &Lake, id: &str) -> Result<Self> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if id.is_empty() || id.starts_with('.') || !id.chars().all(plain) {
+            return Err(Error::internal(format!("{id:?} cannot name a staging folder")));
+        }
+        let lock = match lake.staging_folder(id) {
+            Some(folder) => Some(take_folder(&folder)?),
+            None => {
+                if lake.staged_objects(id).await?.next().is_some() {
+                    return Err(taken(&lake.place(&format!("{STAGING}/{id}"))));
+                }
+                None
+            }
+        };
+        let staging = StagingToken::new(format!("{STAGING}/{id}/files/"));
+        Ok(Self { lake: lake.clone(), id: id.to_owned(), staging, _lock: lock, hours: BTreeMap::new() })
+    }
+
+    /// A writer into the staging folder. Close it before the commit. The hours it writes to are replaced.
+    pub fn table_writer(&self, spec: TableSpec, roll: RollPolicy, clock: Arc<dyn Clock>) -> TableWriter {
+        TableWriter::over(FileMaker::new(self.lake.clone(), spec, false, Some(self.staging.clone())), roll, clock)
+    }
+
+    /// A writer of finished windows into the staging folder. Close it before the commit. The hours it writes to are replaced.
+    pub fn gather_writer(&self, spec: TableSpec, gather: Micros, clock: Arc<dyn Clock>) -> GatherWriter {
+        GatherWriter::over(FileMaker::new(self.lake.clone(), spec, true, Some(self.staging.clone())), gather, clock)
+    }
+
+    /// Has these hours of a table replaced even if no row is written to them: they end up empty. Any instant stands for its hour.
+    pub fn replace_hours(&mut self, table: &str, hours: impl IntoIterator<Item = Micros>) {
+        self.hours.entry(table.to_owned()).or_default().extend(hours.into_iter().map(hour_of));
+    }
+
+    /// Puts the staged files in the place of all files of the replaced hours.
+    ///
+    /// # Errors
+    /// Internal if a writer is still open; external or transient if the store fails. After an error either nothing has changed, or the
+    /// change is recorded and [`Lake::recover`] completes it.
+    pub async fn commit(self) -> Result<ReplaceSummary> {
+        let (intent, summary) = self.intent().await?;
+        if !intent.is_empty() {
+            self.lake.record(&self.id, &intent).await?;
+            self.lake.carry_out(&intent, Missing::IsAnError).await?;
+        }
+        self.lake.clear_staging(&self.id).await?;
+        Ok(summary)
+    }
+
+    /// Gives the replacement up: the lake stays as it is.
+    ///
+    /// # Errors
+    /// External or transient if the staging folder cannot be removed.
+    pub async fn abort(self) -> Result<()> {
+        self.lake.clear_staging(&self.id).await
+    }
+
+    async fn intent(&self) -> Result<(Intent, ReplaceSummary)> {
+        let staged = self.lake.list_staged(self.staging.root()).await?;
+        self.staging.check(staged.len() as u64).map_err(|e| e.at(self.lake.place(self.staging.root())))?;
+        let mut hours = self.hours.clone();
+        for file in &staged {
+            hours.entry(file.table.clone()).or_default().insert(file.hour);
+        }
+        let publish: Vec<Move> = staged.iter().map(|f| self.move_of(f)).collect();
+        let new: BTreeSet<&str> = publish.iter().map(|m| m.to.as_str()).collect();
+        let mut remove = Vec::new();
+        for (table, hours) in &hours {
+            for hour in hours {
+                remove.extend(self.lake.list_hour(table, *hour).await?.into_iter().map(|f| f.path));
+            }
+        }
+        // A file of the same name is overwritten by the move.
+        remove.retain(|path| !new.contains(path.as_str()));
+        let summary = ReplaceSummary {
+            hours: hours.values().map(|h| h.len() as u64).sum(),
+            files: publish.len() as u64,
+            bytes: staged.iter().map(|f| f.bytes).sum(),
+            files_removed: remove.len() as u64,
+        };
+        Ok((Intent { version: INTENT_VERSION, publish, remove }, summary))
+    }
+
+    fn move_of(&self, staged: &LakeFile) -> Move {
+        let to = staged.path.strip_prefix(self.staging.root()).unwrap_or(&staged.path).to_owned();
+        Move { from: staged.path.clone(), to }
+    }
+}
+
+/// Makes the staging folder and locks it. The system lets go of the lock when the process ends, however it ends.
+fn take_folder(folder: &PathBuf) -> Result<File> {
+    let place = folder.display().to_string();
+    let unusable = |e: std::io::Error| {
+        let error = Error::external("cannot make the staging folder").at(place.clone());
+        error.hint("check the lake's owner, mode and free space").because(e)
+    };
+    if let Some(parent) = folder.parent() {
+        std::fs::create_dir_all(parent).map_err(unusable)?;
+    }
+    match std::fs::create_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Err(taken(&place)),
+        made => made.map_err(unusable)?,
+    }
+    let lock = File::create(folder.join(LOCK)).map_err(unusable)?;
+    // A file system without locks: the folder's age then tells whether it is abandoned.
+    if let Err(e) = lock.try_lock() {
+        tracing::warn!(folder = %place, error = %e, "cannot lock the staging folder");
+    }
+    Ok(lock)
+}
+
+fn taken(place: &str) -> Error {
+    Error::external("a replacement of this name is under way, or was left behind").at(place).hint("use another name")
+}
+
+/// Name of the file whose lock says that the folder has a living owner.
+pub(super) const LOCK: &str = "owner.lock";
+
+/// Shared by a replacement and its writers: where files go, and how many there must be.
+#[derive(Debug, Clone)]
+pub(super) struct StagingToken(Arc<Staging>);
+
+#[derive(Debug)]
+struct Staging {
+    root: String,
+    open: AtomicU64,
+    finished: AtomicU64,
+}
+
+impl StagingToken {
+    fn new(root: String) -> Self {
+        Self(Arc::new(Staging { root, open: AtomicU64::new(0), finished: AtomicU64::new(0) }))
+    }
+
+    /// The folder that tables are written into, with a slash at its end.
+    pub(super) fn root(&self) -> &str {
+        &self.0.root
+    }
+
+    pub(super) fn opened(&self) {
+        self.0.open.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn finished(&self) {
+        self.0.finished.fetch_add(1, Ordering::SeqCst);
+        self.gave_up();
+    }
+
+    pub(super) fn gave_up(&self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether every file that was begun is finished and still there.
+    fn check(&self, found: u64) -> Result<()> {
+        let (open, finished) = (self.0.open.load(Ordering::SeqCst), self.0.finished.load(Ordering::SeqCst));
+        if open > 0 {
+            return Err(Error::internal(format!("{open} staged files were not finished before the commit")));
+        }
+        if finished != found {
+            let message = format!("{found} staged files are there, but {finished} were written");
+            return Err(Error::external(message).hint("see what else works on this lake, then run again"));
+        }
+        Ok(())
+    }
+}
+
+/// What a commit is about to do, as recorded in `replace.json`. Paths are relative to the lake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Intent {
+    pub(super) version: u32,
+    publish: Vec<Move>,
+    remove: Vec<String>,
+}
+
+pub(super) const INTENT_VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Move {
+    from: String,
+    to: String,
+}
+
+impl Intent {
+    fn is_empty(&self) -> bool {
+        self.publish.is_empty() && self.remove.is_empty()
+    }
+}
+
+/// What it means if a file to be moved is neither at its old place nor at its new one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Missing {
+    /// Somebody interfered.
+    IsAnError,
+    /// At recovery: a later replacement of the same hours may have removed it already.
+    IsDone,
+}
+
+impl Lake {
+    /// The local folder of a replacement, if the lake is a folder.
+    pub(super) fn staging_folder(&self, id: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|f| f.join(STAGING).join(id))
+    }
+
+    async fn record(&self, id: &str, intent: &Intent) -> Result<()> {
+        let path = intent_path(id);
+        let text = serde_json::to_vec_pretty(intent)
+            .map_err(|e| Error::internal("the record of a replacement cannot be written as JSON").because(e))?;
+        let put = self.store.put(&self.object(&path), PutPayload::from(text)).await;
+        put.map(drop).map_err(|e| failed("cannot record a replacement", self.place(&path), e))
+    }
+
+    /// Carries a recorded replacement out. It may be called again after any failure.
+    pub(super) async fn carry_out(&self, intent: &Intent, missing: Missing) -> Result<()> {
+        let moves = stream::iter(&intent.publish).map(|m| self.publish(m, missing));
+        moves.buffer_unordered(LAKE_MOVES_MAX).try_collect::<()>().await?;
+        let removals = stream::iter(&intent.remove).map(|path| self.remove(path));
+        removals.buffer_unordered(LAKE_MOVES_MAX).try_collect::<()>().await
+    }
+
+    async fn publish(&self, Move { from, to }: &Move, missing: Missing) -> Result<()> {
+        let destination = self.object(to);
+        match self.store.rename(&self.object(from), &destination).await {
+            Ok(()) => Ok(()),
+            Err(e @ object_store::Error::NotFound { .. }) => match (self.store.head(&destination).await, missing) {
+                (Ok(_), _) => Ok(()),
+                (Err(object_store::Error::NotFound { .. }), Missing::IsDone) => {
+                    tracing::warn!(file = %self.place(to), "a file of an interrupted replacement is gone; a later one seems to have removed it");
+                    Ok(())
+                }
+                (Err(object_store::Error::NotFound { .. }), _) => {
+                    Err(failed("a staged file is gone", self.place(from), e))
+                }
+                (Err(e), _) => Err(failed("cannot read from the lake", self.place(to), e)),
+            },
+            Err(e) => Err(failed("cannot move a file into its table", self.place(from), e)),
+        }
+    }
+
+    pub(super) async fn remove(&self, relative: &str) -> Result<()> {
+        match self.store.delete(&self.object(relative)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(e) => Err(failed("cannot delete a file of the lake", self.place(relative), e)),
+        }
+    }
+
+    /// Removes a replacement's folder: the record first, so that it is not carried out again.
+    pub(super) async fn clear_staging(&self, id: &str) -> Result<()> {
+        self.remove(&intent_path(id)).await?;
+        if let Some(folder) = self.staging_folder(id) {
+            return match std::fs::remove_dir_all(&folder) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    let place = folder.display().to_string();
+                    Err(Error::external("cannot remove a staging folder")
+                        .at(place)
+                        .hint("remove it by hand")
+                        .because(e))
+                }
+                _ => Ok(()),
+            };
+        }
+        for (path, _) in self.staged_objects(id).await? {
+            self.remove(&path).await?;
+        }
+        Ok(())
+    }
+
+    /// The objects of a replacement's folder, and when each was last changed.
+    pub(super) async fn staged_objects(&self, id: &str) -> Result<impl Iterator<Item = (String, Micros)>> {
+        let root = format!("{STAGING}/{id}");
+        let found: Vec<_> = self
+            .store
+            .list(Some(&self.object(&root)))
+            .map_ok(|meta| (self.relative(&meta.location), meta.last_modified.timestamp_micros()))
+            .try_collect()
+            .await
+            .map_err(|e| failed("cannot list the lake", self.place(&root), e))?;
+        Ok(found.into_iter())
+    }
+}
+
+/// Where a replacement's record lies, relative to the lake.
+pub(super) fn intent_path(id: &str) -> String {
+    format!("{STAGING}/{id}/replace.json")
+}
+
+#[cfg(test)]
+#[path = "replacement_tests.rs"]
+mod tests;

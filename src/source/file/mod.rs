@@ -1,0 +1,30 @@
+//! Event files as inputs of a backfill: newline-delimited JSON (plain, gzip, zstd) and Parquet, on a disk or in an S3 bucket.
+//!
+//! ```text
+//!  paths, globs, folders, URLs ─discover─► [InputFile] ─shards─► [FileShard] ─FileShardReader─► FileBatch::Records  lines, still to be decoded
+//!                                                                                              FileBatch::Rows     events, already decoded
+//! ```
+//!
+//! A *shard* of a backfill is a sequence of files whose order means something, as the order within a Kinesis shard does. Shards are read
+//! independently of each other, so that they can be worked on in parallel.
+//!
+//! Reading and decompressing block a thread, by design: they run on the runtime's blocking threads, one block (2 MiB of lines, or
+//! 16,384 rows) at a time and at most one block ahead of the consumer. Remote objects are streamed; only Parquet asks for ranges.
+//!
+//! Architecture invariant: nothing here knows what is in an event.
+
+mod adapt;
+mod bytes;
+mod discover;
+mod input;
+mod lines;
+mod reader;
+mod remote;
+mod rows;
+mod shards;
+
+pub use discover::discover;
+pub use input::{FileKind, InputFile, Progress};
+pub use reader::{FileBatch, FileShardReader};
+pub use remote::RemoteOptions;
+pub use shards::{FileShard, shards};
