@@ -98,6 +98,10 @@ fn active_streams_just_before_the_end_and_at_most() {
     let rows = concurrency(&judged.kept, &Options::default(), 10 * SEC, &[]);
     let seen: Vec<_> = rows.iter().map(|r| (&r["active_streams"], &r["active_streams_max"])).collect();
     assert_eq!(seen, [(&Val::Int(0), &Val::Int(1)), (&Val::Int(0), &Val::Int(0))]);
+    let at_borders = concurrency(&scene("C5 S20 E30 C31").kept, &Options::default(), 10 * SEC, &[]);
+    let seen: Vec<_> = at_borders.iter().map(|r| (&r["active_streams"], &r["active_streams_max"])).collect();
+    let (zero, one) = (&Val::Int(0), &Val::Int(1));
+    assert_eq!(seen, [(zero, zero), (zero, zero), (one, one), (zero, zero)]);
     assert!(active_at(
         "s",
         &accepted_for_concurrency(&judged.kept, &Options::default()),

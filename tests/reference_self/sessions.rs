@@ -55,6 +55,9 @@ fn the_end_of_a_stream_closes_sessions_with_a_recent_mark() {
 fn starting_the_stream_lifts_only_what_ending_it_closed() {
     shows("J0 L10 E20 S30 H40", &[(0, 10)], 1);
     shows("J0 L10 S30 H40", &[(0, 10)], 1);
+    // A stream's end is no mark of the session: it is forgotten 600 s after its own last mark, closures and all.
+    shows("J0 P10 E600 H610", &[(0, 10)], 1);
+    shows("J0 P10 E600 H611", &[(0, 10), (611, 671)], 0);
     // At one instant the stream ends before it starts.
     shows("J0 S30 E30 H40", &[(0, 30), (40, 100)], 0);
 }
@@ -62,6 +65,7 @@ fn starting_the_stream_lifts_only_what_ending_it_closed() {
 #[test]
 fn ignored_touches_renew_each_closure_that_holds() {
     // Own closure at 10, stream closure at 500: H605 is within both, H1204 within both renewed ones.
+    shows("J0 E30 H600 H700", &[(0, 30)], 2);
     shows("J0 L10 h495 E500 H605 S610 H1204", &[(0, 10)], 2);
     // The own closure runs out at 610; the touch at 620 renews the stream's closure only, which the start lifts.
     shows("J0 L10 h495 E500 H620 S630 H640", &[(0, 10), (640, 700)], 1);
