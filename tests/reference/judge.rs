@@ -278,10 +278,7 @@ fn typed(value: &Value, kind: Kind) -> Result<Value, &'static str> {
         Kind::Int64 => value.is_i64(),
         Kind::Flag => value.is_boolean(),
         Kind::Object => value.is_object(),
-        Kind::Time => match value {
-            Value::String(_) | Value::Number(_) => return time(value).map(Value::from).ok_or("bad_timestamp"),
-            _ => false,
-        },
+        Kind::Time => return time(value).map(Value::from).ok_or("bad_timestamp"),
     };
     if fits { Ok(value.clone()) } else { Err("wrong_type") }
 }

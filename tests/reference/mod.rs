@@ -20,7 +20,7 @@
 //! * [`tables`](tables::tables) does so for the shipped tables and computes the windowed ones from their rows.
 //!
 //! Times and spans are integer microseconds throughout.
-#![allow(dead_code, unused_imports, reason = "each test uses the part of the reference that it needs")]
+#![allow(dead_code, reason = "each test uses the part of the reference that it needs")]
 #![allow(clippy::expect_used, reason = "test code: a broken assumption shall stop the test")]
 #![allow(unreachable_pub, reason = "the module's interface towards the other test modules")]
 
@@ -36,7 +36,7 @@ pub mod value;
 pub use activity::{active_at, active_intervals, channel_before};
 pub use concurrency::concurrency;
 pub use generate::{Scenario, Shape, scenarios};
-pub use judge::{DeadLetter, Judged, Kept, Place, Provenance, RefRecord, judge};
+pub use judge::{Judged, Kept, Place, Provenance, RefRecord, judge};
 pub use options::{Lateness, Options, accepted_for_concurrency, floor};
 pub use presence::{Presence, Segment, presence};
 pub use tables::{Tables, tables, user_events};

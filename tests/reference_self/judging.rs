@@ -50,6 +50,7 @@ fn every_reason_for_a_dead_letter() {
     assert_eq!(refused(json!({"event_time": "2027-01-15T08:00:00"})), Some("bad_timestamp"));
     assert_eq!(refused(json!({"event_time": "2027-01-15T09:00:00+01:00"})), None);
     assert_eq!(refused(json!({"sent_at": "soon"})), Some("bad_timestamp"));
+    assert_eq!(refused(json!({"event_time": true})), Some("bad_timestamp"));
     assert_eq!(refused(json!({"never_heard_of": []})), None);
 }
 
