@@ -35,7 +35,6 @@ pub const PIPELINE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// A graceful stop has this long before the process gives up on a hanging service, in seconds.
 pub const DRAIN_SECS_MAX: u64 = 9;
 
-<<<<<<< HEAD
 /// Longest unknown field name that is counted by name: the names are kept for the life of the process.
 pub const UNKNOWN_FIELD_NAME_BYTES_MAX: usize = 128;
 
@@ -53,7 +52,6 @@ pub const DEAD_LETTERS_PER_RECORD_MAX: usize = 100_000;
 /// How much of a bad value a dead letter's message quotes: enough to recognise it, the whole is in the data.
 pub const QUOTED_VALUE_BYTES_MAX: usize = 64;
 
-=======
 /// Rows that a bucket of time joins small pieces up to: below it the fixed cost of a batch shows.
 pub const BUCKET_BATCH_ROWS_MIN: usize = 8_192;
 
@@ -88,6 +86,5 @@ pub const FILE_BLOCK_BYTES: usize = 2 * 1024 * 1024;
 pub const FILE_BATCH_ROWS: usize = 16_384;
 
 const _: () = assert!(LAKE_UPLOAD_PART_BYTES >= 5 * 1024 * 1024, "S3 refuses smaller parts");
->>>>>>> 43dd65d8594863596aaef6a8fdf4cd7446572759
 const _: () = assert!(PUT_RECORDS_MAX <= 500, "PutRecords refuses more than 500 records");
 const _: () = assert!(GET_RECORDS_LIMIT_MAX <= 10_000, "GetRecords refuses a limit over 10,000");

@@ -1,6 +1,7 @@
 //! Records in, rows and dead letters out.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -30,10 +31,21 @@ pub enum Provenance {
 pub struct Decoded {
     /// The events, in their order. Schema: [`Contract::events_schema`].
     pub events: RecordBatch,
+    /// Where each row came from, in the rows' order.
+    pub sources: Vec<EventSource>,
     /// What could not be read, in its order.
     pub dead_letters: Vec<DeadLetter>,
     /// Rows and dead letters together.
     pub events_read: u64,
+}
+
+/// Where in a read an event's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventSource {
+    /// Index of the record.
+    pub record: usize,
+    /// The event's bytes within the record.
+    pub range: Range<usize>,
 }
 
 /// Turns records into rows by a contract, one read at a time.
@@ -53,6 +65,7 @@ pub struct Decoder {
     rules: Rules,
     // State
     rows: Rows,
+    sources: Vec<EventSource>,
     unknown: UnknownFields,
 }
 
@@ -62,6 +75,7 @@ impl Decoder {
         Self {
             rules: Rules::new(Arc::clone(&contract), provenance),
             rows: Rows::new(contract),
+            sources: Vec::new(),
             unknown: UnknownFields::default(),
         }
     }
@@ -78,12 +92,12 @@ impl Decoder {
             );
         }
         let mut dead_letters = Vec::new();
-        for record in &read.records {
-            self.record(&read.shard, record, &mut dead_letters);
+        for (index, record) in read.records.iter().enumerate() {
+            self.record(&read.shard, index, record, &mut dead_letters);
         }
         let events = self.rows.finish()?;
         let events_read = events.num_rows() as u64 + dead_letters.len() as u64;
-        Ok(Decoded { events, dead_letters, events_read })
+        Ok(Decoded { events, sources: std::mem::take(&mut self.sources), dead_letters, events_read })
     }
 
     /// How often each unknown field came in accepted events so far. Names beyond `UNKNOWN_FIELD_NAMES_MAX`, and long ones,
@@ -93,7 +107,7 @@ impl Decoder {
     }
 
     /// A record is one payload. (One that is compressed or aggregated would be opened here, and be one or several.)
-    fn record(&mut self, shard: &ShardId, record: &Record, dead_letters: &mut Vec<DeadLetter>) {
+    fn record(&mut self, shard: &ShardId, index: usize, record: &Record, dead_letters: &mut Vec<DeadLetter>) {
         let mut bin = Bin { shard, record, dead_letters, events: 0, letters: 0 };
         let size = record.data.len();
         if size > RECORD_BYTES_MAX {
@@ -101,10 +115,10 @@ impl Decoder {
             bin.throw(record.data.clone(), Rejection::new(Reason::TooLarge, message));
             return;
         }
-        self.payload(&record.data, &mut bin);
+        self.payload(index, &record.data, &mut bin);
     }
 
-    fn payload(&mut self, data: &Bytes, bin: &mut Bin<'_>) {
+    fn payload(&mut self, record: usize, data: &Bytes, bin: &mut Bin<'_>) {
         let mut scratch = self.rules.scratch();
         for piece in forms::split(data) {
             let (range, verdict) = match piece {
@@ -117,6 +131,7 @@ impl Decoder {
             match verdict {
                 Ok(()) => {
                     self.rows.append(&scratch.values, bin.shard, bin.record, bin.events);
+                    self.sources.push(EventSource { record, range });
                     bin.events += 1;
                     scratch.raw.unknown.iter().for_each(|name| self.unknown.count(name));
                 }

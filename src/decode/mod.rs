@@ -40,5 +40,5 @@ mod proptests;
 mod tests;
 
 pub use dead_letter::{DeadLetter, Reason};
-pub use decoder::{Decoded, Decoder, Provenance};
+pub use decoder::{Decoded, Decoder, EventSource, Provenance};
 pub use unknown::OTHER_FIELDS;

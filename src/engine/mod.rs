@@ -8,16 +8,18 @@
 //!            dead letters  raw events    late rows               lake
 //! ```
 //!
-//! * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
+//! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
 //! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
 
 pub mod combine;
 pub mod counters;
+pub mod intake;
 pub mod judge;
 pub mod pipelines;
 pub mod revision;
 pub mod shard_stage;
 
+pub use intake::{Intake, Taken};
 pub use combine::{Combine, Emission, ShardMessage};
 pub use pipelines::{EngineOptions, Pipelines};
 pub use shard_stage::{Processed, ShardPartials, ShardStage};

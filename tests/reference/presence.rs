@@ -156,10 +156,11 @@ fn walk(stream: &str, session: &str, accepted: &[&Kept], options: &Options, pres
             _ => {}
         }
 
-        // The session is forgotten once its retention and its presence are both over.
+        // The session is forgotten once its retention, its closures and its presence are all over.
         if let Some(last_mark) = mark_times.last() {
             let presence_end = segments.last().map_or(i64::MIN, |s| s.to);
-            if t > (last_mark + options.closed_retention).max(presence_end) {
+            let closed = own_closure.max(stream_closure).unwrap_or(i64::MIN);
+            if t > (closed.max(*last_mark) + options.closed_retention).max(presence_end) {
                 dims.clear();
                 own_closure = None;
                 stream_closure = None;
