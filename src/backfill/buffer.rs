@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Within a bucket rows keep the order in which they were pushed. Memory is what the buffers really hold: a slice of a larger batch
-//! is copied, so that the larger one can be freed. The spill file has no name in the file system (see [`super::spill`]).
+//! is copied, so that the larger one can be freed. The spill file has no name in the file system (see `spill.rs`).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

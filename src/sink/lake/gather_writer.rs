@@ -19,7 +19,7 @@ use crate::types::{MICROS_PER_HOUR, Micros};
 /// Gathers the rows of finished windows and writes one file for each `gather` microseconds of event time and hour.
 ///
 /// With `gather` = 10 minutes, one-minute windows 18:00 … 18:09 become one file as soon as the last of them is there. A file is also
-/// written when a later hour begins (so no file spans two partitions), when [`LAKE_GATHER_BYTES_MAX`] is reached, and at the end.
+/// written when a later hour begins (so no file spans two partitions), when the watermark has passed its span ([`advance`](Self::advance)), when [`LAKE_GATHER_BYTES_MAX`] is reached, and at the end.
 /// Within a file rows are sorted by the table's sort columns. Like [`TableWriter`](super::TableWriter) it must be closed.
 pub struct GatherWriter {
     // Properties.
@@ -69,6 +69,26 @@ impl GatherWriter {
         };
         let full = |hour: &Micros, g: &Gathered| *hour < newest || g.is_full(self.gather);
         let due: Vec<Micros> = self.hours.iter().filter(|(h, g)| full(h, g)).map(|(h, _)| *h).collect();
+        for hour in due {
+            self.flush(hour).await?;
+        }
+        self.failed = false;
+        Ok(())
+    }
+
+    /// Writes what no later window can join any more, given that all windows that end at or before `watermark` have come. Without it the last
+    /// windows of a table that has become quiet stay invisible until the end.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub async fn advance(&mut self, watermark: Micros) -> Result<()> {
+        self.guard()?;
+        self.failed = true;
+        let over = |hour: &Micros, g: &Gathered| {
+            let span_over = g.span.is_some_and(|(oldest, _)| watermark.saturating_sub(oldest) >= self.gather);
+            span_over || watermark.saturating_sub(*hour) >= MICROS_PER_HOUR
+        };
+        let due: Vec<Micros> = self.hours.iter().filter(|(h, g)| over(h, g)).map(|(h, _)| *h).collect();
         for hour in due {
             self.flush(hour).await?;
         }
@@ -216,6 +236,22 @@ mod tests {
         assert_eq!(files(&lake).await.iter().map(|f| f.hour).collect::<Vec<_>>(), vec![0]);
         w.close().await.unwrap();
         assert_eq!(files(&lake).await.iter().map(|f| f.hour).collect::<Vec<_>>(), vec![0, H]);
+    }
+
+    #[tokio::test]
+    async fn the_watermark_completes_the_files_of_a_quiet_table() {
+        let (_dir, lake) = lake();
+        let mut w = writer(&lake, 10 * M);
+        w.write(&windows(&[(2 * M, Some("a"))])).await.unwrap();
+        w.advance(12 * M - 1).await.unwrap();
+        assert!(files(&lake).await.is_empty());
+        w.advance(12 * M).await.unwrap();
+        assert_eq!(files(&lake).await.len(), 1);
+        w.write(&windows(&[(H - 5 * M, Some("a"))])).await.unwrap();
+        w.advance(H - 1).await.unwrap();
+        assert_eq!(files(&lake).await.len(), 1);
+        w.advance(H).await.unwrap();
+        assert_eq!(files(&lake).await.len(), 2);
     }
 
     #[tokio::test]
