@@ -1,4 +1,10 @@
 //! The integration tests of Headcount, in one binary so that DataFusion is linked once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code: a broken assumption stops the test"
+)]
 
 mod harness;
 mod parity;

@@ -19,7 +19,7 @@ pub mod pipelines;
 pub mod revision;
 pub mod shard_stage;
 
-pub use intake::{Intake, Taken};
 pub use combine::{Combine, Emission, ShardMessage};
+pub use intake::{Intake, Taken};
 pub use pipelines::{EngineOptions, Pipelines};
 pub use shard_stage::{Processed, ShardPartials, ShardStage};
