@@ -86,5 +86,12 @@ pub const FILE_BLOCK_BYTES: usize = 2 * 1024 * 1024;
 pub const FILE_BATCH_ROWS: usize = 16_384;
 
 const _: () = assert!(LAKE_UPLOAD_PART_BYTES >= 5 * 1024 * 1024, "S3 refuses smaller parts");
+/// A configuration file larger than this is refused: it is something else, given by mistake.
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// After the stop, an HTTP client that is still reading its answer has this long, in seconds; the drain of the data comes first.
+pub const SERVE_DRAIN_SECS_MAX: u64 = 2;
+
+const _: () = assert!(SERVE_DRAIN_SECS_MAX < DRAIN_SECS_MAX, "a slow scraper must not use up the time of the drain");
 const _: () = assert!(PUT_RECORDS_MAX <= 500, "PutRecords refuses more than 500 records");
 const _: () = assert!(GET_RECORDS_LIMIT_MAX <= 10_000, "GetRecords refuses a limit over 10,000");

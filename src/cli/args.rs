@@ -1,0 +1,316 @@
+//! What may be typed, and the help that teaches it.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use regex::Regex;
+
+use crate::error::{Error, Result};
+use crate::types::{Micros, format_micros, parse_rfc3339};
+
+/// Real-time analytics for live-streaming platforms: Kinesis in, SQL over windows, partitioned Parquet out.
+#[derive(Debug, Parser)]
+#[command(name = "headcount", version, about, arg_required_else_help = true, after_help = ABOUT_EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read a stream and keep its tables up to date, until stopped.
+    Run(RunArgs),
+    /// Compute the same tables from event files.
+    Backfill(BackfillArgs),
+    /// Say whether configuration, schemas and queries are right.
+    Check(CheckArgs),
+    /// Write a simulated platform's events to files.
+    Simulate(SimulateArgs),
+}
+
+/// `headcount run`
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct RunArgs {
+    /// Configuration file; without it, a whole platform runs on this machine (config/local.toml).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Stop after this long, as Ctrl-C would: `90s`, `10m`, `2h`.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub duration: Option<Duration>,
+}
+
+/// `headcount backfill`
+#[derive(Debug, Args)]
+#[command(after_help = BACKFILL_EXAMPLES)]
+pub struct BackfillArgs {
+    /// Event files: NDJSON (plain, .gz or .zst) or Parquet as Headcount writes it. A path, a folder, a quoted glob, file:// or
+    /// s3://. May be given more than once.
+    #[arg(long, value_name = "PATH|GLOB|URL", required = true, num_args = 1..)]
+    pub input: Vec<String>,
+
+    /// Lake to write to: a folder, file:// or s3://bucket/prefix. The configuration's `lake.url` if left out. Hours of a table that
+    /// the input covers are replaced, each in one step.
+    #[arg(long, value_name = "URL")]
+    pub lake: Option<String>,
+
+    /// Leave out events before this event time (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub from: Option<Micros>,
+
+    /// Leave out events at or after this event time (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub to: Option<Micros>,
+
+    /// What to do with rows that came too late for their window.
+    #[arg(long, value_enum, default_value_t = Lateness::Ignore)]
+    pub lateness: Lateness,
+
+    /// Tell shards apart by the file's name: what the first group matches, or the whole match, is the shard. Files of one shard are
+    /// read in the order of their names. Without it, a `shard_id` column or field decides, else each file is a shard.
+    #[arg(long, value_name = "REGEX", value_parser = regex)]
+    pub shard_from: Option<Regex>,
+
+    /// Configuration file, for the pipelines, the schema and the time settings.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl BackfillArgs {
+    /// Refuses what no single argument shows: a time range that holds nothing.
+    ///
+    /// # Errors
+    /// A user error if `--from` is not before `--to`.
+    pub fn check(&self) -> Result<()> {
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if from >= to => {
+                let message = format!("the range from {} to {} holds no time", format_micros(from), format_micros(to));
+                Err(Error::user(message).at("--from, --to").hint("give a --from that is before --to"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a backfill does with rows that came too late for their window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Lateness {
+    /// Nothing is late: every row counts in its window.
+    Ignore,
+    /// Judge each row as a live run would have: late rows go to the late output, and the tables equal the live ones.
+    Replay,
+}
+
+/// `headcount check`
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_EXAMPLES)]
+pub struct CheckArgs {
+    /// Configuration file to check, with the schema and the pipelines it leads to.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `headcount simulate`
+#[derive(Debug, Args)]
+#[command(after_help = SIMULATE_EXAMPLES)]
+pub struct SimulateArgs {
+    /// Events to write, in all: `1000000` or `1_000_000`.
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub events: NonZeroU64,
+
+    /// Seed: the same seed gives the same files, byte for byte.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Shards, and so files.
+    #[arg(long, value_name = "K", default_value = "4")]
+    pub shards: NonZeroU32,
+
+    /// Folder for the files; it is made if need be.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+const ABOUT_EXAMPLES: &str = "\
+Start here:
+  headcount run               a live-streaming platform on this machine, its viewers counted as they come and go
+  headcount run --help        what to see while it runs, and how to read AWS instead
+
+Settings are a TOML file (--config) and environment variables such as HEADCOUNT__LAKE__URL=s3://bucket/prefix.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  headcount run
+      Starts a Kinesis in this process, plays 2,000 events/s into it and reads them back. Every 5 s a line says events/s, lag,
+      watermark, concurrent viewers and active streams. The tables grow under ./data/lake; http://127.0.0.1:8080/metrics has the
+      counters. Ctrl-C writes what is open and ends within 10 s.
+
+  headcount run --for 120s
+      The same for two minutes, then an orderly end.
+
+  headcount run --config config/aws.toml
+      Reads a real stream and writes to S3, with the credentials that the AWS CLI would use.
+
+  HEADCOUNT__SERVE__LISTEN=127.0.0.1:9000 headcount run
+      Any key of the configuration can be overridden so.";
+
+const BACKFILL_EXAMPLES: &str = "\
+Examples:
+  headcount backfill --input 'out/sim/*.ndjson' --lake out/lake
+      Computes every table from the files of `headcount simulate`. Quote the pattern, so that Headcount and not the shell reads it.
+      A bar shows events/s and the time left.
+
+  headcount backfill --input data/lake/user_events --lake out/again --lateness replay
+      Computes the tables anew from the raw events of a live run, with late rows judged as they were then: the same rows.
+
+  headcount backfill --input 's3://bucket/events/*.gz' --shard-from '(shard-[0-9]+)' \\
+      --from 2026-01-31T00:00:00Z --to 2026-02-01T00:00:00Z
+      One day of compressed files; the shard of a file is in its name.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  headcount check
+      Checks what `headcount run` would use: ./pipelines and ./schemas if they are there, else what is built in.
+
+  headcount check --config config/aws.toml
+      Each problem is one paragraph: file and line, what is wrong, what to write instead. Nothing is started and no service is
+      called. Exit code 0 if all is well, 1 if not.";
+
+const SIMULATE_EXAMPLES: &str = "\
+Examples:
+  headcount simulate --events 1000000 --seed 7 --shards 4 --out out/sim
+      Four files of NDJSON, one a shard, in the order of arrival: streams that start and end, sessions with heartbeats, chat, tips,
+      and the mess of real life: lost ends, duplicates, late and malformed events.
+
+  headcount simulate --events 1000 --out out/small && head -n 1 out/small/*.ndjson
+      A look at the events.";
+
+/// A span of time in words. clap prints the error after `invalid value '…' for '--for <DURATION>': `.
+fn duration(text: &str) -> std::result::Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Err("must be longer than nothing".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(_) => Err("write a number and a unit, such as 90s, 10m or \"1h 30m\"".to_owned()),
+    }
+}
+
+fn timestamp(text: &str) -> std::result::Result<Micros, String> {
+    parse_rfc3339(text).ok_or_else(|| "write a time with its zone, such as 2026-01-31T18:00:00Z".to_owned())
+}
+
+fn regex(text: &str) -> std::result::Result<Regex, String> {
+    Regex::new(text).map_err(|error| error.to_string())
+}
+
+fn count(text: &str) -> std::result::Result<NonZeroU64, String> {
+    text.replace('_', "").parse().map_err(|_| "write a whole number of 1 or more, such as 1000000".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &[&str]) -> Command {
+        Cli::try_parse_from(std::iter::once(&"headcount").chain(line)).unwrap().command
+    }
+
+    fn refused(line: &[&str]) -> clap::Error {
+        Cli::try_parse_from(std::iter::once(&"headcount").chain(line)).unwrap_err()
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_needs_nothing() {
+        let Command::Run(args) = parse(&["run"]) else { panic!("not run") };
+        assert!(args.config.is_none() && args.duration.is_none());
+        let Command::Run(args) = parse(&["run", "--for", "2m", "--config", "a.toml"]) else { panic!("not run") };
+        assert_eq!(args.duration, Some(Duration::from_secs(120)));
+        assert_eq!(args.config, Some(PathBuf::from("a.toml")));
+    }
+
+    #[test]
+    fn backfill_takes_many_inputs() {
+        let line = ["backfill", "--input", "a", "b", "--input", "c", "--lateness", "replay", "--lake", "out"];
+        let Command::Backfill(args) = parse(&line) else { panic!("not backfill") };
+        assert_eq!(args.input, ["a", "b", "c"]);
+        assert_eq!(args.lateness, Lateness::Replay);
+        assert_eq!(args.lake.as_deref(), Some("out"));
+        args.check().unwrap();
+        let Command::Backfill(args) = parse(&["backfill", "--input", "a"]) else { panic!("not backfill") };
+        assert_eq!(args.lateness, Lateness::Ignore);
+        assert_eq!(refused(&["backfill"]).kind(), ErrorKind::MissingRequiredArgument);
+    }
+
+    #[test]
+    fn backfill_refuses_an_empty_range() {
+        let line = ["backfill", "--input", "a", "--from", "2026-01-02T00:00:00Z", "--to", "2026-01-02T01:00:00+01:00"];
+        let Command::Backfill(args) = parse(&line) else { panic!("not backfill") };
+        let error = args.check().unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.message().contains("from 2026-01-02T00:00:00Z to 2026-01-02T00:00:00Z"), "{error}");
+    }
+
+    #[test]
+    fn simulate_counts_in_readable_numbers() {
+        let Command::Simulate(args) = parse(&["simulate", "--events", "1_000_000", "--out", "o"]) else {
+            panic!("not simulate")
+        };
+        assert_eq!((args.events.get(), args.seed, args.shards.get()), (1_000_000, 1, 4));
+    }
+
+    #[test]
+    fn mistakes_exit_with_two_and_say_what_to_write() {
+        for (line, said) in [
+            (&["run", "--for", "soon"][..], "such as 90s"),
+            (&["run", "--for", "0s"], "longer than nothing"),
+            (&["backfill", "--input", "a", "--from", "2026-01-31"], "such as 2026-01-31T18:00:00Z"),
+            (&["backfill", "--input", "a", "--shard-from", "("], "unclosed group"),
+            (&["backfill", "--input", "a", "--lateness", "maybe"], "ignore, replay"),
+            (&["simulate", "--events", "0", "--out", "o"], "1 or more"),
+            (&["simulate", "--events", "1", "--out", "o", "--shards", "0"], "--shards"),
+            (&["rnu"], "'run'"),
+        ] {
+            let error = refused(line);
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_command_teaches_by_example() {
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(examples.matches(&format!("headcount {name}")).count() >= 2, "{name}");
+            assert!(examples.lines().all(|line| line.chars().count() <= 130), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_examples_in_the_help_parse() {
+        let texts = [RUN_EXAMPLES, BACKFILL_EXAMPLES, CHECK_EXAMPLES, SIMULATE_EXAMPLES];
+        let mut tried = 0;
+        for text in texts {
+            let joined = text.replace("\\\n", " ");
+            for line in joined.lines().filter(|line| line.starts_with("  ") && !line.starts_with("      ")) {
+                let line = line.split(" && ").next().unwrap();
+                let words = line.split_whitespace().skip_while(|word| *word != "headcount");
+                Cli::try_parse_from(words.map(|word| word.trim_matches('\''))).unwrap();
+                tried += 1;
+            }
+        }
+        assert!(tried >= 9, "{tried}");
+    }
+}

@@ -1,0 +1,15 @@
+//! The command line.
+//!
+//! ```text
+//! headcount run        the long-running consumer
+//! headcount backfill   the same queries over files
+//! headcount check      is everything that I wrote right?
+//! headcount simulate   events to play with
+//! ```
+//!
+//! `args` is what may be typed. Each command's body has a file of its own. Exit codes: 0 it worked; 1 it failed while running, or
+//! `check` found problems; 2 the command line, the configuration or a query is wrong.
+
+pub mod args;
+
+pub use args::{BackfillArgs, CheckArgs, Cli, Command, Lateness, RunArgs, SimulateArgs};

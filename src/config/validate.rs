@@ -1,0 +1,319 @@
+//! From what was typed to what is meant: every range and every contradiction, and nothing that needs a network.
+//!
+//! The only input besides the values are the paths that must exist. Everything is judged even after a problem; a value that is out
+//! of range is clamped so that the rest can be judged, and the configuration is not used.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::layers::{Layers, Origin};
+use super::problems::Problems;
+use super::raw::{RawConcurrency, RawConfig, RawEmbedded, RawLake, RawSource, RawTime};
+use super::sections::{
+    Concurrency, Config, Embedded, Lake, Log, Pipelines, Run, Schema, Serve, Source, SourceKind, Start, Time,
+};
+use crate::error::Error;
+use crate::types::{MICROS_PER_SEC, Micros, parse_rfc3339};
+
+/// No time in a configuration is longer: whoever types more has most likely typed milliseconds.
+const SECS_MAX: u64 = 366 * 24 * 60 * 60;
+
+/// Judges what was typed.
+pub(super) fn validate(raw: &RawConfig, layers: &Layers, problems: &mut Problems) -> Config {
+    let mut judge = Judge { layers, problems };
+    Config {
+        source: judge.source(&raw.source),
+        embedded: judge.embedded(&raw.embedded, &raw.source),
+        time: judge.time(&raw.time),
+        concurrency: judge.concurrency(&raw.concurrency),
+        lake: judge.lake(&raw.lake, &raw.source.region),
+        pipelines: Pipelines { dir: judge.existing("pipelines", "dir", raw.pipelines.dir.as_deref(), Path::is_dir) },
+        schema: Schema { path: judge.existing("schema", "path", raw.schema.path.as_deref(), Path::is_file) },
+        serve: Serve { enabled: raw.serve.enabled, listen: judge.address("serve", "listen", &raw.serve.listen) },
+        log: Log { format: raw.log.format, level: raw.log.level },
+        run: Run {
+            status_interval: judge.secs("run", "status_interval_secs", raw.run.status_interval_secs, 1),
+            worker_threads: raw.run.worker_threads.map(|threads| {
+                judge.whole("run", "worker_threads", threads, 1..=1024, "leave it out for one a core") as usize
+            }),
+        },
+    }
+}
+
+struct Judge<'a> {
+    layers: &'a Layers,
+    problems: &'a mut Problems,
+}
+
+impl Judge<'_> {
+    fn source(&mut self, raw: &RawSource) -> Source {
+        if raw.kind == SourceKind::Embedded {
+            self.embedded_source_alone();
+            if raw.endpoint_url.is_some() {
+                let message = "is set, but source.kind = \"embedded\" starts its own Kinesis";
+                self.refuse(
+                    "source",
+                    "endpoint_url",
+                    message,
+                    "set source.kind = \"kinesis\", or leave endpoint_url out",
+                );
+            }
+        }
+        let name_fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if raw.stream_name.is_empty() || raw.stream_name.len() > 128 || !raw.stream_name.chars().all(name_fits) {
+            let message = format!("is \"{}\", which no Kinesis stream can be called", raw.stream_name);
+            self.refuse("source", "stream_name", message, "use 1 to 128 letters, digits, `_`, `-` and `.`");
+        }
+        self.region("source", &raw.region);
+        self.endpoint("source", raw.endpoint_url.as_deref());
+        let millis = self.whole(
+            "source",
+            "poll_interval_ms",
+            raw.poll_interval_ms,
+            200..=60_000,
+            "Kinesis allows 5 reads a second of a shard, and forgets a reader that is silent for 5 minutes",
+        );
+        Source {
+            kind: raw.kind,
+            stream_name: raw.stream_name.clone(),
+            region: raw.region.clone(),
+            endpoint_url: raw.endpoint_url.clone(),
+            start: self.start(&raw.start),
+            poll_interval: millis as Micros * 1_000,
+        }
+    }
+
+    /// Whoever names a stream and forgets the kind would read invented events and believe them.
+    fn embedded_source_alone(&mut self) {
+        if !cfg!(feature = "embedded") {
+            let message = "is \"embedded\", which this build leaves out";
+            self.refuse("source", "kind", message, "set source.kind = \"kinesis\", or build with --features embedded");
+        }
+        if *self.layers.origin("source", "kind") != Origin::Default {
+            return;
+        }
+        for key in ["stream_name", "region"] {
+            if self.layers.origin("source", key).is_deliberate() {
+                let message = "is set, but source.kind is not, and it defaults to \"embedded\"";
+                self.refuse("source", key, message, "say which is meant: source.kind = \"kinesis\" or \"embedded\"");
+                return;
+            }
+        }
+    }
+
+    fn start(&mut self, text: &str) -> Start {
+        match (text, parse_rfc3339(text)) {
+            ("trim_horizon", _) => Start::TrimHorizon,
+            ("latest", _) => Start::Latest,
+            (_, Some(time)) => Start::At(time),
+            (_, None) => {
+                let message = format!("is \"{text}\", which is no place to start from");
+                let hint = "write \"trim_horizon\", \"latest\" or an RFC 3339 time such as \"2026-01-31T18:00:00Z\"";
+                self.refuse("source", "start", message, hint);
+                Start::TrimHorizon
+            }
+        }
+    }
+
+    fn embedded(&mut self, raw: &RawEmbedded, source: &RawSource) -> Embedded {
+        if source.kind == SourceKind::Kinesis
+            && let Some(origin) = self.layers.deliberate("embedded").cloned()
+        {
+            let error = Error::user("[embedded] is set, but source.kind = \"kinesis\" does not start one");
+            self.problems.push(&origin, error.hint("remove [embedded], or set source.kind = \"embedded\""));
+        }
+        let (section, hint) = ("embedded", "0 takes any free port");
+        Embedded {
+            port: self.whole(section, "port", raw.port, 0..=65_535, hint) as u16,
+            shards: self.whole(section, "shards", raw.shards, 1..=256, "the demonstration needs no more") as u32,
+            events_per_sec: self.whole(
+                section,
+                "events_per_sec",
+                raw.events_per_sec,
+                1..=1_000_000,
+                "to stop the simulator, read a real stream with source.kind = \"kinesis\"",
+            ),
+            seed: raw.seed,
+            retain: self.secs(section, "retain_secs", raw.retain_secs, 1),
+        }
+    }
+
+    fn time(&mut self, raw: &RawTime) -> Time {
+        let section = "time";
+        if raw.max_event_age_secs < raw.watermark_delay_secs {
+            let message = format!(
+                "is {}, less than watermark_delay_secs = {}: events that windows wait for would be dead letters",
+                raw.max_event_age_secs, raw.watermark_delay_secs
+            );
+            self.refuse(section, "max_event_age_secs", message, "make max_event_age_secs the larger of the two");
+        }
+        Time {
+            max_future_skew: self.secs(section, "max_future_skew_secs", raw.max_future_skew_secs, 0),
+            sent_at_skew: self.secs(section, "sent_at_skew_secs", raw.sent_at_skew_secs, 0),
+            max_event_age: self.secs(section, "max_event_age_secs", raw.max_event_age_secs, 1),
+            idle_timeout: self.secs(section, "idle_timeout_secs", raw.idle_timeout_secs, 1),
+            watermark_delay: self.secs(section, "watermark_delay_secs", raw.watermark_delay_secs, 0),
+            dedupe_horizon: self.secs(section, "dedupe_horizon_secs", raw.dedupe_horizon_secs, 0),
+        }
+    }
+
+    fn concurrency(&mut self, raw: &RawConcurrency) -> Concurrency {
+        let section = "concurrency";
+        if raw.closed_retention_secs < raw.session_timeout_secs {
+            let message = format!(
+                "is {}, less than session_timeout_secs = {}: sessions still present would survive the end of their stream",
+                raw.closed_retention_secs, raw.session_timeout_secs
+            );
+            self.refuse(section, "closed_retention_secs", message, "make closed_retention_secs at least as long");
+        }
+        if raw.announced_timeout_secs < raw.stream_timeout_secs {
+            let message = format!(
+                "is {}, less than stream_timeout_secs = {}: an announced stream would be given up before an unannounced one",
+                raw.announced_timeout_secs, raw.stream_timeout_secs
+            );
+            self.refuse(section, "announced_timeout_secs", message, "make announced_timeout_secs at least as long");
+        }
+        Concurrency {
+            session_timeout: self.secs(section, "session_timeout_secs", raw.session_timeout_secs, 1),
+            closed_retention: self.secs(section, "closed_retention_secs", raw.closed_retention_secs, 1),
+            stream_timeout: self.secs(section, "stream_timeout_secs", raw.stream_timeout_secs, 1),
+            announced_timeout: self.secs(section, "announced_timeout_secs", raw.announced_timeout_secs, 1),
+        }
+    }
+
+    fn lake(&mut self, raw: &RawLake, source_region: &str) -> Lake {
+        let section = "lake";
+        let on_s3 = self.lake_url(&raw.url);
+        for (key, value) in [("region", &raw.region), ("endpoint_url", &raw.endpoint_url)] {
+            if value.is_some() && !on_s3 {
+                let message = format!("is set, but lake.url = \"{}\" is not on S3", raw.url);
+                self.refuse(section, key, message, format!("leave {key} out, or write the lake to s3://bucket/prefix"));
+            }
+        }
+        if let Some(region) = &raw.region {
+            self.region(section, region);
+        }
+        self.endpoint(section, raw.endpoint_url.as_deref());
+        let sizes = 64 * 1024..=5 * 1024 * 1024 * 1024;
+        let sizes_hint = "files of 128 MiB read well; S3 takes at most 5 GiB in one piece";
+        let hours = "an aggregate file never spans two hours of the lake";
+        Lake {
+            url: raw.url.clone(),
+            region: on_s3.then(|| raw.region.clone().unwrap_or_else(|| source_region.to_owned())),
+            endpoint_url: raw.endpoint_url.clone(),
+            raw_roll_bytes: self.whole(section, "raw_roll_bytes", raw.raw_roll_bytes, sizes, sizes_hint),
+            raw_roll: self.secs(section, "raw_roll_secs", raw.raw_roll_secs, 1),
+            gather: self.whole(section, "gather_secs", raw.gather_secs, 1..=3_600, hours) as Micros * MICROS_PER_SEC,
+            compression_level: self.whole(
+                section,
+                "compression_level",
+                raw.compression_level,
+                1..=22,
+                "Zstandard has the levels 1, fast, to 22, small",
+            ) as i32,
+        }
+    }
+
+    /// Whether the lake is on S3. A bare path may hold anything but `://`.
+    fn lake_url(&mut self, text: &str) -> bool {
+        let hint = "write a folder such as ./data/lake, file:///data/lake or s3://bucket/prefix";
+        let Some((scheme, _)) = text.split_once("://") else {
+            if text.trim().is_empty() {
+                self.refuse("lake", "url", "is empty", hint);
+            }
+            return false;
+        };
+        let parsed = Url::parse(text).ok();
+        let fits = match (scheme, &parsed) {
+            ("s3", Some(url)) => url.host_str().is_some_and(|bucket| !bucket.is_empty()) && url.query().is_none(),
+            ("file", Some(url)) => url.to_file_path().is_ok(),
+            _ => false,
+        };
+        if !fits {
+            self.refuse("lake", "url", format!("is \"{text}\", which is no place for a lake"), hint);
+        }
+        scheme == "s3"
+    }
+
+    fn region(&mut self, section: &'static str, region: &str) {
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if region.is_empty() || !region.chars().all(fits) {
+            let message = format!("is \"{region}\", which is no AWS region");
+            self.refuse(section, "region", message, "write its code, as in \"eu-west-2\"");
+        }
+    }
+
+    fn endpoint(&mut self, section: &'static str, endpoint: Option<&str>) {
+        let Some(text) = endpoint else { return };
+        let fits = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        if !Url::parse(text).is_ok_and(fits) {
+            let message = format!("is \"{text}\", which is no address to call");
+            self.refuse(section, "endpoint_url", message, "write it with its scheme, as in \"http://127.0.0.1:4566\"");
+        }
+    }
+
+    fn address(&mut self, section: &'static str, key: &'static str, text: &str) -> SocketAddr {
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        // The one name that needs no resolver.
+        let local = text.strip_prefix("localhost:").and_then(|port| port.parse().ok()).map(loopback);
+        if let Some(address) = local.or_else(|| text.parse().ok()) {
+            return address;
+        }
+        let message = format!("is \"{text}\", which is no address to listen on");
+        self.refuse(section, key, message, "write an IP address and a port, as in \"127.0.0.1:8080\"");
+        loopback(0)
+    }
+
+    fn existing(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+        text: Option<&str>,
+        is_there: fn(&Path) -> bool,
+    ) -> Option<PathBuf> {
+        let path = PathBuf::from(text?);
+        if !is_there(&path) {
+            let what = if key == "dir" { "folder" } else { "file" };
+            let message = format!("is \"{}\", and there is no such {what}", path.display());
+            let hint =
+                "paths are relative to the folder that headcount is started in; leave it out for the shipped one";
+            self.refuse(section, key, message, hint);
+        }
+        Some(path)
+    }
+
+    /// A number in its range.
+    fn whole(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+        value: u64,
+        range: RangeInclusive<u64>,
+        hint: &str,
+    ) -> u64 {
+        let (low, high) = range.into_inner();
+        if value < low || value > high {
+            self.refuse(section, key, format!("is {value}, but must be between {low} and {high}"), hint);
+        }
+        value.clamp(low, high)
+    }
+
+    /// A time typed in seconds.
+    fn secs(&mut self, section: &'static str, key: &'static str, value: u64, low: u64) -> Micros {
+        if value < low {
+            self.refuse(section, key, format!("is {value}, but must be at least {low}"), "write a number of seconds");
+        } else if value > SECS_MAX {
+            let message = format!("is {value}, which is more than a year");
+            self.refuse(section, key, message, "write a number of seconds, not milliseconds");
+        }
+        value.clamp(low, SECS_MAX) as Micros * MICROS_PER_SEC
+    }
+
+    fn refuse(&mut self, section: &str, key: &str, message: impl AsRef<str>, hint: impl Into<String>) {
+        let error = Error::user(format!("{section}.{key} {}", message.as_ref())).hint(hint);
+        self.problems.push(self.layers.origin(section, key), error);
+    }
+}
