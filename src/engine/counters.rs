@@ -74,6 +74,14 @@ impl Counters {
         *self.pipelines.entry(name.to_owned()).or_default() += counts;
     }
 
+    /// Moves touches that turned out to be ignored out of the rows in windows.
+    pub fn ignore_touches(&mut self, name: &str, ignored: u64) {
+        let counts = self.pipelines.entry(name.to_owned()).or_default();
+        let moved = ignored.min(counts.in_windows);
+        counts.in_windows -= moved;
+        counts.ignored_touches += moved;
+    }
+
     /// The equations that do not hold, in words; empty if all do.
     pub fn contradictions(&self) -> Vec<String> {
         let mut wrong = Vec::new();

@@ -11,13 +11,16 @@
 //! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
 //! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
 
+pub mod board;
 pub mod combine;
 pub mod counters;
 pub mod intake;
 pub mod judge;
+pub mod live;
 pub mod pipelines;
 pub mod revision;
 pub mod shard_stage;
+pub mod tables;
 
 pub use combine::{Combine, Emission, ShardMessage};
 pub use intake::{Intake, Taken};

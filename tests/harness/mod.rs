@@ -138,9 +138,7 @@ pub async fn run(pipelines: &Arc<Pipelines>, records: &[RefRecord], provenance: 
     }
     emit(pipelines, combine.finish().await.unwrap(), &mut run);
     for i in pipelines.concurrency_plans() {
-        let counts = run.counters.pipelines.entry(pipelines.plans[i].name.clone()).or_default();
-        counts.in_windows -= combine.ignored_touches().min(counts.in_windows);
-        counts.ignored_touches += combine.ignored_touches();
+        run.counters.ignore_touches(&pipelines.plans[i].name, combine.ignored_touches());
     }
     run.tables.values_mut().for_each(|rows| rows.sort());
     run.events.sort();

@@ -1,0 +1,199 @@
+//! The lake's tables of a job: raw events, dead letters, late rows, windows.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+
+use super::combine::Emission;
+use super::pipelines::Pipelines;
+use crate::clock::Clock;
+use crate::decode::DeadLetter;
+use crate::error::{Error, Result};
+use crate::sink::lake::{GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary};
+use crate::telemetry::metrics as names;
+use crate::types::{Micros, format_micros};
+
+/// Where a job's tables go.
+#[derive(Clone, Copy)]
+pub enum Target<'a> {
+    /// Straight into the lake.
+    Lake(&'a Lake),
+    /// Into the staging of a replacement.
+    Staging(&'a Replacement),
+}
+
+/// When files are closed.
+#[derive(Debug, Clone, Copy)]
+pub struct TableOptions {
+    /// Raw events, dead letters and late rows: by size or age.
+    pub roll: RollPolicy,
+    /// Windows: this much event time a file.
+    pub gather: Micros,
+}
+
+/// Rows that go to the lake as they are read.
+#[derive(Debug)]
+pub enum RawRows {
+    /// Judged events.
+    Events(RecordBatch),
+    /// What could not be used.
+    DeadLetters(Vec<DeadLetter>),
+    /// Late rows of a pipeline.
+    Late(usize, RecordBatch),
+}
+
+/// Writers of everything that is written as it is read.
+pub struct RawTables {
+    events: TableWriter,
+    dead_letters: TableWriter,
+    late: Vec<TableWriter>,
+    names: Vec<String>,
+}
+
+/// Writers of the pipelines' tables.
+pub struct WindowTables {
+    writers: Vec<GatherWriter>,
+    names: Vec<String>,
+}
+
+/// Rows, files and bytes of one table.
+pub type TableSummary = (String, WriteSummary);
+
+impl Target<'_> {
+    fn table(self, spec: TableSpec, roll: RollPolicy, clock: &Arc<dyn Clock>) -> TableWriter {
+        match self {
+            Target::Lake(lake) => TableWriter::new(lake.clone(), spec, roll, Arc::clone(clock)),
+            Target::Staging(replacement) => replacement.table_writer(spec, roll, Arc::clone(clock)),
+        }
+    }
+
+    fn windows(self, spec: TableSpec, gather: Micros, clock: &Arc<dyn Clock>) -> GatherWriter {
+        match self {
+            Target::Lake(lake) => GatherWriter::new(lake.clone(), spec, gather, Arc::clone(clock)),
+            Target::Staging(replacement) => replacement.gather_writer(spec, gather, Arc::clone(clock)),
+        }
+    }
+}
+
+/// The start of the names of all files of a run: its time, so that names sort, and its process, so that two runs differ.
+pub fn file_prefix(clock: &dyn Clock) -> String {
+    let time: String = format_micros(clock.now()).chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    format!("{time}-{:x}", std::process::id())
+}
+
+/// Opens the writers of all tables of `pipelines`.
+pub fn open_tables(
+    pipelines: &Pipelines,
+    target: Target<'_>,
+    options: TableOptions,
+    prefix: &str,
+    clock: &Arc<dyn Clock>,
+) -> (RawTables, WindowTables) {
+    let contract = &pipelines.contract;
+    let raw = TableSpec::new(contract.stream_name(), contract.time_field(), prefix);
+    let mut names = vec![contract.stream_name().to_owned(), "_dead_letters".to_owned()];
+    names.extend(pipelines.plans.iter().map(|p| format!("_late/{}", p.name)));
+    let raw_tables = RawTables {
+        events: target.table(raw, options.roll, clock),
+        dead_letters: target.table(TableSpec::dead_letters(prefix), options.roll, clock),
+        late: pipelines
+            .plans
+            .iter()
+            .map(|p| {
+                let spec =
+                    TableSpec { time_column: contract.time_field().to_owned(), ..TableSpec::late(&p.name, prefix) };
+                target.table(spec, options.roll, clock)
+            })
+            .collect(),
+        names,
+    };
+    let windows = |name: &str, keys: &[String]| {
+        let sort = std::iter::once("window_start".to_owned()).chain(keys.iter().cloned()).collect();
+        target.windows(TableSpec::windows(name, prefix, sort), options.gather, clock)
+    };
+    let window_tables = WindowTables {
+        writers: pipelines.plans.iter().map(|p| windows(&p.name, &p.header.keys)).collect(),
+        names: pipelines.plans.iter().map(|p| p.name.clone()).collect(),
+    };
+    (raw_tables, window_tables)
+}
+
+impl RawTables {
+    /// Writes rows to their table.
+    pub async fn write(&mut self, rows: RawRows) -> Result<()> {
+        match rows {
+            RawRows::Events(batch) => self.events.write(&batch).await,
+            RawRows::DeadLetters(letters) => self.dead_letters.write(&DeadLetter::to_batch(&letters)?).await,
+            RawRows::Late(pipeline, batch) => match self.late.get_mut(pipeline) {
+                Some(writer) => writer.write(&batch).await,
+                None => Err(Error::internal("late rows of no pipeline")),
+            },
+        }
+    }
+
+    /// Closes files that are old enough.
+    pub async fn roll_due(&mut self, now: Micros) -> Result<()> {
+        for writer in self.writers() {
+            writer.roll_due(now).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes every file; what each table got.
+    pub async fn close(mut self) -> Result<Vec<TableSummary>> {
+        let mut out = Vec::new();
+        let names = std::mem::take(&mut self.names);
+        for (writer, name) in self.writers().zip(names) {
+            out.push((name, writer.close().await?));
+        }
+        Ok(out)
+    }
+
+    /// Tells the metrics how far each table is.
+    pub fn report(&self) {
+        let writers = [&self.events, &self.dead_letters].into_iter().chain(&self.late);
+        writers.zip(&self.names).for_each(|(w, name)| report(name, w.summary()));
+    }
+
+    fn writers(&mut self) -> impl Iterator<Item = &mut TableWriter> {
+        [&mut self.events, &mut self.dead_letters].into_iter().chain(&mut self.late)
+    }
+}
+
+impl WindowTables {
+    /// Writes the rows of a complete window.
+    pub async fn write(&mut self, emission: &Emission) -> Result<()> {
+        match self.writers.get_mut(emission.pipeline) {
+            Some(writer) => writer.write(&emission.rows).await,
+            None => Err(Error::internal("rows of no pipeline")),
+        }
+    }
+
+    /// Closes files that no later window can join.
+    pub async fn advance(&mut self, watermark: Micros) -> Result<()> {
+        for writer in &mut self.writers {
+            writer.advance(watermark).await?;
+        }
+        Ok(())
+    }
+
+    /// Closes every file; what each table got.
+    pub async fn close(mut self) -> Result<Vec<TableSummary>> {
+        let mut out = Vec::new();
+        for (writer, name) in self.writers.iter_mut().zip(self.names) {
+            out.push((name, writer.close().await?));
+        }
+        Ok(out)
+    }
+
+    /// Tells the metrics how far each table is.
+    pub fn report(&self) {
+        self.writers.iter().zip(&self.names).for_each(|(w, name)| report(name, w.summary()));
+    }
+}
+
+fn report(table: &str, summary: WriteSummary) {
+    metrics::counter!(names::ROWS_WRITTEN_TOTAL, "table" => table.to_owned()).absolute(summary.rows);
+    metrics::counter!(names::FILES_WRITTEN_TOTAL, "table" => table.to_owned()).absolute(summary.files);
+    metrics::counter!(names::BYTES_WRITTEN_TOTAL, "table" => table.to_owned()).absolute(summary.bytes);
+}
