@@ -69,6 +69,17 @@ impl Counters {
         self.clamped += judged.clamped;
     }
 
+    /// Adds another worker's totals.
+    pub fn add(&mut self, other: &Self) {
+        self.read += other.read;
+        self.kept += other.kept;
+        self.duplicates += other.duplicates;
+        self.dead_letters += other.dead_letters;
+        self.shifted += other.shifted;
+        self.clamped += other.clamped;
+        other.pipelines.iter().for_each(|(name, counts)| self.add_pipeline(name, *counts));
+    }
+
     /// Adds a pipeline's share.
     pub fn add_pipeline(&mut self, name: &str, counts: PipelineCounts) {
         *self.pipelines.entry(name.to_owned()).or_default() += counts;

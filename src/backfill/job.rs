@@ -1,0 +1,146 @@
+//! A whole backfill.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinSet;
+
+use super::buffer::TimeBuckets;
+use super::options::{BackfillOptions, BackfillSummary, Stage, Watch};
+use super::read::{Reading, WorkerRead};
+use super::windows::compute;
+use crate::clock::Clock;
+use crate::engine::Pipelines;
+use crate::engine::counters::Counters;
+use crate::engine::tables::{RawRows, RawTables, TableSummary, Target, open_tables};
+use crate::error::{Error, Result};
+use crate::limits::{BACKFILL_BUCKET_SECS, LAKE_QUEUE_BATCHES_MAX};
+use crate::sink::lake::{Lake, Replacement};
+use crate::source::file::{FileShard, Progress};
+use crate::types::{MICROS_PER_SEC, Micros};
+
+/// How often the watcher is told while files are read.
+const WATCH_EVERY: Duration = Duration::from_millis(200);
+
+/// Computes every table from `shards` and puts the hours in the place of the lake's, in one step.
+///
+/// # Errors
+/// User, if an input is not what it seems; external, if a file or the lake fails. The lake is unchanged then.
+pub async fn run(
+    pipelines: Arc<Pipelines>,
+    shards: Vec<FileShard>,
+    lake: &Lake,
+    options: BackfillOptions,
+    clock: Arc<dyn Clock>,
+    watch: &dyn Watch,
+) -> Result<BackfillSummary> {
+    let mut replacement = Replacement::begin(lake, &options.prefix).await?;
+    match staged(&pipelines, shards, &replacement, &options, &clock, watch).await {
+        Ok((mut summary, tables)) => {
+            let hours = options.range.hours(summary.events);
+            for (table, _) in tables.iter().filter(|(name, _)| !name.starts_with("_dead_letters")) {
+                replacement.replace_hours(table, hours.iter().copied());
+            }
+            summary.replaced = replacement.commit().await?;
+            summary.tables = tables;
+            Ok(summary)
+        }
+        Err(e) => {
+            if let Err(also) = replacement.abort().await {
+                tracing::warn!(error = %also, "the staging folder could not be removed");
+            }
+            Err(e)
+        }
+    }
+}
+
+async fn staged(
+    pipelines: &Arc<Pipelines>,
+    shards: Vec<FileShard>,
+    replacement: &Replacement,
+    options: &BackfillOptions,
+    clock: &Arc<dyn Clock>,
+    watch: &dyn Watch,
+) -> Result<(BackfillSummary, Vec<TableSummary>)> {
+    let bucket = BACKFILL_BUCKET_SECS * MICROS_PER_SEC;
+    let (raw_tables, window_tables) =
+        open_tables(pipelines, Target::Staging(replacement), options.tables, &options.prefix, clock);
+    let (raw, rows) = channel(LAKE_QUEUE_BATCHES_MAX);
+    let raw_writer = tokio::spawn(write_raw(raw_tables, rows));
+    watch.begin(Stage::Read, shards.iter().map(FileShard::bytes).sum());
+    let reading = Arc::new(Reading {
+        pipelines: Arc::clone(pipelines),
+        schema: pipelines.contract.events_schema(),
+        shards: Mutex::new(shards.into()),
+        progress: Progress::default(),
+        events: AtomicU64::new(0),
+        dead_letters: raw.clone(),
+    });
+    let read = read_all(&reading, options, bucket, watch).await?;
+    drop(reading);
+    let mut counters = read.counters;
+    let spilled_bytes = read.buffers.iter().map(TimeBuckets::spilled_bytes).sum();
+    watch.begin(Stage::Write, read.buffers.iter().map(TimeBuckets::rows).sum());
+    let to = (window_tables, options.range);
+    let computed = compute(pipelines, read.buffers, bucket, options.workers, to, raw, watch).await;
+    let raw_summary = raw_writer.await.map_err(|e| Error::internal("the writer of raw rows broke off").because(e))?;
+    let (mut tables, computed) = (raw_summary?, computed?);
+    tables.extend(computed.tables);
+    for (plan, counts) in pipelines.plans.iter().zip(computed.counts) {
+        counters.add_pipeline(&plan.name, counts);
+    }
+    for plan in pipelines.concurrency_plans().filter_map(|i| pipelines.plans.get(i)) {
+        counters.ignore_touches(&plan.name, computed.ignored_touches);
+    }
+    let summary =
+        BackfillSummary { counters, events: read.events, tables: vec![], replaced: Default::default(), spilled_bytes };
+    Ok((summary, tables))
+}
+
+struct AllRead {
+    buffers: Vec<TimeBuckets>,
+    counters: Counters,
+    events: Option<(Micros, Micros)>,
+}
+
+async fn read_all(
+    reading: &Arc<Reading>,
+    options: &BackfillOptions,
+    bucket: Micros,
+    watch: &dyn Watch,
+) -> Result<AllRead> {
+    let mut workers: JoinSet<Result<WorkerRead>> = JoinSet::new();
+    let share = options.memory_bytes_max / options.workers.max(1);
+    for _ in 0..options.workers.max(1) {
+        workers.spawn(Arc::clone(reading).work(TimeBuckets::new(bucket, share, options.spill_dir.clone())));
+    }
+    let mut all = AllRead { buffers: vec![], counters: Counters::default(), events: None };
+    let mut tick = tokio::time::interval(WATCH_EVERY);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => watch.done(reading.progress.bytes(), reading.events.load(Ordering::Relaxed)),
+            done = workers.join_next() => {
+                let Some(done) = done else { break };
+                let worker = done.map_err(|e| Error::internal("a reader broke off").because(e))??;
+                all.counters.add(&worker.counters);
+                all.events = match (all.events, worker.events) {
+                    (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+                    (known, None) => known,
+                    (None, new) => new,
+                };
+                all.buffers.push(worker.buckets);
+            }
+        }
+    }
+    watch.done(reading.progress.bytes(), reading.events.load(Ordering::Relaxed));
+    Ok(all)
+}
+
+async fn write_raw(mut tables: RawTables, mut rows: Receiver<RawRows>) -> Result<Vec<TableSummary>> {
+    while let Some(rows) = rows.recv().await {
+        tables.write(rows).await?;
+    }
+    tables.close().await
+}

@@ -1,0 +1,183 @@
+//! The second pass: buckets in time order become windows.
+
+use std::sync::Arc;
+
+use arrow::array::BooleanArray;
+use arrow::compute::filter_record_batch;
+use arrow::record_batch::RecordBatch;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinSet;
+
+use super::buffer::{TimeBuckets, merge_buckets};
+use super::options::{Range, Watch};
+use crate::engine::counters::PipelineCounts;
+use crate::engine::tables::{RawRows, TableSummary, WindowTables};
+use crate::engine::{Combine, Emission, Pipelines, ShardMessage, ShardStage};
+use crate::error::{Error, Result};
+use crate::limits::{COMBINE_QUEUE_MAX, SHARD_QUEUE_BATCHES_MAX};
+use crate::sink::lake::time_values;
+use crate::types::{Micros, ShardId};
+
+/// What a worker of the second pass is given.
+enum Work {
+    Rows(RecordBatch),
+    /// Every row before this instant has been given.
+    Until(Micros),
+}
+
+/// What the second pass gives.
+pub(super) struct Windowed {
+    /// By pipeline, touches that were ignored still counted as in windows.
+    pub counts: Vec<PipelineCounts>,
+    pub ignored_touches: u64,
+    pub tables: Vec<TableSummary>,
+}
+
+/// Computes all windows and writes those in `range`; raw rows go to `raw`.
+pub(super) async fn compute(
+    pipelines: &Arc<Pipelines>,
+    buffers: Vec<TimeBuckets>,
+    bucket: Micros,
+    workers: usize,
+    (tables, range): (WindowTables, Range),
+    raw: Sender<RawRows>,
+    watch: &dyn Watch,
+) -> Result<Windowed> {
+    let (to_combine, messages) = channel(COMBINE_QUEUE_MAX);
+    let mut combine = Combine::try_new(Arc::clone(pipelines))?;
+    let mut stages: JoinSet<Result<Vec<PipelineCounts>>> = JoinSet::new();
+    let mut queues = Vec::new();
+    for i in 0..workers {
+        let (queue, work) = channel(SHARD_QUEUE_BATCHES_MAX);
+        queues.push(queue);
+        let worker: ShardId = format!("worker {i}").into();
+        combine.join(Arc::clone(&worker));
+        let stage = ShardStage::try_new(Arc::clone(pipelines))?;
+        stages.spawn(run_stage(worker, stage, work, to_combine.clone(), (raw.clone(), range, pipelines.clone())));
+    }
+    drop(to_combine);
+    let combining = tokio::spawn(write_windows(Arc::clone(pipelines), combine, messages, tables, range));
+    let fed = feed(pipelines, buffers, bucket, range, &queues, &raw, watch).await;
+    drop(queues);
+    let mut counts = vec![PipelineCounts::default(); pipelines.plans.len()];
+    while let Some(done) = stages.join_next().await {
+        let of_worker = done.map_err(broke_off)??;
+        counts.iter_mut().zip(of_worker).for_each(|(all, one)| *all += one);
+    }
+    let (ignored_touches, tables) = combining.await.map_err(broke_off)??;
+    // Said last: a feeder's error is mostly the echo of a worker's.
+    fed?;
+    Ok(Windowed { counts, ignored_touches, tables })
+}
+
+fn broke_off(e: tokio::task::JoinError) -> Error {
+    Error::internal("a task of the backfill broke off").because(e)
+}
+
+async fn feed(
+    pipelines: &Pipelines,
+    buffers: Vec<TimeBuckets>,
+    bucket: Micros,
+    range: Range,
+    queues: &[Sender<Work>],
+    raw: &Sender<RawRows>,
+    watch: &dyn Watch,
+) -> Result<()> {
+    let ended = |_| Error::internal("a worker of the backfill ended before its work");
+    let time = pipelines.contract.time_field();
+    let mut rows_done = 0;
+    let mut turn = queues.iter().cycle();
+    for of_time in merge_buckets(buffers) {
+        for (_, part) in of_time.parts {
+            for batch in part {
+                let batch = batch?;
+                rows_done += batch.num_rows() as u64;
+                if let Some(rows) = within(&batch, time, range)? {
+                    raw.send(RawRows::Events(rows))
+                        .await
+                        .map_err(|_| Error::internal("the writer of raw rows ended"))?;
+                }
+                if let Some(queue) = turn.next() {
+                    queue.send(Work::Rows(batch)).await.map_err(|e| ended(e.0))?;
+                }
+                watch.done(rows_done, rows_done);
+            }
+        }
+        for queue in queues {
+            queue.send(Work::Until(of_time.start.saturating_add(bucket))).await.map_err(|e| ended(e.0))?;
+        }
+    }
+    Ok(())
+}
+
+/// The rows of `batch` in the range; `None` if there are none.
+fn within(batch: &RecordBatch, time: &str, range: Range) -> Result<Option<RecordBatch>> {
+    if range == Range::default() {
+        return Ok(Some(batch.clone()));
+    }
+    let times = time_values(batch, time, None)?;
+    let inside: BooleanArray = times.iter().map(|t| Some(range.contains(*t))).collect();
+    let rows = filter_record_batch(batch, &inside)?;
+    Ok((rows.num_rows() > 0).then_some(rows))
+}
+
+async fn run_stage(
+    worker: ShardId,
+    mut stage: ShardStage,
+    mut work: Receiver<Work>,
+    to_combine: Sender<ShardMessage>,
+    (raw, range, pipelines): (Sender<RawRows>, Range, Arc<Pipelines>),
+) -> Result<Vec<PipelineCounts>> {
+    let ended = |_| Error::internal("the place where windows meet ended before its workers");
+    let time = pipelines.contract.time_field();
+    let mut seen = Vec::new();
+    while let Some(next) = work.recv().await {
+        match next {
+            Work::Rows(batch) => {
+                let processed = stage.process(&batch).await?;
+                seen.extend(processed.seen);
+                for (pipeline, rows) in processed.late {
+                    if let Some(rows) = within(&rows, time, range)? {
+                        let sent = raw.send(RawRows::Late(pipeline, rows)).await;
+                        sent.map_err(|_| Error::internal("the writer of late rows ended"))?;
+                    }
+                }
+            }
+            Work::Until(watermark) => {
+                let partials = stage.close(watermark)?;
+                let seen = std::mem::take(&mut seen);
+                let message = ShardMessage { shard: Arc::clone(&worker), seen, partials, watermark: Some(watermark) };
+                to_combine.send(message).await.map_err(|e| ended(e.0))?;
+            }
+        }
+    }
+    let message = ShardMessage { shard: worker, seen, partials: stage.close(Micros::MAX)?, watermark: None };
+    to_combine.send(message).await.map_err(|e| ended(e.0))?;
+    Ok(stage.counts())
+}
+
+async fn write_windows(
+    pipelines: Arc<Pipelines>,
+    mut combine: Combine,
+    mut messages: Receiver<ShardMessage>,
+    mut tables: WindowTables,
+    range: Range,
+) -> Result<(u64, Vec<TableSummary>)> {
+    while let Some(message) = messages.recv().await {
+        let emissions = combine.handle(message).await?;
+        write(&pipelines, &mut tables, emissions, range).await?;
+    }
+    let emissions = combine.finish().await?;
+    write(&pipelines, &mut tables, emissions, range).await?;
+    Ok((combine.ignored_touches(), tables.close().await?))
+}
+
+async fn write(pipelines: &Pipelines, tables: &mut WindowTables, emissions: Vec<Emission>, range: Range) -> Result<()> {
+    for emission in emissions {
+        let size = pipelines.plans.get(emission.pipeline).map_or(0, |p| p.window_size());
+        if range.contains(emission.window_end - size) {
+            tables.write(&emission).await?;
+        }
+    }
+    Ok(())
+}
