@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod error;
 pub mod limits;
+pub mod source;
 pub mod types;
 
 pub use error::{Error, Result};
