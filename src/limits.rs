@@ -38,6 +38,9 @@ pub const SIMULATOR_EVENTS_PER_SEC_MAX: u32 = 100_000;
 /// Files that `simulate` writes at once: they are all open, and processes are commonly held to 1,024.
 pub const SIMULATE_SHARDS_MAX: u32 = 512;
 
+/// Shards of the embedded Kinesis: each costs a polling task, and ListShards gives a thousand at once.
+pub const EMBEDDED_SHARDS_MAX: u32 = 256;
+
 /// How far the feeder may fall behind the clock before it skips events, in milliseconds: enough for a hiccup of the disk or the
 /// network, far below the lateness that a window forgives.
 pub const FEEDER_LAG_MILLIS_MAX: u64 = 2_000;

@@ -87,14 +87,14 @@ impl Fault {
     /// The error that a user sees. `place` names the stream, region and endpoint.
     pub(super) fn error(self, operation: &str, place: &str) -> Error {
         match self {
-            Fault::Throttled => Error::transient(format!("{operation} is throttled")).hint(
-                "other readers share the shards' limits: give each its own fan-out consumer, or add shards",
-            ),
+            Fault::Throttled => Error::transient(format!("{operation} is throttled"))
+                .hint("other readers share the shards' limits: give each its own fan-out consumer, or add shards"),
             Fault::Unavailable => Error::transient(format!("{operation} gets no answer from the service"))
                 .hint("check the network and the endpoint"),
             Fault::ExpiredIterator => Error::internal(format!("{operation} was given an iterator that had expired")),
-            Fault::Denied => Error::user(format!("{operation} is not allowed"))
-                .hint(format!("allow kinesis:{operation} on the stream to these credentials, and check the machine's clock")),
+            Fault::Denied => Error::user(format!("{operation} is not allowed")).hint(format!(
+                "allow kinesis:{operation} on the stream to these credentials, and check the machine's clock"
+            )),
             Fault::NotFound => Error::user("there is no such stream or shard")
                 .hint("check the stream's name, the region and the account, or create the stream"),
             Fault::Refused => Error::external(format!("{operation} was refused")),

@@ -31,7 +31,7 @@ mod shards;
 mod tests;
 
 pub use client::KinesisSource;
-pub use counters::{KinesisCounts, KinesisCounters};
+pub use counters::{KinesisCounters, KinesisCounts};
 pub use options::{Access, KinesisOptions, StartPosition};
 pub use producer::{Producer, PutRecord};
 pub use reader::ShardReader;

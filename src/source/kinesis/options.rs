@@ -76,7 +76,9 @@ impl KinesisOptions {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
-        let refuse = |message: &str, hint: &str| Err(Error::user(message).at(format!("stream `{}`", self.stream_name)).hint(hint));
+        let refuse = |message: &str, hint: &str| {
+            Err(Error::user(message).at(format!("stream `{}`", self.stream_name)).hint(hint))
+        };
         if self.stream_name.is_empty() {
             return refuse("the stream has no name", "name the Kinesis stream");
         }

@@ -55,9 +55,12 @@ impl Producer {
         for record in records {
             let size = record.bytes();
             if size > limits::RECORD_BYTES_MAX {
-                return Err(Error::user(format!("a record of {size} bytes is larger than Kinesis takes")).at(&self.shared.place));
+                return Err(Error::user(format!("a record of {size} bytes is larger than Kinesis takes"))
+                    .at(&self.shared.place));
             }
-            if !batch.is_empty() && (batch.len() == limits::PUT_RECORDS_MAX || bytes + size > limits::PUT_RECORDS_BYTES_MAX) {
+            if !batch.is_empty()
+                && (batch.len() == limits::PUT_RECORDS_MAX || bytes + size > limits::PUT_RECORDS_BYTES_MAX)
+            {
                 calls += self.put_batch(std::mem::take(&mut batch)).await?;
                 bytes = 0;
             }

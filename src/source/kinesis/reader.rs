@@ -125,7 +125,8 @@ impl ShardReader {
             _ => failure.error,
         })?;
         let iterator = reply.shard_iterator.ok_or_else(|| {
-            Error::external("GetShardIterator gave no iterator").at(format!("shard {} of {}", self.shard, self.shared.place))
+            Error::external("GetShardIterator gave no iterator")
+                .at(format!("shard {} of {}", self.shard, self.shared.place))
         })?;
         if matches!(self.position, Position::Start(StartPosition::Latest)) {
             // Should this iterator expire before a record came, "latest" would have moved on meanwhile.
@@ -169,7 +170,7 @@ impl ShardReader {
             .into_iter()
             .map(|record| {
                 let data = Bytes::from(record.data.into_inner());
-                bytes += (data.len() + record.partition_key.len()) as u64;
+                bytes += (data.len() + record.partition_key.as_deref().map_or(0, str::len)) as u64;
                 Record {
                     data,
                     sequence_number: record.sequence_number.into(),
