@@ -11,6 +11,40 @@ pub const GET_RECORDS_LIMIT_MAX: i32 = 10_000;
 /// PutRecords takes at most this many records a call (documented limit of the service).
 pub const PUT_RECORDS_MAX: usize = 500;
 
+/// PutRecords calls carry at most this many bytes, data and partition keys together: what every release of the service has taken.
+pub const PUT_RECORDS_BYTES_MAX: usize = 5 * 1024 * 1024;
+
+/// Milliseconds between two GetRecords calls to a shard, at least: just under the service's 5 calls a second.
+pub const GET_RECORDS_GAP_MILLIS_MIN: u64 = 220;
+
+/// Bytes a second that one shard gives to all its readers together (documented limit of the service).
+pub const GET_RECORDS_BYTES_PER_SEC_MAX: u64 = 2 * 1024 * 1024;
+
+/// Tries of one Kinesis call before its error is handed on: with the pauses below about half a minute.
+pub const KINESIS_TRIES_MAX: u32 = 12;
+
+/// The longest pause between two tries of a Kinesis call, in milliseconds.
+pub const KINESIS_BACKOFF_MILLIS_MAX: u64 = 8_000;
+
+/// The first pause between two tries of a Kinesis call is at most this, in milliseconds; it doubles from try to try.
+pub const KINESIS_BACKOFF_MILLIS_MIN: u64 = 100;
+
+/// One try of a Kinesis call may last this long, in seconds: a 10 MiB reply over a slow line takes most of it.
+pub const KINESIS_TRY_SECS_MAX: u64 = 30;
+
+/// Events a second that the simulator plays at most: its audience, about 16 sessions to an event a second, has to fit in memory.
+pub const SIMULATOR_EVENTS_PER_SEC_MAX: u32 = 100_000;
+
+/// Files that `simulate` writes at once: they are all open, and processes are commonly held to 1,024.
+pub const SIMULATE_SHARDS_MAX: u32 = 512;
+
+/// Shards of the embedded Kinesis: each costs a polling task, and ListShards gives a thousand at once.
+pub const EMBEDDED_SHARDS_MAX: u32 = 256;
+
+/// How far the feeder may fall behind the clock before it skips events, in milliseconds: enough for a hiccup of the disk or the
+/// network, far below the lateness that a window forgives.
+pub const FEEDER_LAG_MILLIS_MAX: u64 = 2_000;
+
 /// How deep JSON may nest in an event before it is refused: far above any real event, far below the stack.
 pub const JSON_DEPTH_MAX: usize = 64;
 
