@@ -1,3 +1,11 @@
-//! The `headcount` binary.
+//! The `headcount` binary: all of it is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+// Arrow and Parquet allocate large buffers from many threads; the system's allocator keeps too much of them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    headcount::cli::main()
+}

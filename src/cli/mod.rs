@@ -7,9 +7,19 @@
 //! headcount simulate   events to play with
 //! ```
 //!
-//! `args` is what may be typed. Each command's body has a file of its own. Exit codes: 0 it worked; 1 it failed while running, or
-//! `check` found problems; 2 the command line, the configuration or a query is wrong.
+//! `args` is what may be typed. Each command's body has a file of its own; [`main`] calls it. Exit codes: 0 it worked; 1 it failed
+//! while running, or `check` found problems; 2 the command line, the configuration or a query is wrong.
 
 pub mod args;
+pub mod backfill;
+pub mod check;
+mod dispatch;
+mod progress;
+pub mod run;
+mod setup;
+pub mod simulate;
+mod source;
+mod status;
 
 pub use args::{BackfillArgs, CheckArgs, Cli, Command, Lateness, RunArgs, SimulateArgs};
+pub use dispatch::main;

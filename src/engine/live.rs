@@ -271,3 +271,13 @@ impl Combining {
         Ok(())
     }
 }
+
+impl ShardSource for crate::source::kinesis::ShardReader {
+    fn shard(&self) -> ShardId {
+        Arc::clone(Self::shard(self))
+    }
+
+    async fn next(&mut self) -> Result<Option<ReadBatch>> {
+        Self::next(self).await
+    }
+}

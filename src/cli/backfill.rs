@@ -1,0 +1,98 @@
+//! `headcount backfill`
+
+use super::args::{BackfillArgs, Lateness as LatenessArg};
+use super::progress::{Bars, Stopwatch, thousands};
+use super::setup;
+use crate::backfill::{BackfillOptions, BackfillSummary, Range};
+use crate::config::Config;
+use crate::engine::tables::{TableSummary, file_prefix};
+use crate::error::{Error, Result};
+use crate::limits::BACKFILL_BUFFER_BYTES_MAX;
+use crate::operator::window::Lateness;
+use crate::source::file::{RemoteOptions, discover, shards};
+use crate::telemetry::start_logging;
+use crate::types::format_micros;
+
+/// Computes the tables and says what was written.
+pub fn run(args: &BackfillArgs) -> Result<()> {
+    args.check()?;
+    let range = Range::try_new(args.from, args.to)?;
+    let config = setup::load_config(args.config.as_deref())?;
+    start_logging(&config.log, std::env::var("RUST_LOG").ok().as_deref())?;
+    setup::runtime(&config)?.block_on(backfill(args, &config, range))
+}
+
+async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<()> {
+    let clock = setup::clock();
+    let lateness = match args.lateness {
+        LatenessArg::Ignore => Lateness::Ignore,
+        LatenessArg::Replay => Lateness::Judge,
+    };
+    let pipelines = setup::compile(config, lateness).await.map_err(setup::first_of)?;
+    let remote = RemoteOptions { region: config.lake.region.clone(), endpoint_url: config.lake.endpoint_url.clone() };
+    let files = discover(&args.input, &remote).await?;
+    let shards = shards(files, args.shard_from.as_ref())?;
+    let lake = setup::open_lake(config, args.lake.as_deref(), clock.as_ref()).await?;
+    let options = BackfillOptions {
+        range,
+        workers: config.run.worker_threads.unwrap_or_else(cores),
+        memory_bytes_max: BACKFILL_BUFFER_BYTES_MAX,
+        spill_dir: None,
+        tables: setup::table_options(config),
+        prefix: file_prefix(clock.as_ref()),
+    };
+    let bars = Bars::new();
+    let watch = Stopwatch::start();
+    let job = crate::backfill::run(pipelines, shards, &lake, options, clock, &bars);
+    let done = tokio::select! {
+        done = job => done,
+        _ = tokio::signal::ctrl_c() => Err(Error::external("interrupted: the lake is unchanged")),
+    };
+    bars.finish();
+    print(&done?, lake.url(), watch.secs())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn print(summary: &BackfillSummary, lake: &str, secs: f64) -> Result<()> {
+    let c = &summary.counters;
+    println!(
+        "{} events in {secs:.1} s, {} events/s",
+        thousands(c.read),
+        thousands((c.read as f64 / secs.max(1e-3)) as u64)
+    );
+    println!(
+        "  kept {}, duplicates {}, dead letters {}, clocks repaired {}",
+        thousands(c.kept),
+        thousands(c.duplicates),
+        thousands(c.dead_letters),
+        thousands(c.shifted + c.clamped)
+    );
+    if let Some((first, last)) = summary.events {
+        println!("  event times from {} to {}", format_micros(first), format_micros(last));
+    }
+    if summary.spilled_bytes > 0 {
+        println!("  {:.1} MB waited on disk", summary.spilled_bytes as f64 / 1e6);
+    }
+    print_tables(&summary.tables);
+    let r = &summary.replaced;
+    println!("{lake}: {} table-hours replaced by {} files, {} old files removed", r.hours, r.files, r.files_removed);
+    match c.contradictions().as_slice() {
+        [] => Ok(()),
+        wrong => Err(Error::internal(format!("the counters do not add up: {}", wrong.join("; ")))),
+    }
+}
+
+/// Tables with rows, one a line.
+pub(super) fn print_tables(tables: &[TableSummary]) {
+    for (name, written) in tables.iter().filter(|(_, w)| w.rows > 0) {
+        println!(
+            "  {name:<32} {:>12} rows {:>5} files {:>9.2} MB",
+            thousands(written.rows),
+            written.files,
+            written.bytes as f64 / 1e6
+        );
+    }
+}

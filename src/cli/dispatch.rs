@@ -1,0 +1,32 @@
+//! From the words that were typed to an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use super::args::{Cli, Command};
+use crate::error::Result;
+
+/// Runs the command of this process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(&cli.command) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("error: {}", e.report());
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+fn dispatch(command: &Command) -> Result<ExitCode> {
+    match command {
+        Command::Run(args) => super::run::run(args)?,
+        Command::Backfill(args) => super::backfill::run(args)?,
+        Command::Simulate(args) => super::simulate::run(args)?,
+        Command::Check(args) => {
+            return super::check::run(args).map(|problems| ExitCode::from(u8::from(problems > 0)));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

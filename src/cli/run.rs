@@ -1,0 +1,181 @@
+//! `headcount run`
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::RunArgs;
+use super::backfill::print_tables;
+use super::setup;
+use super::source::Feeding;
+use super::status::StatusLine;
+use crate::config::Config;
+use crate::engine::Pipelines;
+use crate::engine::board::Board;
+use crate::engine::live::{self, Ending};
+use crate::engine::tables::{TableSummary, Target, file_prefix, open_tables};
+use crate::error::{Error, Result};
+use crate::limits::DRAIN_SECS_MAX;
+use crate::operator::window::Lateness;
+use crate::serve::Server;
+use crate::telemetry::{install_prometheus, start_logging};
+
+/// Runs until it is stopped or `--for` has passed.
+pub fn run(args: &RunArgs) -> Result<()> {
+    let config = setup::load_config(args.config.as_deref())?;
+    start_logging(&config.log, std::env::var("RUST_LOG").ok().as_deref())?;
+    let runtime = setup::runtime(&config)?;
+    let done = runtime.block_on(serve_and_run(args, &config));
+    // What hangs in a system call must not hold the end up.
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    done
+}
+
+async fn serve_and_run(args: &RunArgs, config: &Config) -> Result<()> {
+    let metrics = install_prometheus()?;
+    let stop_serving = CancellationToken::new();
+    let mut serving = None;
+    if config.serve.enabled {
+        let server = Server::bind(config.serve.listen).await?;
+        println!("metrics at http://{0}/metrics, health at http://{0}/healthz", server.address());
+        serving = Some(tokio::spawn(server.run(metrics, stop_serving.clone())));
+    }
+    let done = consume(args, config).await;
+    stop_serving.cancel();
+    if let Some(serving) = serving {
+        serving.await.map_err(|e| Error::internal("the HTTP server broke off").because(e))??;
+    }
+    done
+}
+
+async fn consume(args: &RunArgs, config: &Config) -> Result<()> {
+    let clock = setup::clock();
+    let pipelines = setup::compile(config, Lateness::Judge).await.map_err(setup::first_of)?;
+    let lake = setup::open_lake(config, None, clock.as_ref()).await?;
+    println!("lake at {}", lake.url());
+    let mut feeding = Feeding::start(config, &clock).await?;
+    let shards = feeding.shards().await?;
+    println!("reading {} shards of {}", shards.len(), feeding.place());
+    let prefix = file_prefix(clock.as_ref());
+    let tables = open_tables(&pipelines, Target::Lake(&lake), setup::table_options(config), &prefix, &clock);
+    let board = Arc::new(Board::default());
+    let ending = Ending::default();
+    let mut job = tokio::spawn(live::run(
+        Arc::clone(&pipelines),
+        shards,
+        tables,
+        Arc::clone(&board),
+        ending.clone(),
+        Arc::clone(&clock),
+    ));
+    let status = StatusLine::new(&pipelines, &board, &clock);
+    let wait = watch(args.duration, config, status, &mut job);
+    let early = wait.await?;
+    let summaries = match early {
+        Some(done) => done?,
+        None => {
+            println!("stopping: writing what is open");
+            end(&mut feeding, &ending, &mut job).await?
+        }
+    };
+    feeding.shutdown().await;
+    farewell(&pipelines, &board, &summaries)
+}
+
+type Job = tokio::task::JoinHandle<Result<Vec<TableSummary>>>;
+
+/// Prints the status until it is time to stop (`None`), or the job has ended by itself.
+async fn watch(
+    duration: Option<Duration>,
+    config: &Config,
+    mut status: StatusLine,
+    job: &mut Job,
+) -> Result<Option<Result<Vec<TableSummary>>>> {
+    let interval = Duration::from_micros(config.run.status_interval.unsigned_abs());
+    let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
+    let until = async {
+        match duration {
+            Some(d) => tokio::time::sleep(d).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(until);
+    let mut signals = Signals::new()?;
+    loop {
+        tokio::select! {
+            _ = tick.tick() => println!("{}", status.next()),
+            () = &mut until => return Ok(None),
+            () = signals.next() => return Ok(None),
+            done = &mut *job => return Ok(Some(done.map_err(broke_off)?)),
+        }
+    }
+}
+
+/// Brings the job to its end in time. A second signal gives up.
+async fn end(feeding: &mut Feeding, ending: &Ending, job: &mut Job) -> Result<Vec<TableSummary>> {
+    let mut signals = Signals::new()?;
+    let orderly = async {
+        if feeding.stop_feeding().await? {
+            ending.drain.cancel();
+        } else {
+            ending.stop.cancel();
+        }
+        job.await.map_err(broke_off)?
+    };
+    tokio::select! {
+        done = orderly => done,
+        () = tokio::time::sleep(Duration::from_secs(DRAIN_SECS_MAX)) => {
+            Err(Error::external(format!("the job did not end within {DRAIN_SECS_MAX} s: what was open is lost")))
+        }
+        () = signals.next() => Err(Error::external("stopped by a second signal: what was open is lost")),
+    }
+}
+
+fn broke_off(e: tokio::task::JoinError) -> Error {
+    Error::internal("the job broke off").because(e)
+}
+
+fn farewell(pipelines: &Pipelines, board: &Board, tables: &[TableSummary]) -> Result<()> {
+    let status = board.status();
+    let counters = status.counters(&StatusLine::names(pipelines));
+    println!(
+        "read {}: kept {}, duplicates {}, dead letters {}",
+        counters.read, counters.kept, counters.duplicates, counters.dead_letters
+    );
+    print_tables(tables);
+    match counters.contradictions().as_slice() {
+        [] => Ok(()),
+        wrong => Err(Error::internal(format!("the counters do not add up: {}", wrong.join("; ")))),
+    }
+}
+
+/// SIGINT and, where there is one, SIGTERM.
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let terminate = signal(SignalKind::terminate())
+                .map_err(|e| Error::external("SIGTERM cannot be listened for").because(e))?;
+            Ok(Self { terminate })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

@@ -1,0 +1,141 @@
+//! From the configuration to what a job needs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::engine::judge::{JudgeOptions, SkewLimits};
+use crate::engine::tables::TableOptions;
+use crate::engine::{EngineOptions, Pipelines};
+use crate::error::{Error, Result};
+use crate::operator::concurrency::ConcurrencyOptions;
+use crate::operator::window::Lateness;
+use crate::pipeline::PipelineFile;
+use crate::schema::Contract;
+use crate::sink::lake::{Lake, LakeOptions, RollPolicy};
+
+/// The configuration from a file, or the built-in one, with the environment over it.
+pub(super) fn load_config(path: Option<&Path>) -> Result<Config> {
+    Config::load(path, std::env::vars())
+}
+
+/// A runtime with a worker a core, or as many as configured.
+pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = config.run.worker_threads {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().build().map_err(|e| Error::external("the worker threads could not be started").because(e))
+}
+
+pub(super) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
+}
+
+/// The event contract that the configuration names.
+pub(super) fn contract(config: &Config) -> Result<Contract> {
+    match config.schema.file() {
+        None => Contract::shipped(),
+        Some(file) => {
+            let place = file.display().to_string();
+            let text = std::fs::read_to_string(&file)
+                .map_err(|e| Error::user("the schema file cannot be read").at(&place).because(e))?;
+            Contract::from_json(&text, &place)
+        }
+    }
+}
+
+/// The pipeline files that the configuration names, and where they are from.
+pub(super) fn pipeline_files(config: &Config) -> Result<(String, Vec<Result<PipelineFile>>)> {
+    match config.pipelines.folder() {
+        None => Ok(("built in".to_owned(), PipelineFile::shipped())),
+        Some(dir) => Ok((dir.display().to_string(), PipelineFile::load_dir(&dir)?)),
+    }
+}
+
+/// Every pipeline, compiled.
+///
+/// # Errors
+/// All problems of all files.
+pub(super) async fn compile(config: &Config, lateness: Lateness) -> Result<Arc<Pipelines>, Vec<Error>> {
+    let contract = contract(config).map_err(|e| vec![e])?;
+    let (_, loaded) = pipeline_files(config).map_err(|e| vec![e])?;
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for file in loaded {
+        match file {
+            Ok(file) => files.push(file),
+            Err(e) => problems.push(e),
+        }
+    }
+    match Pipelines::compile(Arc::new(contract), &files, engine_options(config, lateness)).await {
+        Ok(pipelines) if problems.is_empty() => Ok(Arc::new(pipelines)),
+        Ok(_) => Err(problems),
+        Err(more) => {
+            problems.extend(more);
+            Err(problems)
+        }
+    }
+}
+
+/// The first of several problems, which says that there are more.
+pub(super) fn first_of(mut problems: Vec<Error>) -> Error {
+    let more = problems.len().saturating_sub(1);
+    if problems.is_empty() {
+        return Error::internal("a failure without a reason");
+    }
+    let first = problems.swap_remove(0);
+    if more == 0 {
+        return first;
+    }
+    let remedy = first.remedy().map_or_else(String::new, |r| format!("{r}; "));
+    first.hint(format!("{remedy}`headcount check` lists this and {more} more"))
+}
+
+fn engine_options(config: &Config, lateness: Lateness) -> EngineOptions {
+    EngineOptions {
+        judge: JudgeOptions {
+            skew: SkewLimits {
+                max_future_skew: config.time.max_future_skew,
+                sent_at_skew: config.time.sent_at_skew,
+                max_event_age: config.time.max_event_age,
+            },
+            idle_timeout: config.time.idle_timeout,
+            dedupe_horizon: config.time.dedupe_horizon,
+        },
+        watermark_delay: config.time.watermark_delay,
+        concurrency: ConcurrencyOptions {
+            session_timeout: config.concurrency.session_timeout,
+            closed_retention: config.concurrency.closed_retention,
+            stream_timeout: config.concurrency.stream_timeout,
+            announced_timeout: config.concurrency.announced_timeout,
+        },
+        lateness,
+    }
+}
+
+/// The lake at `url`, or the configured one, after completing what an earlier process left half done.
+pub(super) async fn open_lake(config: &Config, url: Option<&str>, clock: &dyn Clock) -> Result<Lake> {
+    let options = LakeOptions {
+        region: config.lake.region.clone(),
+        endpoint_url: config.lake.endpoint_url.clone(),
+        compression_level: config.lake.compression_level,
+    };
+    let lake = Lake::open(url.unwrap_or(&config.lake.url), &options)?;
+    let recovery = lake.recover(clock.now()).await?;
+    for id in recovery.completed {
+        tracing::warn!(replacement = %id, "an earlier backfill had been cut short: its replacement was completed");
+    }
+    for id in recovery.removed {
+        tracing::warn!(replacement = %id, "an earlier backfill had been cut short: what it had staged was removed");
+    }
+    Ok(lake)
+}
+
+pub(super) fn table_options(config: &Config) -> TableOptions {
+    TableOptions {
+        roll: RollPolicy { bytes_max: config.lake.raw_roll_bytes, age_max: config.lake.raw_roll },
+        gather: config.lake.gather,
+    }
+}

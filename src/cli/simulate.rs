@@ -1,0 +1,20 @@
+//! `headcount simulate`
+
+use super::args::SimulateArgs;
+use crate::error::Result;
+use crate::source::simulator::{SimulatorConfig, write_files};
+use crate::types::format_micros;
+
+/// Writes the files and says what is in them.
+pub fn run(args: &SimulateArgs) -> Result<()> {
+    let config = SimulatorConfig { seed: args.seed, ..SimulatorConfig::default() };
+    let written = write_files(&config, args.events.get(), args.shards.get(), &args.out)?;
+    for file in &written.files {
+        println!("{}  {} events, {:.1} MB", file.path.display(), file.events, file.bytes as f64 / 1e6);
+    }
+    let span = written.span.map_or_else(String::new, |(from, to)| {
+        format!(", arriving from {} to {}", format_micros(from), format_micros(to))
+    });
+    println!("{} events{span}", written.events);
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! Where `run` reads: a Kinesis stream of AWS, or an embedded one that the simulator fills.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::{Config, SourceKind, Start};
+use crate::error::{Error, Result};
+use crate::source::kinesis::{KinesisOptions, KinesisSource, ShardReader, StartPosition};
+
+/// A source of records, and what fills it if it is ours.
+pub(super) struct Feeding {
+    source: KinesisSource,
+    #[cfg(feature = "embedded")]
+    embedded: Option<embedded::Platform>,
+}
+
+impl Feeding {
+    /// Connects to the configured stream; starts the embedded one first, if that is it.
+    pub(super) async fn start(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self> {
+        match config.source.kind {
+            SourceKind::Kinesis => {
+                let source = KinesisSource::connect(aws_options(config), Arc::clone(clock)).await?;
+                Ok(Self {
+                    source,
+                    #[cfg(feature = "embedded")]
+                    embedded: None,
+                })
+            }
+            #[cfg(feature = "embedded")]
+            SourceKind::Embedded => {
+                let (platform, source) = embedded::Platform::start(config, clock).await?;
+                Ok(Self { source, embedded: Some(platform) })
+            }
+            #[cfg(not(feature = "embedded"))]
+            SourceKind::Embedded => Err(Error::user("this build has no embedded Kinesis")
+                .at("config key source.kind")
+                .hint("set it to \"kinesis\", or build with the feature `embedded`")),
+        }
+    }
+
+    /// A reader of each shard.
+    pub(super) async fn shards(&self) -> Result<Vec<ShardReader>> {
+        let shards = self.source.list_shards().await?;
+        if shards.is_empty() {
+            return Err(Error::external("the stream has no shards").at(self.place()));
+        }
+        Ok(shards.into_iter().map(|s| self.source.shard_reader(s.id, None)).collect())
+    }
+
+    /// The stream, for messages.
+    pub(super) fn place(&self) -> &str {
+        self.source.place()
+    }
+
+    /// Stops the simulator; false if the stream is not ours, and so never ends.
+    pub(super) async fn stop_feeding(&mut self) -> Result<bool> {
+        #[cfg(feature = "embedded")]
+        if let Some(platform) = &mut self.embedded {
+            platform.stop_feeding().await?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Ends the embedded Kinesis.
+    pub(super) async fn shutdown(self) {
+        #[cfg(feature = "embedded")]
+        if let Some(platform) = self.embedded {
+            platform.shutdown().await;
+        }
+    }
+}
+
+fn aws_options(config: &Config) -> KinesisOptions {
+    KinesisOptions {
+        region: Some(config.source.region.clone()),
+        endpoint_url: config.source.endpoint_url.clone(),
+        start: match config.source.start {
+            Start::TrimHorizon => StartPosition::TrimHorizon,
+            Start::Latest => StartPosition::Latest,
+            Start::At(t) => StartPosition::AtTimestamp(t),
+        },
+        poll_interval: poll_interval(config),
+        ..KinesisOptions::new(&config.source.stream_name)
+    }
+}
+
+fn poll_interval(config: &Config) -> Duration {
+    Duration::from_micros(config.source.poll_interval.unsigned_abs())
+}
+
+#[cfg(feature = "embedded")]
+mod embedded {
+    //! The embedded Kinesis and the simulator that fills it.
+
+    use tokio::task::JoinHandle;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::source::embedded::{EmbeddedKinesis, EmbeddedOptions, FeedCounts, Feeder};
+    use crate::source::simulator::SimulatorConfig;
+
+    pub(super) struct Platform {
+        server: EmbeddedKinesis,
+        feeder: Option<JoinHandle<Result<FeedCounts>>>,
+        stop: CancellationToken,
+    }
+
+    impl Platform {
+        pub(super) async fn start(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Self, KinesisSource)> {
+            let server = EmbeddedKinesis::start(EmbeddedOptions {
+                port: config.embedded.port,
+                shards: config.embedded.shards,
+                stream_name: config.source.stream_name.clone(),
+                retain: Duration::from_micros(config.embedded.retain.unsigned_abs()),
+                ..EmbeddedOptions::default()
+            })
+            .await?;
+            let options = KinesisOptions {
+                poll_interval: poll_interval(config),
+                ..KinesisOptions::loopback(server.stream_name(), server.endpoint_url())
+            };
+            println!("embedded Kinesis at {}", server.endpoint_url());
+            let source = KinesisSource::connect(options, Arc::clone(clock)).await?;
+            let rate = u32::try_from(config.embedded.events_per_sec).unwrap_or(u32::MAX);
+            let platform =
+                SimulatorConfig { seed: config.embedded.seed, events_per_sec: rate, ..SimulatorConfig::default() };
+            let feeder = Feeder::new(platform, source.producer(), Arc::clone(clock))?;
+            let stop = CancellationToken::new();
+            let feeder = Some(tokio::spawn(feeder.run(stop.clone())));
+            Ok((Self { server, feeder, stop }, source))
+        }
+
+        pub(super) async fn stop_feeding(&mut self) -> Result<()> {
+            self.stop.cancel();
+            if let Some(feeder) = self.feeder.take() {
+                let fed = feeder.await.map_err(|e| Error::internal("the simulator broke off").because(e))??;
+                tracing::debug!(?fed, "the simulator has stopped");
+                if fed.skipped + fed.failed > 0 {
+                    println!("the simulator left out {} records: the stream was too slow", fed.skipped + fed.failed);
+                }
+            }
+            Ok(())
+        }
+
+        pub(super) async fn shutdown(self) {
+            self.server.shutdown().await;
+        }
+    }
+}
