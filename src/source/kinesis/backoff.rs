@@ -32,7 +32,7 @@ impl Backoff {
             return None;
         }
         let ceiling = limits::KINESIS_BACKOFF_MILLIS_MIN
-            .saturating_mul(1u64 << self.failures.min(32))
+            .saturating_mul(1u64 << (self.failures - 1).min(32))
             .min(limits::KINESIS_BACKOFF_MILLIS_MAX);
         let pause = Duration::from_millis(self.rng.random_range(0..=ceiling));
         Some(pause.max(self.floor))
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(pauses(1).len() as u32, limits::KINESIS_TRIES_MAX - 1);
         for seed in 0..200 {
             let pauses = pauses(seed);
-            assert!(pauses[0] <= Duration::from_millis(2 * limits::KINESIS_BACKOFF_MILLIS_MIN));
+            assert!(pauses[0] <= Duration::from_millis(limits::KINESIS_BACKOFF_MILLIS_MIN));
             assert!(pauses.iter().all(|p| (5..=limits::KINESIS_BACKOFF_MILLIS_MAX).contains(&(p.as_millis() as u64))));
         }
     }
