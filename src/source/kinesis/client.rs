@@ -80,7 +80,7 @@ impl KinesisSource {
     /// A user's error when the stream is missing or access is denied; a transient one when the service does not answer.
     pub async fn list_shards(&self) -> Result<Vec<ShardInfo>> {
         let shared = &self.shared;
-        let mut backoff = Backoff::new(shared.options.jitter_seed, Duration::ZERO);
+        let mut backoff = Backoff::new(shared.options.jitter_seed, Duration::ZERO, shared.options.tries);
         let mut shards = Vec::new();
         let mut token: Option<String> = None;
         loop {

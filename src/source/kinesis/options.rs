@@ -46,6 +46,8 @@ pub struct KinesisOptions {
     pub poll_interval: Duration,
     /// Records that one read asks for at most, 1 to 10,000.
     pub records_per_read: i32,
+    /// Tries of one call before its error is handed on, at least 1.
+    pub tries: u32,
     /// Seed of the jitter of pauses.
     pub jitter_seed: u64,
 }
@@ -61,6 +63,7 @@ impl KinesisOptions {
             start: StartPosition::TrimHorizon,
             poll_interval: Duration::from_millis(250),
             records_per_read: limits::GET_RECORDS_LIMIT_MAX,
+            tries: limits::KINESIS_TRIES_MAX,
             jitter_seed: 0,
         }
     }

@@ -39,7 +39,7 @@ pub struct Producer {
 
 impl Producer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let backoff = Backoff::new(shared.options.jitter_seed ^ 0x9d, Duration::ZERO);
+        let backoff = Backoff::new(shared.options.jitter_seed ^ 0x9d, Duration::ZERO, shared.options.tries);
         Self { shared, backoff }
     }
 
@@ -47,7 +47,7 @@ impl Producer {
     ///
     /// # Errors
     /// A user's error when a record is larger than [`limits::RECORD_BYTES_MAX`], the stream is missing or access is denied; a transient one
-    /// when the service kept refusing records for [`limits::KINESIS_TRIES_MAX`] tries. Some records may have been taken by then.
+    /// when the service kept refusing records for [`KinesisOptions::tries`](super::KinesisOptions::tries). Some records may have been taken by then.
     pub async fn put(&mut self, records: Vec<PutRecord>) -> Result<u64> {
         let mut calls = 0;
         let mut batch = Vec::new();
@@ -76,7 +76,8 @@ impl Producer {
     /// Puts what fits into one call, until all of it is taken.
     async fn put_batch(&mut self, mut batch: Vec<PutRecordsRequestEntry>) -> Result<u64> {
         let mut calls = 0;
-        let mut refusals = Backoff::new(self.shared.options.jitter_seed ^ 0x7e, Duration::ZERO);
+        let mut refusals =
+            Backoff::new(self.shared.options.jitter_seed ^ 0x7e, Duration::ZERO, self.shared.options.tries);
         loop {
             let shared = &self.shared;
             let request =

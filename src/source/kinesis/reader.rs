@@ -58,7 +58,11 @@ impl ShardReader {
             iterator: None,
             drained: false,
             pace: Pace::default(),
-            backoff: Backoff::new(seed, Duration::from_millis(limits::GET_RECORDS_GAP_MILLIS_MIN)),
+            backoff: Backoff::new(
+                seed,
+                Duration::from_millis(limits::GET_RECORDS_GAP_MILLIS_MIN),
+                shared.options.tries,
+            ),
             origin: Instant::now(),
             shared,
             shard,
@@ -84,7 +88,7 @@ impl ShardReader {
     ///
     /// # Errors
     /// A user's error when the stream is missing, access is denied, or the position resumed from is not of this stream; a transient one when
-    /// the service kept failing for as long as [`limits::KINESIS_TRIES_MAX`] tries take. After a transient error `next` may be called again.
+    /// the service kept failing for as long as [`KinesisOptions::tries`](super::KinesisOptions::tries) take. After a transient error `next` may be called again.
     pub async fn next(&mut self) -> Result<Option<ReadBatch>> {
         loop {
             if self.drained {

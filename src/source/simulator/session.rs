@@ -60,11 +60,8 @@ impl Platform {
     pub(super) fn open_silently(&mut self, at: Micros) {
         let Some(stream) = self.streams.pick(&mut self.rng) else { return };
         // Those who stay long are found more often than they come: by share times mean.
-        let class =
-            pick_stay(self.rng.below(STAYS.iter().map(|(mean, share)| *mean as u64 * share).sum()), |(m, s)| {
-                m as u64 * s
-            });
-        let leaves_at = at + self.rng.exponential(class);
+        let mean = pick_stay(self.rng.below(STAYS.iter().map(|(m, s)| *m as u64 * s).sum()), |(m, s)| m as u64 * s);
+        let leaves_at = at + self.rng.exponential(mean);
         let first = at + self.rng.between(1, HEARTBEAT + 1);
         let viewer = self.someone();
         let session = self.new_session(stream, viewer, first - HEARTBEAT, leaves_at);
