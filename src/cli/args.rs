@@ -71,8 +71,8 @@ pub struct BackfillArgs {
     #[arg(long, value_enum, default_value_t = Lateness::Ignore)]
     pub lateness: Lateness,
 
-    /// Tell shards apart by the file's name: what the first group matches, or the whole match, is the shard. Files of one shard are
-    /// read in the order of their names. Without it, a `shard_id` column or field decides, else each file is a shard.
+    /// Tell the shards of files without a `shard_id` apart by their names: what the first group matches, or the whole match, is the
+    /// shard. Files of one shard are read in the order of their names. Without it, each such file is a shard.
     #[arg(long, value_name = "REGEX", value_parser = regex)]
     pub shard_from: Option<Regex>,
 
@@ -138,17 +138,19 @@ pub struct SimulateArgs {
 
 const ABOUT_EXAMPLES: &str = "\
 Start here:
-  headcount run               a live-streaming platform on this machine, its viewers counted as they come and go
+  headcount run               a live-streaming platform on this machine, its viewers counted
   headcount run --help        what to see while it runs, and how to read AWS instead
 
-Settings are a TOML file (--config) and environment variables such as HEADCOUNT__LAKE__URL=s3://bucket/prefix.";
+Settings are a TOML file (--config) and environment variables, such as
+HEADCOUNT__LAKE__URL=s3://bucket/prefix.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
   headcount run
-      Starts a Kinesis in this process, plays 2,000 events/s into it and reads them back. Every 5 s a line says events/s, lag,
-      watermark, concurrent viewers and active streams. The tables grow under ./data/lake; http://127.0.0.1:8080/metrics has the
-      counters. Ctrl-C writes what is open and ends within 10 s.
+      Starts a Kinesis in this process, plays 2,000 events/s into it and reads them back.
+      Every 5 s a line says events/s, lag, watermark, concurrent viewers and active streams.
+      The tables grow under ./data/lake; http://127.0.0.1:8080/metrics has the counters.
+      Ctrl-C writes what is open and ends within 10 s.
 
   headcount run --for 120s
       The same for two minutes, then an orderly end.
@@ -162,11 +164,12 @@ Examples:
 const BACKFILL_EXAMPLES: &str = "\
 Examples:
   headcount backfill --input 'out/sim/*.ndjson' --lake out/lake
-      Computes every table from the files of `headcount simulate`. Quote the pattern, so that Headcount and not the shell reads it.
-      A bar shows events/s and the time left.
+      Computes every table from the files of `headcount simulate`. Quote the pattern, so that
+      Headcount and not the shell reads it. A bar shows events/s and the time left.
 
   headcount backfill --input data/lake/user_events --lake out/again --lateness replay
-      Computes the tables anew from the raw events of a live run, with late rows judged as they were then: the same rows.
+      Computes the tables anew from the raw events of a live run, with late rows judged as
+      they were then: the same rows.
 
   headcount backfill --input 's3://bucket/events/*.gz' --shard-from '(shard-[0-9]+)' \\
       --from 2026-01-31T00:00:00Z --to 2026-02-01T00:00:00Z
@@ -175,17 +178,19 @@ Examples:
 const CHECK_EXAMPLES: &str = "\
 Examples:
   headcount check
-      Checks what `headcount run` would use: ./pipelines and ./schemas if they are there, else what is built in.
+      Checks what `headcount run` would use: ./pipelines and ./schemas if they are there, else
+      what is built in.
 
   headcount check --config config/aws.toml
-      Each problem is one paragraph: file and line, what is wrong, what to write instead. Nothing is started and no service is
-      called. Exit code 0 if all is well, 1 if not.";
+      Each problem is one paragraph: file and line, what is wrong, what to write instead.
+      Nothing is started and no service is called. Exit code 0 if all is well, 1 if not.";
 
 const SIMULATE_EXAMPLES: &str = "\
 Examples:
   headcount simulate --events 1000000 --seed 7 --shards 4 --out out/sim
-      Four files of NDJSON, one a shard, in the order of arrival: streams that start and end, sessions with heartbeats, chat, tips,
-      and the mess of real life: lost ends, duplicates, late and malformed events.
+      Four files of NDJSON, one a shard, in the order of arrival: streams that start and end,
+      sessions with heartbeats, chat, tips, and the mess of real life: lost ends, duplicates,
+      late and malformed events.
 
   headcount simulate --events 1000 --out out/small && head -n 1 out/small/*.ndjson
       A look at the events.";
@@ -280,7 +285,7 @@ mod tests {
             (&["backfill", "--input", "a", "--lateness", "maybe"], "ignore, replay"),
             (&["simulate", "--events", "0", "--out", "o"], "1 or more"),
             (&["simulate", "--events", "1", "--out", "o", "--shards", "0"], "--shards"),
-            (&["rnu"], "'run'"),
+            (&["simulat"], "'simulate'"),
         ] {
             let error = refused(line);
             assert_eq!(error.exit_code(), 2);
@@ -294,7 +299,8 @@ mod tests {
             let name = command.get_name();
             let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(examples.matches(&format!("headcount {name}")).count() >= 2, "{name}");
-            assert!(examples.lines().all(|line| line.chars().count() <= 130), "{name}");
+            // clap breaks longer lines where they hurt.
+            assert!(examples.lines().all(|line| line.chars().count() < 100), "{name}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the program says about itself: counters and gauges for Prometheus, and a log on standard error.
 //!
-//! * [`metrics`](self::metrics) names every metric in one place, with its kind, unit, labels and meaning. Code that counts uses
+//! * [`metrics`] names every metric in one place, with its kind, unit, labels and meaning. Code that counts uses
 //!   the names: `metrics::counter!(telemetry::metrics::LATE_ROWS_TOTAL, "pipeline" => name).increment(1)`.
 //! * [`logging`] sets up `tracing` once, at the start of a command.
 
