@@ -202,3 +202,16 @@ fn an_event_of_a_type_that_is_unknown_keeps_a_stream_awake() {
     let awake = run.tables["total"].iter().filter(|r| int(r, "active_streams") == 1).count();
     assert_eq!(awake, 22, "until 100 s and the timeout of 120 s");
 }
+
+#[test]
+fn a_stream_that_is_forgotten_within_a_window_keeps_its_row() {
+    // Windows of four days beside windows of an hour: the stream is forgotten on the third day, its row is due on the fourth.
+    let days = 4 * 24 * 3_600;
+    let files = [concurrency("hours", 3_600, &["stream_id"]), concurrency("days", days, &["stream_id"])];
+    let run = Job::new(&files, lenient()).run(&scene(&over_days("J0%c", 120)));
+    assert_eq!(lines(&run.tables["days"], "stream_id channel_id viewer_minutes"), ["s c 1.0000"]);
+    // Nor does a later stream take its place.
+    let text = over_days(&format!("J0%c z~J{}%d", 60 * 3_600), 120);
+    let run = Job::new(&files, lenient()).run(&scene(&text));
+    assert_eq!(lines(&run.tables["days"], "stream_id channel_id viewer_minutes"), ["s c 1.0000", "z d 1.0000"]);
+}
