@@ -10,4 +10,6 @@ mod harness;
 mod parity;
 mod reference;
 mod reference_self;
+mod refusals;
+mod semantics;
 mod tidy;
