@@ -6,7 +6,10 @@
     reason = "test code: a broken assumption stops the test"
 )]
 
+mod fixture;
+mod golden;
 mod harness;
+mod live;
 mod parity;
 mod reference;
 mod reference_self;
