@@ -6,6 +6,8 @@
     reason = "test code: a broken assumption stops the test"
 )]
 
+mod backfill;
+mod cli;
 mod fixture;
 mod golden;
 mod harness;
