@@ -6,7 +6,12 @@
     reason = "test code: a broken assumption stops the test"
 )]
 
+mod backfill;
+mod cli;
+mod fixture;
+mod golden;
 mod harness;
+mod live;
 mod parity;
 mod reference;
 mod reference_self;

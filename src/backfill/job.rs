@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 
 use super::buffer::TimeBuckets;
@@ -14,7 +14,7 @@ use super::windows::compute;
 use crate::clock::Clock;
 use crate::engine::Pipelines;
 use crate::engine::counters::Counters;
-use crate::engine::tables::{RawRows, RawTables, TableSummary, Target, open_tables};
+use crate::engine::tables::{RawRows, RawTables, TableSummary, Target, WindowTables, open_tables};
 use crate::error::{Error, Result};
 use crate::limits::{BACKFILL_BUCKET_SECS, LAKE_QUEUE_BATCHES_MAX};
 use crate::sink::lake::{Lake, Replacement};
@@ -64,7 +64,6 @@ async fn staged(
     clock: &Arc<dyn Clock>,
     watch: &dyn Watch,
 ) -> Result<(BackfillSummary, Vec<TableSummary>)> {
-    let bucket = BACKFILL_BUCKET_SECS * MICROS_PER_SEC;
     let (raw_tables, window_tables) =
         open_tables(pipelines, Target::Staging(replacement), options.tables, &options.prefix, clock);
     let (raw, rows) = channel(LAKE_QUEUE_BATCHES_MAX);
@@ -73,30 +72,44 @@ async fn staged(
     let reading = Arc::new(Reading {
         pipelines: Arc::clone(pipelines),
         schema: pipelines.contract.events_schema(),
+        range: options.range,
         shards: Mutex::new(shards.into()),
         progress: Progress::default(),
         events: AtomicU64::new(0),
         dead_letters: raw.clone(),
     });
-    let read = read_all(&reading, options, bucket, watch).await?;
-    drop(reading);
-    let mut counters = read.counters;
-    let spilled_bytes = read.buffers.iter().map(TimeBuckets::spilled_bytes).sum();
-    watch.begin(Stage::Write, read.buffers.iter().map(TimeBuckets::rows).sum());
-    let to = (window_tables, options.range);
-    let computed = compute(pipelines, read.buffers, bucket, options.workers, to, raw, watch).await;
+    let done = read_and_compute(pipelines, reading, options, (window_tables, raw), watch).await;
+    // The writer has ended before this is left, whatever failed: nothing may be staged behind the back of an abort.
     let raw_summary = raw_writer.await.map_err(|e| Error::internal("the writer of raw rows broke off").because(e))?;
-    let (mut tables, computed) = (raw_summary?, computed?);
-    tables.extend(computed.tables);
+    // Its error comes first: that of the others is mostly the echo.
+    let (mut tables, (summary, windows)) = (raw_summary?, done?);
+    tables.extend(windows);
+    Ok((summary, tables))
+}
+
+/// Both passes; the summary, and what the pipelines' tables got.
+async fn read_and_compute(
+    pipelines: &Arc<Pipelines>,
+    reading: Arc<Reading>,
+    options: &BackfillOptions,
+    (window_tables, raw): (WindowTables, Sender<RawRows>),
+    watch: &dyn Watch,
+) -> Result<(BackfillSummary, Vec<TableSummary>)> {
+    let bucket = BACKFILL_BUCKET_SECS * MICROS_PER_SEC;
+    let AllRead { buffers, mut counters, events } = read_all(&reading, options, bucket, watch).await?;
+    drop(reading);
+    let spilled_bytes = buffers.iter().map(TimeBuckets::spilled_bytes).sum();
+    watch.begin(Stage::Write, buffers.iter().map(TimeBuckets::rows).sum());
+    let to = (window_tables, options.range);
+    let computed = compute(pipelines, buffers, bucket, options.workers, to, raw, watch).await?;
     for (plan, counts) in pipelines.plans.iter().zip(computed.counts) {
         counters.add_pipeline(&plan.name, counts);
     }
     for plan in pipelines.concurrency_plans().filter_map(|i| pipelines.plans.get(i)) {
         counters.ignore_touches(&plan.name, computed.ignored_touches);
     }
-    let summary =
-        BackfillSummary { counters, events: read.events, tables: vec![], replaced: Default::default(), spilled_bytes };
-    Ok((summary, tables))
+    let summary = BackfillSummary { counters, events, tables: vec![], replaced: Default::default(), spilled_bytes };
+    Ok((summary, computed.tables))
 }
 
 struct AllRead {

@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 use tokio::sync::mpsc::Sender;
 
 use super::buffer::TimeBuckets;
+use super::options::Range;
 use crate::decode::{DeadLetter, Provenance};
 use crate::engine::counters::Counters;
 use crate::engine::tables::RawRows;
@@ -21,6 +22,7 @@ use crate::types::Micros;
 pub(super) struct Reading {
     pub pipelines: Arc<Pipelines>,
     pub schema: SchemaRef,
+    pub range: Range,
     pub shards: Mutex<VecDeque<FileShard>>,
     pub progress: Progress,
     pub events: AtomicU64,
@@ -78,12 +80,17 @@ impl Reading {
     }
 
     /// A letter without an arrival time is filed with the events that came before it, so that a second backfill replaces it.
+    /// One that is filed outside of the range is counted and not written: its hour stays as it is.
     async fn bury(&self, intake: &Intake, mut letters: Vec<DeadLetter>) -> Result<()> {
         if letters.is_empty() {
             return Ok(());
         }
         for letter in letters.iter_mut().filter(|l| l.arrival_time.is_none()) {
             letter.arrival_time = Some(intake.max_event_time().unwrap_or_default());
+        }
+        letters.retain(|l| self.range.contains(l.arrival_time.unwrap_or_default()));
+        if letters.is_empty() {
+            return Ok(());
         }
         let sent = self.dead_letters.send(RawRows::DeadLetters(letters)).await;
         sent.map_err(|_| Error::internal("the writer of dead letters ended before the reading"))

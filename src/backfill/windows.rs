@@ -60,13 +60,17 @@ pub(super) async fn compute(
     let fed = feed(pipelines, buffers, bucket, range, &queues, &raw, watch).await;
     drop(queues);
     let mut counts = vec![PipelineCounts::default(); pipelines.plans.len()];
+    let mut failed = None;
     while let Some(done) = stages.join_next().await {
-        let of_worker = done.map_err(broke_off)??;
-        counts.iter_mut().zip(of_worker).for_each(|(all, one)| *all += one);
+        match done.map_err(broke_off).flatten() {
+            Ok(of_worker) => counts.iter_mut().zip(of_worker).for_each(|(all, one)| *all += one),
+            Err(e) => failed = failed.or(Some(e)),
+        }
     }
-    let (ignored_touches, tables) = combining.await.map_err(broke_off)??;
-    // Said last: a feeder's error is mostly the echo of a worker's.
-    fed?;
+    // Every task has ended before this is left: nothing may be staged behind the back of an abort. The errors of the others are
+    // mostly the echo of this one, and the feeder's of theirs.
+    let (ignored_touches, tables) = combining.await.map_err(broke_off).flatten()?;
+    failed.map_or(fed, Err)?;
     Ok(Windowed { counts, ignored_touches, tables })
 }
 

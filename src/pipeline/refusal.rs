@@ -20,6 +20,10 @@ pub(super) fn refuse(file: &PipelineFile, error: &DataFusionError) -> Error {
     let span_line =
         error.diagnostic().and_then(|d| d.span).and_then(|s| usize::try_from(s.start.line).ok()).filter(|l| *l > 0);
     let line = line.or(span_line).or_else(|| mentioned_line(file, reason)).unwrap_or(1);
+    // The parser's "Expected: this, found: that" is one reason.
+    if let Some(expected) = reason.strip_prefix("Expected: ") {
+        return refuse_at(file, line, &format!("expected {}", expected.replacen("found: ", "found ", 1)));
+    }
     // Our own refusals are worded "reason: remedy".
     match reason.split_once(": ") {
         Some((what, remedy)) if !remedy.is_empty() && !what.contains('\'') => refuse_at(file, line, what).hint(remedy),

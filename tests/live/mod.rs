@@ -1,0 +1,315 @@
+//! Live runs against the embedded Kinesis: what is put by PutRecords and read by GetRecords ends up in the same rows as
+//! `backfill --lateness replay` of what lies in the shards gives.
+//!
+//! The stream stamps arrivals with the real clock, so events are given times around now. Two runs differ in what drives the
+//! watermark: the events alone, over five minutes of them; or, as shipped, mostly the arrivals, with events of the last minute
+//! and a half.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headcount::clock::{Clock, SystemClock};
+use headcount::engine::board::{Board, Status};
+use headcount::engine::counters::Counters;
+use headcount::engine::live::{self, Ending};
+use headcount::engine::tables::{Target, open_tables};
+use headcount::engine::{EngineOptions, Pipelines};
+use headcount::schema::Contract;
+use headcount::source::embedded::{EmbeddedKinesis, EmbeddedOptions};
+use headcount::source::kinesis::{KinesisOptions, KinesisSource, PutRecord};
+use headcount::source::simulator::{Disturbance, Simulator, SimulatorConfig};
+use headcount::types::{MICROS_PER_MINUTE, MICROS_PER_SEC, Micros, Record, format_micros};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::fixture::{self, How, TempLake, all_tables, dead_letters, window_tables};
+use crate::harness::{self, difference};
+use crate::reference::{self, Val};
+
+/// Parts in which the records are put, each read before the next is put, so that watermarks take several steps.
+const PARTS: usize = 6;
+
+/// A wait for something that must happen ends with the test's failure after this long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Case {
+    options: EngineOptions,
+    /// Simulated time up to now.
+    span: Micros,
+    events_per_sec: u32,
+    /// Windows of `platform_totals` that must be out before the drain.
+    early_windows: u64,
+}
+
+/// The stream's content: a disturbed platform, and some events made for what it lacks.
+fn records(case: &Case, now: Micros) -> Vec<PutRecord> {
+    let config = SimulatorConfig {
+        seed: 11,
+        events_per_sec: case.events_per_sec,
+        start: now - case.span,
+        disturbance: Disturbance {
+            duplicates_ppm: 30_000,
+            late_ppm: 30_000,
+            // A clock set to arrival, which is now, would close the windows of all that are yet to be put.
+            bad_clocks_ppm: 0,
+            malformed_ppm: 5_000,
+            bundled_ppm: 10_000,
+            heartbeats_after_end_ppm: 300_000,
+            ..Disturbance::default()
+        },
+    };
+    let simulated = Simulator::new(config).unwrap().take_while(|e| e.arrival_time < now);
+    let mut records: Vec<PutRecord> =
+        simulated.map(|e| PutRecord { partition_key: e.partition_key, data: e.data }).collect();
+    let event = |id: &str, kind: &str, ago: Micros, more: &str| {
+        let time = format_micros(now - ago);
+        format!(r#"{{"schema_version":"1","event_id":"{id}","event_type":"{kind}","event_time":"{time}"{more}}}"#)
+    };
+    let put = |key: &str, data: String| PutRecord { partition_key: key.to_owned(), data: data.into_bytes() };
+    let tip =
+        |id: &str, ago| event(id, "tip.sent", ago, r#","stream_id":"s","amount_minor":5,"properties":{"a": [1, 2]}"#);
+    let day = 86_400 * MICROS_PER_SEC;
+    let (eighth, end) = (records.len() / 8, records.len());
+    let ahead = |secs| format!(r#","sent_at":"{}""#, format_micros(now + secs * MICROS_PER_SEC));
+    let made = [
+        // An array with an element that is no event; lines of which one is broken.
+        put("x", format!("[{},3,{}]", tip("array-0", 0), tip("array-2", MICROS_PER_SEC))),
+        put("y", format!("{}\n{{\"broken\n{}\n", tip("line-0", 0), tip("line-2", 2 * MICROS_PER_SEC))),
+        put("x", event("too-old", "user.logged_in", 8 * day, "")),
+        put("z", event("old", "user.logged_in", day / 8, "")),
+        // The same id in one shard, and in another.
+        put("x", tip("array-0", 0)),
+        put("z", tip("array-0", 0)),
+    ];
+    for (i, record) in made.into_iter().enumerate() {
+        records.insert((i + 1) * eighth, record);
+    }
+    let clocks = [
+        put("y", event("clamped", "user.registered", -3_600 * MICROS_PER_SEC, "")),
+        put("z", event("shifted", "user.registered", -MICROS_PER_MINUTE, &ahead(90))),
+        put("x", event("clamped-twice", "user.registered", -3_600 * MICROS_PER_SEC, &ahead(60))),
+    ];
+    for (i, record) in clocks.into_iter().enumerate() {
+        records.insert(end - i, record);
+    }
+    records
+}
+
+/// Waits for what must come.
+async fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let waiting = async {
+        loop {
+            if let Some(found) = ready() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within(what, waiting).await
+}
+
+async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited in vain: {what}"))
+}
+
+async fn start() -> (EmbeddedKinesis, KinesisSource) {
+    let options = EmbeddedOptions { retain: Duration::from_secs(3_600), ..EmbeddedOptions::default() };
+    let embedded = EmbeddedKinesis::start(options).await.unwrap();
+    let options = KinesisOptions::loopback(embedded.stream_name(), embedded.endpoint_url());
+    (embedded, KinesisSource::connect(options, Arc::new(SystemClock)).await.unwrap())
+}
+
+/// Runs the job over all records, part by part, to the drained end; its counters.
+async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSource, lake: &TempLake) -> Counters {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let shards = source.list_shards().await.unwrap();
+    assert_eq!(shards.len(), 4);
+    let readers = shards.into_iter().map(|s| source.shard_reader(s.id, None)).collect();
+    let tables = open_tables(pipelines, Target::Lake(&lake.lake), fixture::table_options(), "live", &clock);
+    let board = Arc::new(Board::default());
+    let ending = Ending::default();
+    let job = live::run(Arc::clone(pipelines), readers, tables, Arc::clone(&board), ending.clone(), Arc::clone(&clock));
+    let job = tokio::spawn(job);
+
+    let records = records(case, clock.now());
+    let mut producer = source.producer();
+    let mut put = 0;
+    let mut watermarks = BTreeSet::new();
+    for part in records.chunks(records.len().div_ceil(PARTS)) {
+        producer.put(part.to_vec()).await.unwrap();
+        put += part.len() as u64;
+        until("every record is read", || {
+            let status = board.status();
+            watermarks.extend(status.watermark);
+            assert!(!job.is_finished(), "the job ended by itself");
+            (status.shards.values().map(|s| s.records).sum::<u64>() == put).then_some(())
+        })
+        .await;
+    }
+    until("windows come before the end", || {
+        let status = board.status();
+        watermarks.extend(status.watermark);
+        (status.windows.get("platform_totals") >= Some(&case.early_windows)).then_some(())
+    })
+    .await;
+    assert!(watermarks.len() > 2, "the watermark took few steps: {watermarks:?}");
+    ending.drain.cancel();
+    let summaries = within("the job ends", job).await.unwrap().unwrap();
+    let written: BTreeMap<_, _> = summaries.into_iter().collect();
+
+    let counters = counters(pipelines, &board.status());
+    assert_eq!(counters.contradictions(), Vec::<String>::new());
+    assert_eq!(written["user_events"].rows, counters.kept);
+    assert_eq!(written["_dead_letters"].rows, counters.dead_letters);
+    for (name, counts) in &counters.pipelines {
+        assert_eq!(written[&format!("_late/{name}")].rows, counts.late, "{name}");
+    }
+    counters
+}
+
+fn counters(pipelines: &Pipelines, status: &Status) -> Counters {
+    let concurrency: Vec<usize> = pipelines.concurrency_plans().collect();
+    let names: Vec<(String, bool)> =
+        pipelines.plans.iter().enumerate().map(|(i, p)| (p.name.clone(), concurrency.contains(&i))).collect();
+    assert!(status.shards.values().all(|s| s.drained));
+    status.counters(&names)
+}
+
+/// What lies in each shard, read from its beginning.
+async fn stored(source: &KinesisSource) -> BTreeMap<String, Vec<Record>> {
+    let mut shards = BTreeMap::new();
+    for shard in source.list_shards().await.unwrap() {
+        let mut reader = source.shard_reader(shard.id.clone(), None);
+        let mut records = Vec::new();
+        loop {
+            let read = reader.next().await.unwrap().unwrap();
+            if read.caught_up_and_empty() {
+                break;
+            }
+            records.extend(read.records);
+        }
+        shards.insert(shard.id.to_string(), records);
+    }
+    shards
+}
+
+/// A record's events: the elements of an array, the lines, or the one object.
+fn elements(data: &str) -> Vec<String> {
+    if data.trim_start().starts_with('[')
+        && let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(data)
+    {
+        return items.iter().map(|item| item.get().to_owned()).collect();
+    }
+    data.split('\n').filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+}
+
+/// A line for each event of a shard. An object says where it lay; what is none is left as it was.
+fn lines(shard: &str, records: &[Record]) -> String {
+    let mut out = String::new();
+    for record in records {
+        let arrival = format_micros(record.arrival_time.unwrap());
+        for (i, event) in elements(std::str::from_utf8(&record.data).unwrap()).iter().enumerate() {
+            let event = event.trim();
+            match (serde_json::from_str::<Value>(event), event.strip_suffix('}')) {
+                (Ok(Value::Object(_)), Some(open)) => writeln!(
+                    out,
+                    r#"{open},"shard_id":"{shard}","sequence_number":"{}","sub_sequence_number":{i},"ingest_time":"{arrival}"}}"#,
+                    record.sequence_number
+                )
+                .unwrap(),
+                _ => writeln!(out, "{event}").unwrap(),
+            }
+        }
+    }
+    out
+}
+
+/// Dead letters by content and reason, without the provenance that [`lines`] adds.
+async fn letters(lake: &TempLake) -> Vec<(String, String)> {
+    let bare = |data: String| match data.split_once(r#","shard_id":""#) {
+        Some((event, _)) => format!("{event}}}"),
+        None => data,
+    };
+    let mut letters: Vec<_> =
+        dead_letters(&lake.lake).await.into_iter().map(|l| (l.reason, bare(l.data).trim().to_owned())).collect();
+    letters.sort();
+    letters
+}
+
+async fn check(case: Case) {
+    let files = harness::shipped();
+    let contract = Arc::new(Contract::shipped().unwrap());
+    let compiled = Pipelines::compile(contract, &files, case.options).await;
+    let pipelines = Arc::new(compiled.unwrap_or_else(|e| panic!("{e:?}")));
+    let (embedded, source) = start().await;
+    let live = TempLake::new();
+    let counters = live_run(&case, &pipelines, &source, &live).await;
+    // The case is one in which something happens.
+    assert!(counters.duplicates > 5 && counters.dead_letters > 5, "{counters:?}");
+    assert!(counters.shifted > 0 && counters.clamped > 1, "{counters:?}");
+    for name in ["platform_totals", "stream_engagement"] {
+        let counts = counters.pipelines[name];
+        assert!(counts.late > 5 && counts.in_windows > counts.late, "{name}: {counts:?}");
+    }
+    assert!(counters.pipelines["concurrent_viewers"].ignored_touches > 0, "{counters:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    for (shard, records) in stored(&source).await {
+        assert!(!records.is_empty(), "{shard} is empty");
+        fixture::write(folder.path().join(format!("{shard}.ndjson")), lines(&shard, &records));
+    }
+    embedded.shutdown().await;
+
+    let expected = all_tables(&live.lake, &pipelines).await;
+    for (name, rows) in &expected {
+        let quiet = matches!(name.as_str(), "_late/revenue" | "_late/stream_quality_changes");
+        assert!(quiet || !rows.is_empty(), "{name} is empty");
+    }
+
+    let replayed = TempLake::new();
+    let inputs = [folder.path().to_str().unwrap().to_owned()];
+    let summary = fixture::backfill(&pipelines, &inputs, &replayed.lake, How::default()).await;
+    let mut problems = Vec::new();
+    compare("replay of the shards", &expected, &all_tables(&replayed.lake, &pipelines).await, &mut problems);
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert_eq!(summary.counters, counters);
+    assert_eq!(letters(&replayed).await, letters(&live).await);
+
+    let again = TempLake::new();
+    let inputs = [live.path("user_events")];
+    let summary = fixture::backfill(&pipelines, &inputs, &again.lake, How { workers: 1, ..How::default() }).await;
+    let windows = window_tables(&live.lake, &pipelines).await;
+    compare("replay of the lake", &windows, &window_tables(&again.lake, &pipelines).await, &mut problems);
+    compare("raw rows of the lake", &expected, &all_tables(&again.lake, &pipelines).await, &mut problems);
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert_eq!((summary.counters.read, summary.counters.kept), (counters.kept, counters.kept));
+    assert!(expected["platform_totals"].iter().all(|r| r["revision"] == Val::Int(0)));
+}
+
+type Tables = BTreeMap<String, Vec<reference::Row>>;
+
+fn compare(what: &str, expected: &Tables, got: &Tables, problems: &mut Vec<String>) {
+    assert!(expected.keys().eq(got.keys()));
+    for (name, rows) in expected {
+        problems.extend(difference(&format!("{what}, {name}"), &got[name], rows));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_run_driven_by_its_events_equals_the_replay_of_its_shards() {
+    let mut options = harness::engine_options(&reference::Options::default());
+    // Arrivals are all of this minute: they must not close windows of five minutes ago before their events are read.
+    options.judge.idle_timeout = 60 * MICROS_PER_MINUTE;
+    let case = Case { options, span: 5 * MICROS_PER_MINUTE, events_per_sec: 10, early_windows: 12 };
+    check(case).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_run_as_shipped_equals_the_replay_of_its_shards() {
+    let options = harness::engine_options(&reference::Options::default());
+    let case = Case { options, span: 90 * MICROS_PER_SEC, events_per_sec: 25, early_windows: 1 };
+    check(case).await;
+}
