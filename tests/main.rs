@@ -16,4 +16,6 @@ mod live;
 mod parity;
 mod reference;
 mod reference_self;
+mod refusals;
+mod semantics;
 mod tidy;

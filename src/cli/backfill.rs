@@ -9,7 +9,7 @@ use crate::engine::tables::{TableSummary, file_prefix};
 use crate::error::{Error, Result};
 use crate::limits::BACKFILL_BUFFER_BYTES_MAX;
 use crate::operator::window::Lateness;
-use crate::source::file::{RemoteOptions, discover, shards};
+use crate::source::file::{RemoteOptions, discover, group_by_shard_column, shards};
 use crate::telemetry::start_logging;
 use crate::types::format_micros;
 
@@ -31,7 +31,7 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
     let pipelines = setup::compile(config, lateness).await.map_err(setup::first_of)?;
     let remote = RemoteOptions { region: config.lake.region.clone(), endpoint_url: config.lake.endpoint_url.clone() };
     let files = discover(&args.input, &remote).await?;
-    let shards = shards(files, args.shard_from.as_ref())?;
+    let shards = group_by_shard_column(shards(files, args.shard_from.as_ref())?).await?;
     let lake = setup::open_lake(config, args.lake.as_deref(), clock.as_ref()).await?;
     let options = BackfillOptions {
         range,

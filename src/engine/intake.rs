@@ -1,14 +1,18 @@
 //! The first half of a shard's task: records in, judged events and dead letters out.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 
-use super::judge::{JudgeCounts, JudgeOptions, ShardJudge};
+use super::judge::{JudgeCounts, JudgeOptions, Judged, ShardJudge};
 use crate::decode::{DeadLetter, Decoded, Decoder, Provenance, Reason};
 use crate::error::Result;
+use crate::operator::window::rows_by_number;
 use crate::schema::{Contract, INGEST_TIME, SEQUENCE_NUMBER, SHARD_ID, SUB_SEQUENCE_NUMBER};
 use crate::types::{Micros, ReadBatch, format_micros};
 
@@ -17,6 +21,12 @@ use crate::types::{Micros, ReadBatch, format_micros};
 pub struct Intake {
     decoder: Decoder,
     judge: ShardJudge,
+    /// Where rows name their shard themselves: a judge for each name but the first.
+    others: HashMap<String, ShardJudge>,
+    first: Option<String>,
+    contract: Arc<Contract>,
+    options: JudgeOptions,
+    by_row: bool,
     events_read: u64,
     undecodable: u64,
 }
@@ -33,8 +43,17 @@ pub struct Taken {
 impl Intake {
     /// The intake of a shard of `contract`'s events.
     pub fn try_new(contract: Arc<Contract>, provenance: Provenance, options: JudgeOptions) -> Result<Self> {
-        let judge = ShardJudge::try_new(&contract, options)?;
-        Ok(Self { decoder: Decoder::new(contract, provenance), judge, events_read: 0, undecodable: 0 })
+        Ok(Self {
+            judge: ShardJudge::try_new(&contract, options)?,
+            others: HashMap::new(),
+            first: None,
+            decoder: Decoder::new(Arc::clone(&contract), provenance),
+            contract,
+            options,
+            by_row: provenance == Provenance::Row,
+            events_read: 0,
+            undecodable: 0,
+        })
     }
 
     /// Takes a read in: decodes it, judges its events.
@@ -43,7 +62,7 @@ impl Intake {
         self.events_read += decoded.events_read;
         self.undecodable += decoded.dead_letters.len() as u64;
         let arrivals = highest_arrivals(read, &decoded);
-        let judged = self.judge.judge(&decoded.events, arrivals.as_deref())?;
+        let judged = self.judge(&decoded.events, arrivals.as_deref())?;
         if let Some(last) = read.records.iter().filter_map(|r| r.arrival_time).max() {
             // Records without an event count too.
             self.judge.arrived(last);
@@ -56,8 +75,57 @@ impl Intake {
     /// Takes rows in that were decoded before: of a lake.
     pub fn take_rows(&mut self, rows: &RecordBatch) -> Result<Taken> {
         self.events_read += rows.num_rows() as u64;
-        let judged = self.judge.judge(rows, None)?;
+        let judged = self.judge(rows, None)?;
         Ok(Taken { events: judged.events, dead_letters: vec![] })
+    }
+
+    /// Judges a batch; where rows name their shard, each shard's rows by its own judge.
+    fn judge(&mut self, events: &RecordBatch, arrivals: Option<&[Option<Micros>]>) -> Result<Judged> {
+        let names = self.shards_of(events);
+        if names.iter().all(|(name, _)| self.first.as_ref() == Some(name)) {
+            return self.judge.judge(events, arrivals);
+        }
+        let mut kept = Vec::new();
+        let mut too_old = Vec::new();
+        for (name, rows) in names {
+            let arrivals: Option<Vec<_>> =
+                arrivals.map(|a| rows.iter().map(|&r| a.get(r as usize).copied().flatten()).collect());
+            let part = rows_by_number(events, &rows)?;
+            let judged = self.judge_of(name)?.judge(&part, arrivals.as_deref())?;
+            too_old.extend(judged.too_old.iter().filter_map(|&i| rows.get(i as usize).copied()));
+            kept.push(judged.events);
+        }
+        too_old.sort_unstable();
+        Ok(Judged { events: concat_batches(&events.schema(), &kept)?, too_old })
+    }
+
+    /// The rows of each shard in a batch, in the order of their first rows; one nameless shard where rows do not name theirs.
+    fn shards_of(&mut self, events: &RecordBatch) -> Vec<(String, Vec<u32>)> {
+        let Some(column) = events.column_by_name(SHARD_ID).filter(|_| self.by_row) else { return vec![] };
+        let column = column.as_string::<i32>();
+        let mut shards: Vec<(String, Vec<u32>)> = Vec::new();
+        for (row, name) in column.iter().enumerate() {
+            let name = name.unwrap_or_default();
+            let known = shards.iter().position(|(n, _)| n == name).unwrap_or_else(|| {
+                shards.push((name.to_owned(), Vec::new()));
+                shards.len() - 1
+            });
+            shards[known].1.push(row as u32);
+        }
+        if self.first.is_none() {
+            self.first = shards.first().map(|(name, _)| name.clone());
+        }
+        shards
+    }
+
+    fn judge_of(&mut self, name: String) -> Result<&mut ShardJudge> {
+        if self.first.as_ref() == Some(&name) {
+            return Ok(&mut self.judge);
+        }
+        Ok(match self.others.entry(name) {
+            Entry::Occupied(e) => e.into_mut(),
+            Entry::Vacant(e) => e.insert(ShardJudge::try_new(&self.contract, self.options)?),
+        })
     }
 
     /// The shard was found empty and caught up as of `at`.
@@ -72,12 +140,14 @@ impl Intake {
 
     /// The latest event time accepted.
     pub fn max_event_time(&self) -> Option<Micros> {
-        self.judge.max_event_time()
+        self.others.values().map(ShardJudge::max_event_time).fold(self.judge.max_event_time(), Ord::max)
     }
 
     /// (events read, dead letters of the decoder, what the judge did).
     pub fn counts(&self) -> (u64, u64, JudgeCounts) {
-        (self.events_read, self.undecodable, self.judge.counts())
+        let mut counts = self.judge.counts();
+        self.others.values().for_each(|judge| counts += judge.counts());
+        (self.events_read, self.undecodable, counts)
     }
 
     /// How often each unknown field came.

@@ -40,6 +40,16 @@ pub struct JudgeCounts {
     pub clamped: u64,
 }
 
+impl std::ops::AddAssign for JudgeCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.kept += other.kept;
+        self.duplicates += other.duplicates;
+        self.too_old += other.too_old;
+        self.shifted += other.shifted;
+        self.clamped += other.clamped;
+    }
+}
+
 /// A judged batch.
 #[derive(Debug)]
 pub struct Judged {

@@ -49,6 +49,8 @@ pub(super) struct Stream {
     /// A counted touch has come since the last control.
     touched: bool,
     present: i64,
+    /// Where a session's presence ended last.
+    presence_end: Micros,
     last_event: Micros,
     active: bool,
     /// Where it stands in the calendar.
@@ -67,6 +69,7 @@ impl Stream {
             control: Control::None,
             touched: false,
             present: 0,
+            presence_end: NEVER,
             last_event: NEVER,
             active: false,
             entered: NEVER,
@@ -159,7 +162,10 @@ impl Stream {
                 self.last_event = t;
             }
             Happening::Event => self.last_event = t,
-            Happening::Presence(change) => self.present += i64::from(change),
+            Happening::Presence(change) => {
+                self.present += i64::from(change);
+                self.presence_end = t;
+            }
         }
     }
 
@@ -187,9 +193,11 @@ impl Stream {
         if self.active { self.active_until(timeouts) } else { Some(self.forget_after(timeouts).saturating_add(1)) }
     }
 
-    /// Whether nothing of it is left to matter at `t`.
-    pub(super) fn is_forgotten(&self, t: Micros, timeouts: &StreamTimeouts) -> bool {
-        !self.active && self.sessions.is_empty() && t > self.forget_after(timeouts)
+    /// Whether nothing of it is left to matter at `t`, nor in any window from `oldest_window` on: one longer than the silence
+    /// that makes a stream forgotten may still owe it a row.
+    pub(super) fn is_forgotten(&self, t: Micros, oldest_window: Micros, timeouts: &StreamTimeouts) -> bool {
+        let no_row = self.presence_end <= oldest_window;
+        !self.active && self.sessions.is_empty() && no_row && t > self.forget_after(timeouts)
     }
 }
 

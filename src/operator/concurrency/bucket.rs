@@ -5,6 +5,7 @@ use hashbrown::HashMap;
 use super::activity::{Happening, Stream};
 use super::mark::{Mark, MarkKind, MarksPartial, text};
 use super::resolve::{Concurrency, Dimensions};
+use super::rows::QueryWindows;
 use super::session::{Delta, Session, Touched};
 use super::wheel::NEVER;
 use crate::types::{Micros, floor_to};
@@ -196,8 +197,9 @@ impl Concurrency {
 
     /// Drops the streams whose time has come; their rows of this bucket have been taken.
     pub(super) fn drop_forgotten(&mut self, bucket: Micros) {
+        let oldest = self.queries.iter().map(QueryWindows::window_start).min().unwrap_or(bucket);
         for index in std::mem::take(&mut self.silent_streams) {
-            if !self.streams.get(index).is_some_and(|s| s.is_forgotten(bucket, &self.streams_timeouts)) {
+            if !self.streams.get(index).is_some_and(|s| s.is_forgotten(bucket, oldest, &self.streams_timeouts)) {
                 continue;
             }
             if let Some(stream) = self.streams.remove(index) {

@@ -69,7 +69,7 @@ pub struct Concurrency {
     pub(super) dimensions: Dimensions,
     pub(super) active_streams: Steps,
     present_sessions: i64,
-    queries: Vec<QueryWindows>,
+    pub(super) queries: Vec<QueryWindows>,
     ignored_touches: u64,
 }
 

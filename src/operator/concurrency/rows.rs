@@ -81,6 +81,11 @@ impl QueryWindows {
         self.query.size
     }
 
+    /// Start of the window that is open.
+    pub(super) fn window_start(&self) -> Micros {
+        self.groups.window_start()
+    }
+
     pub(super) fn window_end(&self) -> Micros {
         self.groups.window_end()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -203,7 +203,7 @@ async fn polls_of_one_shard_stay_under_five_a_second_even_through_retries() {
     answers.push(records(&["1"], 100, Some("i")));
     let (script, source) = scripted(answers, |options| options.poll_interval = Duration::ZERO).await;
     let mut reader = reader(&source, None);
-    let began = Instant::now();
+    let began = tokio::time::Instant::now();
     while reader.next().await.unwrap().unwrap().records.is_empty() {}
     let calls = script.operations().iter().filter(|o| *o == "GetRecords").count() as u32;
     assert_eq!(calls, 7);

@@ -1,0 +1,9 @@
+/*
+title = "Refused"
+*/
+SELECT stream_id, MAX(events) AS most
+FROM (
+  SELECT window_start, window_end, stream_id, COUNT(*) AS events
+  FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+  GROUP BY window_start, window_end, stream_id)
+GROUP BY stream_id -- here

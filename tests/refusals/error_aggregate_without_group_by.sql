@@ -1,0 +1,5 @@
+/*
+title = "Refused"
+*/
+SELECT COUNT(*) AS events -- here
+FROM user_events

@@ -1,0 +1,3 @@
+SELECT window_start, window_end, COUNT(*) AS events -- here
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end

@@ -1,0 +1,5 @@
+/*
+title = "Refused"
+*/
+
+-- here

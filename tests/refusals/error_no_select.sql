@@ -1,0 +1,4 @@
+/*
+title = "Refused"
+*/
+DELETE FROM user_events -- here

@@ -1,0 +1,6 @@
+/*
+title = "Refused"
+*/
+SELECT stream_id, COUNT(*) AS events -- here
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end, stream_id

@@ -1,0 +1,6 @@
+/*
+title = "Refused"
+*/
+SELECT window_start, window_end, stream_id
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) -- here
+WHERE event_type = 'stream.started'

@@ -1,0 +1,9 @@
+/*
+title = "Refused"
+*/
+SELECT
+  window_start,
+  window_end,
+  COUNT(*) AS events
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP window_start, window_end -- here

@@ -1,0 +1,7 @@
+/*
+title = "Refused"
+*/
+SELECT window_start, window_end, COUNT(*) AS events
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+WHERE event_type = 'view.started -- here
+GROUP BY window_start, window_end

@@ -1,0 +1,127 @@
+//! Pipelines that are refused, and how: each `error_*.sql` here with what a person reads in `error_*.txt`, word for word.
+//!
+//! Each text names the file and the line, says the reason, and ends with the remedy. `UPDATE_GOLDEN=1` writes the texts
+//! anew; read them before you commit them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use headcount::engine::Pipelines;
+use headcount::error::{Domain, Error};
+use headcount::pipeline::{Compiler, PipelineFile};
+use headcount::schema::Contract;
+
+use crate::harness;
+use crate::reference::Options;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/refusals")
+}
+
+fn cases() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder()).unwrap().map(|e| e.unwrap().path());
+    let mut cases: Vec<PathBuf> = entries.filter(|p| p.extension().is_some_and(|e| e == "sql")).collect();
+    cases.sort();
+    assert!(cases.len() > 20, "the cases were not found");
+    cases
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+/// The error that a file gives; `None` if it compiles.
+async fn refusal(compiler: &Compiler, path: &Path) -> Option<Error> {
+    let text = std::fs::read_to_string(path).unwrap();
+    match PipelineFile::parse(&format!("pipelines/{}", name(path)), &text) {
+        Ok(file) => compiler.compile(&file).await.err(),
+        Err(e) => Some(e),
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_worded_as_written_down() {
+    let compiler = Compiler::new(&Contract::shipped().unwrap()).unwrap();
+    let mut wrong = Vec::new();
+    for path in cases() {
+        let Some(error) = refusal(&compiler, &path).await else {
+            wrong.push(format!("{} is accepted", name(&path)));
+            continue;
+        };
+        let report = format!("{}\n", error.report());
+        let golden = path.with_extension("txt");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&golden, &report).unwrap();
+        }
+        let expected = std::fs::read_to_string(&golden).unwrap_or_default();
+        if report != expected {
+            wrong.push(format!("{} says\n{report}instead of\n{expected}", name(&path)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn every_refusal_has_its_line_and_a_remedy() {
+    let compiler = Compiler::new(&Contract::shipped().unwrap()).unwrap();
+    for path in cases() {
+        let name = name(&path);
+        let error = refusal(&compiler, &path).await.unwrap_or_else(|| panic!("{name} is accepted"));
+        assert_eq!(error.domain(), Domain::User, "{name}");
+        let text = std::fs::read_to_string(&path).unwrap();
+        // The line to be named is the one that is marked, in a comment that neither TOML nor SQL minds.
+        let marked = text.lines().position(|l| l.ends_with("-- here") || l.ends_with("# here")).map(|i| i + 1);
+        let line = marked.unwrap_or_else(|| panic!("{name} marks no line"));
+        assert_eq!(error.place(), Some(format!("pipelines/{name}:{line}").as_str()), "{}", error.report());
+        assert!(error.remedy().is_some_and(|r| !r.is_empty()), "{}", error.report());
+        assert!(!error.message().contains('\n'), "{}", error.report());
+    }
+}
+
+async fn problems(texts: &[(&str, &str)]) -> Vec<String> {
+    let files: Vec<_> = texts.iter().map(|(name, text)| PipelineFile::parse(name, text).unwrap()).collect();
+    let contract = Arc::new(Contract::shipped().unwrap());
+    let compiled = Pipelines::compile(contract, &files, harness::engine_options(&Options::default())).await;
+    compiled.unwrap_err().iter().map(Error::report).collect()
+}
+
+fn totals(seconds: u32) -> String {
+    format!(
+        "/*\ntitle = \"t\"\n*/\nSELECT window_start, window_end, viewers_max\n\
+         FROM TABLE(CONCURRENCY(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '{seconds}' SECOND))\n"
+    )
+}
+
+#[tokio::test]
+async fn concurrency_windows_must_be_multiples_of_the_finest() {
+    assert_eq!(
+        problems(&[
+            ("pipelines/a.sql", &totals(10)),
+            ("pipelines/b.sql", &totals(60)),
+            ("pipelines/c.sql", &totals(25))
+        ])
+        .await,
+        ["pipelines/c.sql: a concurrency window of 25 s is no multiple of the finest one in use, 10 s\n  \
+          remedy: all concurrency tables share one state: make every window a multiple of the finest"]
+    );
+}
+
+#[tokio::test]
+async fn no_table_may_have_the_name_of_the_stream() {
+    assert_eq!(
+        problems(&[("pipelines/user_events.sql", &totals(10))]).await,
+        ["pipelines/user_events.sql: the table of raw events has this name\n  remedy: rename the file"]
+    );
+}
+
+#[tokio::test]
+async fn every_problem_of_every_file_is_told() {
+    let found = problems(&[
+        ("pipelines/a.sql", &totals(10).replace("viewers_max", "viewers_mix")),
+        ("pipelines/b.sql", &totals(60)),
+        ("pipelines/c.sql", &totals(60).replace("TABLE user_events", "TABLE user_event")),
+    ])
+    .await;
+    let places: Vec<_> = found.iter().map(|f| f.split_once(": ").unwrap().0).collect();
+    assert_eq!(places, ["pipelines/a.sql:4", "pipelines/c.sql:5"], "{found:?}");
+}

@@ -1,0 +1,16 @@
+//! What the definition says, rule by rule, as tests of the engine. Every expectation here is worked out by hand.
+//!
+//! * [`scene`]: events in shorthand, run through the engine; what came out, as text in seconds.
+//! * [`worked`]: the worked cases of concurrency. * [`time`]: skew, duplicates, high time, lateness, the end of input.
+//! * [`windows`]: tumbling windows, revisions, what runs over complete windows. * [`sessions`]: leases and closures.
+//! * [`streams`]: activity, channels, which windows there are. * [`counting`]: averages, peaks, uniques, groups.
+//! * [`property`]: whatever the query, concurrency equals the brute-force reference.
+
+mod counting;
+mod property;
+mod scene;
+mod sessions;
+mod streams;
+mod time;
+mod windows;
+mod worked;
