@@ -6,7 +6,7 @@ use crate::engine::judge::JudgeOptions;
 use crate::error::{Error, Result};
 use crate::operator::concurrency::{Concurrency, ConcurrencyOptions, ConcurrencyQuery};
 use crate::operator::window::{Lateness, LatenessRule};
-use crate::pipeline::{Compiler, ContinuousPlan, Node, PipelineFile};
+use crate::pipeline::{Compiler, ContinuousPlan, Node, PipelineFile, StatefulNode};
 use crate::schema::Contract;
 use crate::types::Micros;
 
@@ -66,9 +66,7 @@ impl Pipelines {
             .collect();
         queries.sort();
         queries.dedup();
-        if !queries.is_empty()
-            && let Err(e) = Concurrency::finest_window(&queries)
-        {
+        if let Err(e) = check_sizes(&queries, &plans, files) {
             problems.push(e);
         }
         if problems.is_empty() { Ok(Self { contract, plans, queries, options }) } else { Err(problems) }
@@ -101,4 +99,17 @@ impl Pipelines {
         let reads = |p: &ContinuousPlan| p.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
         self.plans.iter().enumerate().filter(move |(_, p)| reads(p)).map(|(i, _)| i)
     }
+}
+
+/// Whether the concurrency windows fit together; if not, at the file of one that does not.
+fn check_sizes(queries: &[ConcurrencyQuery], plans: &[ContinuousPlan], files: &[PipelineFile]) -> Result<()> {
+    let Some(finest) = queries.iter().map(|q| q.size).min() else { return Ok(()) };
+    Concurrency::finest_window(queries).map(drop).map_err(|e| {
+        let odd = |n: &StatefulNode| matches!(&n.node, Node::Concurrency(q) if q.size % finest != 0);
+        let plan = plans.iter().find(|p| p.nodes.iter().any(odd));
+        match plan.and_then(|p| files.iter().find(|f| f.name == p.name)) {
+            Some(file) => e.at(&file.place),
+            None => e,
+        }
+    })
 }

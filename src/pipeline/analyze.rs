@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Result, plan_err};
+use datafusion::common::{Column, DFSchema, Result, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::logical_plan::{Aggregate, Projection, SubqueryAlias};
 use datafusion::logical_expr::{Expr, ExprSchemable, Extension, Filter, LogicalPlan};
@@ -11,6 +11,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::bound::Bound;
 use super::nodes::{Concurrency, WindowAggregate};
+use super::refusal::{at_span, refusal, span_of};
 use super::stream_table::ROW_NUMBER;
 use crate::schema::SHARD_HIGH_TIME;
 use crate::types::Micros;
@@ -35,26 +36,32 @@ impl AnalyzerRule for WindowedAggregates {
                 keeps_window(&aggregate)?;
                 Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)))
             }
-            LogicalPlan::Distinct(_) | LogicalPlan::Window(_) | LogicalPlan::Join(_) | LogicalPlan::Union(_)
+            LogicalPlan::Distinct(_)
+            | LogicalPlan::Window(_)
+            | LogicalPlan::Join(_)
+            | LogicalPlan::Union(_)
+            | LogicalPlan::Sort(_)
+            | LogicalPlan::Limit(_)
                 if reads_stream(&node) =>
             {
                 let what = match &node {
                     LogicalPlan::Distinct(_) => "DISTINCT",
                     LogicalPlan::Window(_) => "a function OVER (…)",
-                    LogicalPlan::Join(_) => "a join",
+                    LogicalPlan::Join(_) => "a JOIN",
+                    LogicalPlan::Sort(_) => "ORDER BY",
+                    LogicalPlan::Limit(_) => "LIMIT",
                     _ => "a UNION",
                 };
-                plan_err!(
-                    "{what} over the unbounded stream would never finish: {WINDOW_REMEDY}, then apply it to the result"
-                )
-            }
-            LogicalPlan::Sort(_) | LogicalPlan::Limit(_) if reads_stream(&node) => {
-                plan_err!("ORDER BY and LIMIT over the unbounded stream would never finish: {WINDOW_REMEDY}")
+                Err(refusal(
+                    format!("{what} over the unbounded stream would never finish"),
+                    format!("{WINDOW_REMEDY}, then apply it to the result"),
+                ))
             }
             other => Ok(Transformed::no(other)),
         })?;
         if reads_stream(&plan.data) {
-            return plan_err!("the query does not aggregate the stream by windows: {WINDOW_REMEDY}");
+            let reason = "the query selects rows FROM the stream and does not aggregate them by windows";
+            return Err(refusal(reason, WINDOW_REMEDY));
         }
         Ok(plan.data)
     }
@@ -81,26 +88,8 @@ pub(super) fn bound_of(expr: &Expr, schema: &DFSchema) -> Result<Option<(Bound, 
 }
 
 fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
-    let schema = aggregate.input.schema();
-    let mut bounds = Vec::new();
-    for expr in &aggregate.group_expr {
-        if matches!(expr, Expr::GroupingSet(_)) {
-            return plan_err!("GROUPING SETS, CUBE and ROLLUP are not supported over a stream: group by plain columns");
-        }
-        bounds.extend(bound_of(expr, schema)?);
-    }
-    let has = |bound| bounds.iter().any(|(b, _)| *b == bound);
-    let Some((_, size)) = bounds.first().copied() else {
-        return plan_err!("an aggregate over the unbounded stream would never finish: {WINDOW_REMEDY}");
-    };
-    if !has(Bound::Start) || !has(Bound::End) {
-        return plan_err!(
-            "group by both window_start and window_end: without one of them the window is not known to end"
-        );
-    }
-    if bounds.iter().any(|(_, s)| *s != size) {
-        return plan_err!("the GROUP BY mixes windows of different sizes");
-    }
+    let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
+    let size = window_size(&aggregate).map_err(|e| at_span(e, span))?;
     let input = carry(Arc::unwrap_or_clone(aggregate.input))?;
     let carried =
         [bound_column(&input, size)?, named_column(&input, ROW_NUMBER)?, named_column(&input, SHARD_HIGH_TIME)?];
@@ -116,6 +105,31 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
     }))
 }
 
+/// The one size of the windows that an aggregate groups by, if it can be computed window by window.
+fn window_size(aggregate: &Aggregate) -> Result<Micros> {
+    let schema = aggregate.input.schema();
+    let mut bounds = Vec::new();
+    for expr in &aggregate.group_expr {
+        if matches!(expr, Expr::GroupingSet(_)) {
+            let reason = "GROUP BY over a stream takes no GROUPING SETS, CUBE or ROLLUP";
+            return Err(refusal(reason, "group by plain columns"));
+        }
+        bounds.extend(bound_of(expr, schema)?);
+    }
+    let has = |bound| bounds.iter().any(|(b, _)| *b == bound);
+    let Some((_, size)) = bounds.first().copied() else {
+        return Err(refusal("an aggregate over the unbounded stream would never finish", WINDOW_REMEDY));
+    };
+    if !has(Bound::Start) || !has(Bound::End) {
+        let reason = "GROUP BY without both window_start and window_end does not say when a window ends";
+        return Err(refusal(reason, "GROUP BY window_start, window_end, …"));
+    }
+    if bounds.iter().any(|(_, s)| *s != size) {
+        return Err(refusal("the GROUP BY mixes windows of different sizes", "use one size in one file, or two files"));
+    }
+    Ok(size)
+}
+
 /// An aggregate over complete windows must stay inside one window, or it would never end either.
 fn keeps_window(aggregate: &Aggregate) -> Result<()> {
     for expr in &aggregate.group_expr {
@@ -125,9 +139,9 @@ fn keeps_window(aggregate: &Aggregate) -> Result<()> {
     }
     let fed_by_window = aggregate.input.exists(|p| Ok(matches!(p, LogicalPlan::Extension(e) if is_windowed(e))))?;
     if fed_by_window {
-        return plan_err!(
-            "an aggregate over several windows would never finish: add window_start, window_end to its GROUP BY"
-        );
+        let reason = "an aggregate over several windows would never finish";
+        let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
+        return Err(at_span(refusal(reason, "add window_start, window_end to its GROUP BY"), span));
     }
     Ok(())
 }
@@ -136,7 +150,7 @@ fn bound_column(input: &LogicalPlan, size: Micros) -> Result<Expr> {
     let end = input.schema().iter().find(|(_, f)| Bound::from_field(f) == Some((Bound::End, size)));
     match end {
         Some((qualifier, field)) => Ok(Expr::Column(Column::from((qualifier, field)))),
-        None => plan_err!("window_end was dropped by a sub-query: select it there"),
+        None => Err(refusal("window_end was dropped by a sub-query", "select it there")),
     }
 }
 
@@ -144,7 +158,7 @@ fn named_column(input: &LogicalPlan, name: &str) -> Result<Expr> {
     let found = input.schema().iter().find(|(_, f)| f.name() == name);
     match found {
         Some((qualifier, field)) => Ok(Expr::Column(Column::from((qualifier, field)))),
-        None => plan_err!("the column {name} does not reach the windowed aggregate"),
+        None => internal_err!("the column {name} does not reach the windowed aggregate"),
     }
 }
 
@@ -177,7 +191,10 @@ fn carry(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         scan @ LogicalPlan::TableScan(_) => scan,
         other => {
-            return plan_err!("{} is not supported between the stream and its windowed aggregate", other.display());
+            return Err(refusal(
+                format!("{} is not supported between the stream and its windowed aggregate", other.display()),
+                "aggregate by windows first, then apply it to the result",
+            ));
         }
     })
 }

@@ -199,13 +199,11 @@ impl ContinuousPlan {
                 .hint("write two tables and join them in the lake"));
         }
         if concurrent && self.header.allowed_lateness_secs > 0 {
-            return Err(refuse_at(
-                file,
-                1,
-                "concurrency tables take no allowed_lateness_secs: one late mark would change every \
-                 window after it",
-            )
-            .hint("remove the key, or raise time.watermark_delay_secs"));
+            let reason =
+                "concurrency tables take no allowed_lateness_secs: one late mark would change every window after it";
+            return Err(Error::user(reason)
+                .at(file.at_key("allowed_lateness_secs"))
+                .hint("remove the key, or raise time.watermark_delay_secs"));
         }
         Ok(())
     }

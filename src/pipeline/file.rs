@@ -60,6 +60,8 @@ pub struct PipelineFile {
     pub sql: String,
     /// The line of the file on which `sql` begins, from 1.
     pub first_line: usize,
+    /// What stands before the query.
+    head: String,
 }
 
 impl PipelineFile {
@@ -140,12 +142,26 @@ impl PipelineFile {
         if sql.is_empty() {
             return Err(Error::user("there is no query after the header").at(format!("{place}:{first_line}")));
         }
-        Ok(Self { name: stem.to_owned(), place: place.to_owned(), header, sql, first_line })
+        Ok(Self {
+            name: stem.to_owned(),
+            place: place.to_owned(),
+            header,
+            sql,
+            first_line,
+            head: text[..sql_start].to_owned(),
+        })
     }
 
     /// `file:line` of a line of the query, counted from 1.
     pub fn at_line(&self, sql_line: usize) -> String {
         format!("{}:{}", self.place, self.first_line + sql_line.max(1) - 1)
+    }
+
+    /// `file:line` of a key of the header; the header's first line if the key is not there.
+    pub fn at_key(&self, key: &str) -> String {
+        let is_key = |l: &str| l.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
+        let line = self.head.lines().position(is_key).map_or(1, |i| i + 1);
+        format!("{}:{line}", self.place)
     }
 }
 

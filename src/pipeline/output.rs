@@ -57,7 +57,7 @@ impl Output {
         for key in &file.header.keys {
             keys.push(table.index_of(key).map_err(|_| {
                 crate::error::Error::user(format!("the header names the key {key}, which the query does not select"))
-                    .at(format!("{}:1", file.place))
+                    .at(file.at_key("keys"))
                     .hint("take it out of keys, or select it")
             })?);
         }

@@ -1,6 +1,8 @@
 //! Planner errors as a person can use them: the line, the reason, the remedy.
 
-use datafusion::common::DataFusionError;
+use datafusion::common::{DataFusionError, Diagnostic, SchemaError, Span};
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::sqlparser::tokenizer::Span as SqlSpan;
 
 use super::file::PipelineFile;
 use crate::error::Error;
@@ -10,59 +12,127 @@ pub(super) fn refuse_at(file: &PipelineFile, sql_line: usize, reason: &str) -> E
     Error::user(reason).at(file.at_line(sql_line))
 }
 
+/// A refusal from inside the planner, which does not know the file. [`refuse`] gives it its place.
+pub(super) fn refusal(reason: impl Into<String>, remedy: impl Into<String>) -> DataFusionError {
+    DataFusionError::External(Box::new(Error::user(reason).hint(remedy)))
+}
+
+/// Adds the place in the query that the error is about, unless it has a closer one.
+pub(super) fn at_span(error: DataFusionError, span: Option<Span>) -> DataFusionError {
+    if span.is_none() || error.diagnostic().is_some_and(|d| d.span.is_some()) {
+        return error;
+    }
+    let diagnostic = Diagnostic::new_error("here", span);
+    error.with_diagnostic(diagnostic)
+}
+
+/// As [`at_span`], by the parser's place.
+pub(super) fn at_sql(error: DataFusionError, span: SqlSpan) -> DataFusionError {
+    at_span(error, Span::try_from_sqlparser_span(span))
+}
+
+/// Where the first column stands that one of `exprs` names.
+pub(super) fn span_of<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> Option<Span> {
+    let spans = |e: &Expr| e.column_refs().iter().filter_map(|c| c.spans.first()).min_by_key(|s| s.start);
+    exprs.into_iter().filter_map(spans).min_by_key(|s| s.start)
+}
+
 /// A planner's or parser's error, at its line where it knows one.
 pub(super) fn refuse(file: &PipelineFile, error: &DataFusionError) -> Error {
-    let text = innermost(error);
-    let (reason, line) = match text.split_once(" at Line: ") {
-        Some((reason, at)) => (reason, at.split(',').next().and_then(|n| n.trim().parse().ok())),
-        None => (text.as_str(), None),
+    let root = error.find_root();
+    let ours = match root {
+        DataFusionError::External(e) => e.downcast_ref::<Error>(),
+        _ => None,
+    };
+    let (reason, remedy) = match ours {
+        Some(e) => (e.message().to_owned(), e.remedy().unwrap_or_default().to_owned()),
+        None => reworded(root),
+    };
+    let (reason, line) = match reason.split_once(" at Line: ") {
+        Some((reason, at)) => (reason.to_owned(), at.split(',').next().and_then(|n| n.trim().parse().ok())),
+        None => (reason, None),
     };
     let span_line =
         error.diagnostic().and_then(|d| d.span).and_then(|s| usize::try_from(s.start.line).ok()).filter(|l| *l > 0);
-    let line = line.or(span_line).or_else(|| mentioned_line(file, reason)).unwrap_or(1);
-    // The parser's "Expected: this, found: that" is one reason.
-    if let Some(expected) = reason.strip_prefix("Expected: ") {
-        return refuse_at(file, line, &format!("expected {}", expected.replacen("found: ", "found ", 1)));
-    }
-    // Our own refusals are worded "reason: remedy".
-    match reason.split_once(": ") {
-        Some((what, remedy)) if !remedy.is_empty() && !what.contains('\'') => refuse_at(file, line, what).hint(remedy),
-        _ => refuse_at(file, line, reason),
-    }
+    let line = line.or(span_line).or_else(|| mentioned_line(file, &reason)).unwrap_or(1);
+    refuse_at(file, line, &reason).hint(remedy)
 }
 
-/// The message without the layers of "Error during planning: " around it.
-fn innermost(error: &DataFusionError) -> String {
-    let text = error.find_root().strip_backtrace();
+/// DataFusion's errors that a person meets, as reason and remedy.
+fn reworded(root: &DataFusionError) -> (String, String) {
+    let text = innermost(root);
+    if let DataFusionError::SchemaError(e, _) = root
+        && let SchemaError::FieldNotFound { field, .. } = e.as_ref()
+    {
+        let remedy = match quoted_after(&text, "Did you mean '") {
+            Some(name) => format!("did you mean {name}?"),
+            None => "the columns are those of the event schema, or of the sub-query".to_owned(),
+        };
+        return (format!("there is no column {field}"), remedy);
+    }
+    if matches!(root, DataFusionError::SQL(..)) {
+        return (text, "look just before it for a comma, a quote or a keyword that is missing or too much".to_owned());
+    }
+    if let Some(name) = quoted_after(&text, "Invalid function '") {
+        // The planner suggests one of several names that are equally near, and not always the same.
+        let remedy = "take one of DataFusion's SQL functions, or PERCENTILE";
+        return (format!("there is no function {name}"), remedy.to_owned());
+    }
+    if let Some(table) = quoted_after(&text, "table '").filter(|_| text.ends_with("not found")) {
+        let name = table.rsplit('.').next().unwrap_or(&table);
+        return (format!("there is no table {name}"), "read the stream, or a name from the WITH clause".to_owned());
+    }
+    if text.contains("require unique expression names") {
+        let column = quoted_after(&text, "expression \"").unwrap_or_default();
+        let name = column.rsplit(" AS ").next().unwrap_or_default();
+        return (format!("the column {name} is there twice"), "rename one with AS".to_owned());
+    }
+    if let Some(column) = quoted_after(&text, "While expanding wildcard, column \"") {
+        let name = column.rsplit('.').next().unwrap_or(&column);
+        return (
+            format!("the column {name} is neither grouped by nor aggregated"),
+            format!("add it to GROUP BY, or take MIN({name}) or MAX({name})"),
+        );
+    }
+    let remedy = match text.contains(" type") {
+        true => "CAST one side to the other's type, or compare with a value of the column's own type",
+        false => "see the SQL reference of DataFusion for what this place may hold",
+    };
+    (text, remedy.to_owned())
+}
+
+/// What stands between `before` and the quote that it ends with.
+fn quoted_after(text: &str, before: &str) -> Option<String> {
+    let quote = before.chars().next_back()?;
+    let (_, rest) = text.split_once(before)?;
+    Some(rest.split(quote).next().unwrap_or(rest).to_owned())
+}
+
+/// The first line of the message without the layers of "Error during planning: " around it.
+fn innermost(root: &DataFusionError) -> String {
+    let text = root.strip_backtrace();
     let mut text = text.as_str();
     for prefix in [
         "Error during planning: ",
         "SQL error: ",
         "Schema error: ",
         "This feature is not implemented: ",
-        "Optimizer rule 'windowed_aggregates' failed: ",
+        "ParserError(\"",
+        "TokenizerError(\"",
     ] {
         text = text.strip_prefix(prefix).unwrap_or(text);
     }
-    let text = text.strip_prefix("ParserError(\"").and_then(|t| t.strip_suffix("\")")).unwrap_or(text);
-    text.lines().next().unwrap_or(text).trim_end_matches('.').to_owned()
+    let text = text.lines().next().unwrap_or(text);
+    text.trim_end_matches("\")").trim_end_matches('.').to_owned()
 }
 
 /// Where no span is known: the first line that has one of the keywords the reason speaks of.
 fn mentioned_line(file: &PipelineFile, reason: &str) -> Option<usize> {
-    const KEYWORDS: [(&str, &str); 8] = [
-        ("GROUP BY", "GROUP BY"),
-        ("group by", "GROUP BY"),
-        ("ORDER BY", "ORDER BY"),
-        ("DISTINCT", "DISTINCT"),
-        ("TUMBLE", "TUMBLE"),
-        ("CONCURRENCY", "CONCURRENCY"),
-        ("DESCRIPTOR", "DESCRIPTOR"),
-        ("the stream", "FROM"),
-    ];
+    const KEYWORDS: [&str; 8] = ["GROUP BY", "ORDER BY", "LIMIT", "DISTINCT", "JOIN", "UNION", "OVER", "FROM"];
+    let lines: Vec<String> = file.sql.lines().map(str::to_ascii_uppercase).collect();
     KEYWORDS
         .iter()
-        .filter(|(in_reason, _)| reason.contains(in_reason))
-        .find_map(|(_, in_sql)| file.sql.lines().position(|l| l.to_ascii_uppercase().contains(in_sql)))
+        .filter(|word| reason.contains(*word))
+        .find_map(|word| lines.iter().position(|l| l.contains(word)))
         .map(|i| i + 1)
 }

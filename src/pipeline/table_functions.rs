@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use arrow::datatypes::Field;
 use datafusion::catalog::TableProvider;
-use datafusion::common::{Column, DFSchema, Result, ScalarValue, TableReference, plan_err};
+use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::sqlparser::ast::{
-    Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TableAlias,
+    Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Spanned, TableAlias,
     TableFactor,
 };
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
 
 use super::bound::{Bound, tumble};
 use super::nodes::Concurrency;
+use super::refusal::{at_sql, refusal};
 use crate::operator::concurrency::ConcurrencyQuery;
 use crate::types::Micros;
 
@@ -49,23 +50,27 @@ impl RelationPlanner for WindowTableFunctions {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let plan = match name.to_ascii_uppercase().as_str() {
-            "TUMBLE" => self.plan_tumble(&args, context)?,
-            "CONCURRENCY" => self.plan_concurrency(&args, context)?,
+            "TUMBLE" => self.plan_tumble(&args, context),
+            "CONCURRENCY" => self.plan_concurrency(&args, context),
             "HOP" | "SESSION" | "CUMULATE" => {
-                return plan_err!("{name} windows are not supported yet: use {TUMBLE_FORM}");
+                Err(refusal(format!("{name} windows are not supported yet"), format!("use {TUMBLE_FORM}")))
+            }
+            _ if matches!(relation, TableFactor::TableFunction { .. }) => {
+                Err(refusal(format!("there is no window function {name}"), format!("use {TUMBLE_FORM}")))
             }
             _ => return Ok(RelationPlanning::Original(Box::new(relation))),
         };
+        let plan = plan.map_err(|e| at_sql(e, relation.span()))?;
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }
 }
 
 impl WindowTableFunctions {
     fn plan_tumble(&self, args: &[SqlExpr], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-        let [table, time, size] = args else { return plan_err!("TUMBLE takes three arguments: {TUMBLE_FORM}") };
+        let [table, time, size] = args else { return Err(form("TUMBLE takes three arguments", TUMBLE_FORM)) };
         let (table, partition) = table_argument(table, TUMBLE_FORM)?;
         if !partition.is_empty() {
-            return plan_err!("TUMBLE does not take PARTITION BY: put the columns into GROUP BY");
+            return Err(refusal("TUMBLE does not take PARTITION BY", "put the columns into GROUP BY"));
         }
         let size = interval_argument(size, context, TUMBLE_FORM)?;
         let input = self.plan_table(table, context)?;
@@ -77,12 +82,12 @@ impl WindowTableFunctions {
 
     fn plan_concurrency(&self, args: &[SqlExpr], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
         let [table, time, size] = args else {
-            return plan_err!("CONCURRENCY takes three arguments: {CONCURRENCY_FORM}");
+            return Err(form("CONCURRENCY takes three arguments", CONCURRENCY_FORM));
         };
         let (table, partition) = table_argument(table, CONCURRENCY_FORM)?;
         let stream = self.scan()?;
         if object_name(table).as_deref() != Some(self.stream.as_str()) {
-            return plan_err!("CONCURRENCY reads the stream itself: write TABLE {}", self.stream);
+            return Err(refusal("CONCURRENCY reads the stream itself", format!("write TABLE {}", self.stream)));
         }
         let size = interval_argument(size, context, CONCURRENCY_FORM)?;
         self.time_argument(time, context, stream.schema(), CONCURRENCY_FORM)?;
@@ -90,10 +95,10 @@ impl WindowTableFunctions {
         for ident in partition {
             let name = context.normalize_ident(ident);
             if !self.dimensions.contains(&name) {
-                return plan_err!(
-                    "sessions cannot be counted by {name}: PARTITION BY takes {}",
-                    self.dimensions.join(", ")
-                );
+                return Err(refusal(
+                    format!("sessions cannot be counted by {name}"),
+                    format!("PARTITION BY takes {}", self.dimensions.join(", ")),
+                ));
             }
             partition_by.push(name);
         }
@@ -131,22 +136,22 @@ impl WindowTableFunctions {
         arg: &SqlExpr,
         context: &dyn RelationPlannerContext,
         schema: &DFSchema,
-        form: &str,
+        usage: &str,
     ) -> Result<Column> {
         let column = match arg {
             SqlExpr::Function(f) if f.name.to_string().eq_ignore_ascii_case("DESCRIPTOR") => {
                 match function_args(f).as_deref() {
                     Some([SqlExpr::Identifier(ident)]) => context.normalize_ident(ident.clone()),
-                    _ => return plan_err!("DESCRIPTOR takes one column: {form}"),
+                    _ => return Err(form("DESCRIPTOR takes one column", usage)),
                 }
             }
-            other => return plan_err!("expected DESCRIPTOR(column) and found {other}: {form}"),
+            other => return Err(form(&format!("expected DESCRIPTOR(column) and found {other}"), usage)),
         };
         if column != self.time_field {
-            return plan_err!(
-                "{column} has no watermark: windows are over the event time, DESCRIPTOR({})",
-                self.time_field
-            );
+            return Err(refusal(
+                format!("{column} has no watermark"),
+                format!("windows are over the event time: DESCRIPTOR({})", self.time_field),
+            ));
         }
         let (qualifier, field) = schema.qualified_field_with_unqualified_name(&column)?;
         Ok(Column::from((qualifier, field)))
@@ -194,15 +199,15 @@ fn positional(args: &[FunctionArg]) -> Option<Vec<SqlExpr>> {
 }
 
 /// Takes the tuple of [`super::dialect`] apart.
-fn table_argument(arg: &SqlExpr, form: &str) -> Result<(Vec<Ident>, Vec<Ident>)> {
-    let SqlExpr::Tuple(items) = arg else { return plan_err!("the first argument must be TABLE name: {form}") };
+fn table_argument(arg: &SqlExpr, usage: &str) -> Result<(Vec<Ident>, Vec<Ident>)> {
+    let SqlExpr::Tuple(items) = arg else { return Err(form("the first argument must be TABLE name", usage)) };
     let mut table = vec![];
     let mut partition = vec![];
     for item in items {
         match item {
             SqlExpr::CompoundIdentifier(parts) => table.clone_from(parts),
             SqlExpr::Identifier(column) => partition.push(column.clone()),
-            other => return plan_err!("unexpected {other}: {form}"),
+            other => return Err(form(&format!("unexpected {other}"), usage)),
         }
     }
     Ok((table, partition))
@@ -215,14 +220,20 @@ fn object_name(parts: Vec<Ident>) -> Option<String> {
     }
 }
 
-fn interval_argument(arg: &SqlExpr, context: &mut dyn RelationPlannerContext, form: &str) -> Result<Micros> {
+/// A refusal of a call, with the form that it has.
+fn form(reason: &str, usage: &str) -> DataFusionError {
+    refusal(reason, format!("write {usage}"))
+}
+
+fn interval_argument(arg: &SqlExpr, context: &mut dyn RelationPlannerContext, usage: &str) -> Result<Micros> {
     let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) =
         context.sql_to_expr(arg.clone(), &DFSchema::empty())?
     else {
-        return plan_err!("expected an interval and found {arg}: {form}");
+        return Err(form(&format!("expected an interval and found {arg}"), usage));
     };
     if interval.months != 0 {
-        return plan_err!("a month has no fixed length: give the window's size in days, hours, minutes or seconds");
+        let remedy = "give the window's size in days, hours, minutes or seconds";
+        return Err(refusal("a month has no fixed length", remedy));
     }
     let micros = i64::from(interval.days)
         .checked_mul(crate::types::MICROS_PER_DAY)
@@ -230,6 +241,6 @@ fn interval_argument(arg: &SqlExpr, context: &mut dyn RelationPlannerContext, fo
     match micros {
         // A window's last millisecond is its time, so it cannot be shorter than one.
         Some(size) if size >= 1_000 && interval.nanoseconds % 1_000 == 0 => Ok(size),
-        _ => plan_err!("the size of a window must be a whole number of microseconds, 1 ms or more: {form}"),
+        _ => Err(form("the size of a window must be a whole number of microseconds, 1 ms or more", usage)),
     }
 }

@@ -101,7 +101,7 @@ fn queries() {
         "endless.sql:",
         "TUMBLE",
         "headless.sql:1",
-        "syntax.sql:4: expected an SQL statement",
+        "syntax.sql:4: Expected: an SQL statement, found: SELEC",
         "4 problems",
     ];
     place.run(&["check"], &[dir]).fails(1, &every);
