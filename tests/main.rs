@@ -11,6 +11,7 @@ mod cli;
 mod fixture;
 mod golden;
 mod harness;
+#[cfg(feature = "embedded")]
 mod live;
 mod parity;
 mod reference;

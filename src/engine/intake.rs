@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::compute::concat_batches;
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 
 use super::judge::{JudgeCounts, JudgeOptions, Judged, ShardJudge};
 use crate::decode::{DeadLetter, Decoded, Decoder, Provenance, Reason};
 use crate::error::Result;
 use crate::operator::window::rows_by_number;
-use crate::schema::{Contract, SHARD_ID};
+use crate::schema::{Contract, INGEST_TIME, SEQUENCE_NUMBER, SHARD_ID, SUB_SEQUENCE_NUMBER};
 use crate::types::{Micros, ReadBatch, format_micros};
 
 /// Decodes and judges one shard, in its order.
@@ -139,7 +140,7 @@ impl Intake {
 
     /// The latest event time accepted.
     pub fn max_event_time(&self) -> Option<Micros> {
-        self.judge.max_event_time()
+        self.others.values().map(ShardJudge::max_event_time).fold(self.judge.max_event_time(), Ord::max)
     }
 
     /// (events read, dead letters of the decoder, what the judge did).
@@ -173,24 +174,22 @@ fn highest_arrivals(read: &ReadBatch, decoded: &Decoded) -> Option<Vec<Option<Mi
     Some(decoded.sources.iter().map(|s| by_record.get(s.record).copied().flatten()).collect())
 }
 
+/// Where the row came from is in its columns: an event file may say more than its line number.
 fn too_old(read: &ReadBatch, decoded: &Decoded, row: usize) -> Option<DeadLetter> {
     let source = decoded.sources.get(row)?;
     let record = read.records.get(source.record)?;
-    let arrival = record.arrival_time;
+    let column = |name: &str| decoded.events.column_by_name(name);
+    let text = |name: &str| Some(Arc::from(column(name)?.as_string::<i32>().value(row)));
+    let arrivals = column(INGEST_TIME)?.as_primitive::<TimestampMicrosecondType>();
+    let arrival = arrivals.is_valid(row).then(|| arrivals.value(row));
     let arrived = arrival.map_or_else(String::new, |a| format!(" at arrival, {}", format_micros(a)));
     Some(DeadLetter {
         data: record.data.slice(source.range.clone()),
-        shard: Arc::clone(&read.shard),
-        sequence_number: Arc::clone(&record.sequence_number),
-        sub_sequence_number: sub_sequence_number(decoded, row)?,
+        shard: text(SHARD_ID)?,
+        sequence_number: text(SEQUENCE_NUMBER)?,
+        sub_sequence_number: column(SUB_SEQUENCE_NUMBER)?.as_primitive::<Int64Type>().value(row),
         arrival_time: arrival,
         reason: Reason::TooOld,
         message: format!("the event is older than time.max_event_age_secs{arrived}"),
     })
-}
-
-fn sub_sequence_number(decoded: &Decoded, row: usize) -> Option<i64> {
-    use arrow::datatypes::Int64Type;
-    let column = decoded.events.column_by_name(crate::schema::SUB_SEQUENCE_NUMBER)?;
-    Some(column.as_primitive::<Int64Type>().value(row))
 }

@@ -2,5 +2,7 @@
 //! its own, as it must work from any.
 
 mod mistakes;
+#[cfg(feature = "embedded")]
+mod platform;
 mod program;
 mod runs;

@@ -1,4 +1,5 @@
 //! Runs the built program.
+#![cfg_attr(not(feature = "embedded"), allow(dead_code, reason = "there is no platform to run"))]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
