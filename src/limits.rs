@@ -67,7 +67,7 @@ pub const UNKNOWN_FIELD_NAMES_MAX: usize = 256;
 pub const PIPELINE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// A graceful stop has this long before the process gives up on a hanging service, in seconds.
-pub const DRAIN_SECS_MAX: u64 = 9;
+pub const DRAIN_SECS_MAX: u64 = 7;
 
 /// Longest unknown field name that is counted by name: the names are kept for the life of the process.
 pub const UNKNOWN_FIELD_NAME_BYTES_MAX: usize = 128;
@@ -135,3 +135,11 @@ pub const BACKFILL_BUCKET_SECS: i64 = 600;
 
 /// Rows that a backfill keeps in memory between its two passes; beyond it they wait on disk. Half of what a small container has.
 pub const BACKFILL_BUFFER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// The embedded Kinesis is read at the service's 2 MiB/s a shard; at some 480 bytes an event, more than this would pile up unread.
+pub const EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX: u64 = 3_500;
+
+/// Hours that one backfill replaces at most, over a year: a wrong `--from`, or one wild event time, must not list a century.
+pub const BACKFILL_HOURS_MAX: usize = 10_000;
+
+const _: () = assert!(DRAIN_SECS_MAX + SERVE_DRAIN_SECS_MAX < 10, "a stop ends within 10 s");

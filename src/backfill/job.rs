@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::buffer::TimeBuckets;
 use super::options::{BackfillOptions, BackfillSummary, Stage, Watch};
-use super::read::{Reading, WorkerRead};
+use super::read::{Reading, Span, WorkerRead};
 use super::windows::compute;
 use crate::clock::Clock;
 use crate::engine::Pipelines;
@@ -21,13 +22,17 @@ use crate::sink::lake::{Lake, Replacement};
 use crate::source::file::{FileShard, Progress};
 use crate::types::{MICROS_PER_SEC, Micros};
 
+/// The table of what could not be used.
+const DEAD_LETTERS: &str = "_dead_letters";
+
 /// How often the watcher is told while files are read.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
 
 /// Computes every table from `shards` and puts the hours in the place of the lake's, in one step.
 ///
 /// # Errors
-/// User, if an input is not what it seems; external, if a file or the lake fails. The lake is unchanged then.
+/// User, if an input is not what it seems; external, if a file or the lake fails, or if it is stopped before the exchange began:
+/// the lake is unchanged then. An exchange that has begun is not stopped.
 pub async fn run(
     pipelines: Arc<Pipelines>,
     shards: Vec<FileShard>,
@@ -35,12 +40,23 @@ pub async fn run(
     options: BackfillOptions,
     clock: Arc<dyn Clock>,
     watch: &dyn Watch,
+    stop: CancellationToken,
 ) -> Result<BackfillSummary> {
     let mut replacement = Replacement::begin(lake, &options.prefix).await?;
-    match staged(&pipelines, shards, &replacement, &options, &clock, watch).await {
-        Ok((mut summary, tables)) => {
-            let hours = options.range.hours(summary.events);
-            for (table, _) in tables.iter().filter(|(name, _)| !name.starts_with("_dead_letters")) {
+    // Dead letters are added: those of a live run must not go because one line of a file was bad too.
+    replacement.keep_files(DEAD_LETTERS);
+    let staging = async {
+        let (summary, tables) = staged(&pipelines, shards, &replacement, &options, &clock, watch).await?;
+        let hours = options.range.hours(&summary.hours)?;
+        Ok((summary, tables, hours))
+    };
+    let staged = tokio::select! {
+        staged = staging => staged,
+        () = stop.cancelled() => Err(Error::external("interrupted: the lake is unchanged")),
+    };
+    match staged {
+        Ok((mut summary, tables, hours)) => {
+            for (table, _) in tables.iter().filter(|(name, _)| name != DEAD_LETTERS) {
                 replacement.replace_hours(table, hours.iter().copied());
             }
             summary.replaced = replacement.commit().await?;
@@ -77,6 +93,7 @@ async fn staged(
         progress: Progress::default(),
         events: AtomicU64::new(0),
         dead_letters: raw.clone(),
+        now: clock.now(),
     });
     let done = read_and_compute(pipelines, reading, options, (window_tables, raw), watch).await;
     // The writer has ended before this is left, whatever failed: nothing may be staged behind the back of an abort.
@@ -115,7 +132,7 @@ async fn read_and_compute(
 struct AllRead {
     buffers: Vec<TimeBuckets>,
     counters: Counters,
-    events: Option<(Micros, Micros)>,
+    span: Span,
 }
 
 async fn read_all(
@@ -129,7 +146,7 @@ async fn read_all(
     for _ in 0..options.workers.max(1) {
         workers.spawn(Arc::clone(reading).work(TimeBuckets::new(bucket, share, options.spill_dir.clone())));
     }
-    let mut all = AllRead { buffers: vec![], counters: Counters::default(), events: None };
+    let mut all = AllRead { buffers: vec![], counters: Counters::default(), span: Span::default() };
     let mut tick = tokio::time::interval(WATCH_EVERY);
     loop {
         tokio::select! {
@@ -138,11 +155,7 @@ async fn read_all(
                 let Some(done) = done else { break };
                 let worker = done.map_err(|e| Error::internal("a reader broke off").because(e))??;
                 all.counters.add(&worker.counters);
-                all.events = match (all.events, worker.events) {
-                    (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-                    (known, None) => known,
-                    (None, new) => new,
-                };
+                all.span.add(worker.span);
                 all.buffers.push(worker.buckets);
             }
         }

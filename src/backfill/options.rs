@@ -1,10 +1,12 @@
 //! What a backfill is asked, tells while it runs, and gives.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::engine::counters::Counters;
 use crate::engine::tables::{TableOptions, TableSummary};
 use crate::error::{Error, Result};
+use crate::limits::BACKFILL_HOURS_MAX;
 use crate::sink::lake::ReplaceSummary;
 use crate::types::{MICROS_PER_HOUR, Micros, floor_to, format_micros};
 
@@ -58,18 +60,26 @@ impl Range {
         self.from.is_none_or(|from| t >= from) && self.to.is_none_or(|to| t < to)
     }
 
-    /// The hours that are replaced, given first and last event: those of the range, as far as it says, else of the events.
-    pub fn hours(&self, events: Option<(Micros, Micros)>) -> Vec<Micros> {
-        let first = self.from.or(events.map(|(first, _)| first));
-        let end = self.to.or(events.map(|(_, last)| last.saturating_add(1)));
-        let (Some(first), Some(end)) = (first, end) else { return vec![] };
-        let mut hours = Vec::new();
-        let mut hour = floor_to(first, MICROS_PER_HOUR);
-        while hour < end {
-            hours.push(hour);
-            hour += MICROS_PER_HOUR;
+    /// The hours that are replaced, given the hours that hold events: all of the range where it says from when and until when,
+    /// else those with events in it. So an event that is days off replaces its own hour, and none in between.
+    ///
+    /// # Errors
+    /// User, if that is more than [`BACKFILL_HOURS_MAX`].
+    pub fn hours(&self, events: &BTreeSet<Micros>) -> Result<Vec<Micros>> {
+        let too_many = |hours: i64| {
+            Error::user(format!("{hours} hours would be replaced, more than {BACKFILL_HOURS_MAX}"))
+                .at("--from, --to")
+                .hint("give a shorter range, or several backfills")
+        };
+        let (Some(from), Some(to)) = (self.from, self.to) else {
+            let hours: Vec<Micros> = events.iter().copied().filter(|h| self.contains(*h)).collect();
+            return if hours.len() > BACKFILL_HOURS_MAX { Err(too_many(hours.len() as i64)) } else { Ok(hours) };
+        };
+        let count = (to - from) / MICROS_PER_HOUR;
+        if count > BACKFILL_HOURS_MAX as i64 {
+            return Err(too_many(count));
         }
-        hours
+        Ok((0..count).map(|i| from + i * MICROS_PER_HOUR).collect())
     }
 }
 
@@ -98,6 +108,8 @@ pub struct BackfillSummary {
     pub counters: Counters,
     /// First and last event time.
     pub events: Option<(Micros, Micros)>,
+    /// The hours that hold events.
+    pub hours: BTreeSet<Micros>,
     /// By table.
     pub tables: Vec<TableSummary>,
     /// What was replaced.
@@ -120,13 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn hours_cover_the_events_unless_the_range_says() {
-        let all = Range::default();
-        assert_eq!(all.hours(Some((HOUR + 5, 3 * HOUR))), [HOUR, 2 * HOUR, 3 * HOUR]);
-        assert_eq!(all.hours(Some((HOUR + 5, 3 * HOUR - 1))), [HOUR, 2 * HOUR]);
-        assert!(all.hours(None).is_empty());
-        let range = Range { from: Some(0), to: Some(2 * HOUR) };
-        assert_eq!(range.hours(Some((HOUR, 9 * HOUR))), [0, HOUR]);
-        assert_eq!(range.hours(None), [0, HOUR]);
+    fn hours_with_events_are_replaced_unless_the_range_says() {
+        let events = BTreeSet::from([HOUR, 2 * HOUR, 900 * HOUR]);
+        assert_eq!(Range::default().hours(&events).unwrap(), [HOUR, 2 * HOUR, 900 * HOUR]);
+        assert_eq!(Range { from: Some(2 * HOUR), to: None }.hours(&events).unwrap(), [2 * HOUR, 900 * HOUR]);
+        let range = Range { from: Some(0), to: Some(3 * HOUR) };
+        assert_eq!(range.hours(&events).unwrap(), [0, HOUR, 2 * HOUR]);
+        assert_eq!(range.hours(&BTreeSet::new()).unwrap().len(), 3);
+        let century = Range { from: Some(0), to: Some(876_600 * HOUR) };
+        assert_eq!(century.hours(&events).unwrap_err().exit_code(), 2);
     }
 }

@@ -1,6 +1,6 @@
 //! The first pass: files are read shard by shard, decoded and judged; rows wait in buckets of time.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,7 +16,7 @@ use crate::engine::{Intake, Pipelines};
 use crate::error::{Error, Result};
 use crate::sink::lake::time_values;
 use crate::source::file::{FileBatch, FileShard, FileShardReader, Progress};
-use crate::types::Micros;
+use crate::types::{MICROS_PER_HOUR, Micros, floor_to};
 
 /// What the workers of the first pass share.
 pub(super) struct Reading {
@@ -27,25 +27,57 @@ pub(super) struct Reading {
     pub progress: Progress,
     pub events: AtomicU64,
     pub dead_letters: Sender<RawRows>,
+    /// For letters of files that hold no event.
+    pub now: Micros,
 }
 
 /// What one worker read.
 pub(super) struct WorkerRead {
     pub buckets: TimeBuckets,
     pub counters: Counters,
+    pub span: Span,
+}
+
+/// When the events of a backfill happened.
+#[derive(Debug, Default)]
+pub(super) struct Span {
     /// First and last event time.
     pub events: Option<(Micros, Micros)>,
+    /// The hours that hold events.
+    pub hours: BTreeSet<Micros>,
+}
+
+impl Span {
+    fn widen(&mut self, times: &[Micros]) {
+        let mut last_hour = None;
+        for &t in times {
+            let hour = floor_to(t, MICROS_PER_HOUR);
+            if last_hour != Some(hour) {
+                self.hours.insert(hour);
+                last_hour = Some(hour);
+            }
+            self.events = Some(self.events.map_or((t, t), |(first, last)| (first.min(t), last.max(t))));
+        }
+    }
+
+    /// Takes another worker's in.
+    pub(super) fn add(&mut self, other: Self) {
+        self.hours.extend(other.hours);
+        if let Some((first, last)) = other.events {
+            self.events = Some(self.events.map_or((first, last), |(f, l)| (f.min(first), l.max(last))));
+        }
+    }
 }
 
 impl Reading {
     /// Reads shards until none is left.
     pub(super) async fn work(self: Arc<Self>, mut buckets: TimeBuckets) -> Result<WorkerRead> {
         let mut counters = Counters::default();
-        let mut events = None;
+        let mut span = Span::default();
         loop {
             let next = self.shards.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(shard) = next else { return Ok(WorkerRead { buckets, counters, events }) };
-            self.read_shard(shard, &mut buckets, &mut counters, &mut events).await?;
+            let Some(shard) = next else { return Ok(WorkerRead { buckets, counters, span }) };
+            self.read_shard(shard, &mut buckets, &mut counters, &mut span).await?;
         }
     }
 
@@ -54,12 +86,13 @@ impl Reading {
         shard: FileShard,
         buckets: &mut TimeBuckets,
         counters: &mut Counters,
-        events: &mut Option<(Micros, Micros)>,
+        span: &mut Span,
     ) -> Result<()> {
         let contract = Arc::clone(&self.pipelines.contract);
         let time = contract.time_field().to_owned();
         let mut intake = Intake::try_new(contract, Provenance::Row, self.pipelines.options.judge)?;
         let mut reader = FileShardReader::new(shard, Arc::clone(&self.schema), self.progress.clone());
+        let mut early = Vec::new();
         while let Some(batch) = reader.next().await? {
             let taken = match &batch {
                 FileBatch::Records(read) => intake.take(read)?,
@@ -67,38 +100,31 @@ impl Reading {
             };
             let rows = taken.events.num_rows() as u64;
             self.events.fetch_add(rows, Ordering::Relaxed);
-            self.bury(&intake, taken.dead_letters).await?;
+            early.extend(taken.dead_letters);
+            if let Some(time) = intake.max_event_time() {
+                self.bury(time, std::mem::take(&mut early)).await?;
+            }
             if rows > 0 {
                 let times = time_values(&taken.events, &time, None)?;
-                *events = widened(*events, &times);
+                span.widen(&times);
                 buckets.push(taken.events, &times)?;
             }
         }
+        self.bury(self.range.from.unwrap_or(self.now), early).await?;
         let (read, undecodable, judged) = intake.counts();
         counters.add_shard(read, undecodable, &judged);
         Ok(())
     }
 
-    /// A letter without an arrival time is filed with the events that came before it, so that a second backfill replaces it.
-    /// One that is filed outside of the range is counted and not written: its hour stays as it is.
-    async fn bury(&self, intake: &Intake, mut letters: Vec<DeadLetter>) -> Result<()> {
-        if letters.is_empty() {
-            return Ok(());
-        }
-        for letter in letters.iter_mut().filter(|l| l.arrival_time.is_none()) {
-            letter.arrival_time = Some(intake.max_event_time().unwrap_or_default());
-        }
-        letters.retain(|l| self.range.contains(l.arrival_time.unwrap_or_default()));
+    /// Files letters by their arrival, those without one with the events around them, at `time`. Whose arrival is outside of the
+    /// range is counted and not written: its hour stays as it is.
+    async fn bury(&self, time: Micros, mut letters: Vec<DeadLetter>) -> Result<()> {
+        letters.retain(|l| l.arrival_time.is_none_or(|t| self.range.contains(t)));
+        letters.iter_mut().for_each(|l| l.arrival_time = l.arrival_time.or(Some(time)));
         if letters.is_empty() {
             return Ok(());
         }
         let sent = self.dead_letters.send(RawRows::DeadLetters(letters)).await;
         sent.map_err(|_| Error::internal("the writer of dead letters ended before the reading"))
     }
-}
-
-fn widened(known: Option<(Micros, Micros)>, times: &[Micros]) -> Option<(Micros, Micros)> {
-    let first = times.iter().min().copied()?;
-    let last = times.iter().max().copied()?;
-    Some(known.map_or((first, last), |(f, l)| (f.min(first), l.max(last))))
 }

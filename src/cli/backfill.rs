@@ -1,8 +1,11 @@
 //! `headcount backfill`
 
+use tokio_util::sync::CancellationToken;
+
 use super::args::{BackfillArgs, Lateness as LatenessArg};
 use super::progress::{Bars, Stopwatch, thousands};
 use super::setup;
+use super::signals::Signals;
 use crate::backfill::{BackfillOptions, BackfillSummary, Range};
 use crate::config::Config;
 use crate::engine::tables::{TableSummary, file_prefix};
@@ -43,13 +46,17 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
     };
     let bars = Bars::new();
     let watch = Stopwatch::start();
-    let job = crate::backfill::run(pipelines, shards, &lake, options, clock, &bars);
-    let done = tokio::select! {
-        done = job => done,
-        _ = tokio::signal::ctrl_c() => Err(Error::external("interrupted: the lake is unchanged")),
-    };
+    let stop = CancellationToken::new();
+    let listening = tokio::spawn(stop_on_signal(Signals::new()?, stop.clone()));
+    let done = crate::backfill::run(pipelines, shards, &lake, options, clock, &bars, stop).await;
+    listening.abort();
     bars.finish();
     print(&done?, lake.url(), watch.secs())
+}
+
+async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
+    signals.next().await;
+    stop.cancel();
 }
 
 fn cores() -> usize {

@@ -17,6 +17,7 @@ mod dispatch;
 mod progress;
 pub mod run;
 mod setup;
+mod signals;
 pub mod simulate;
 mod source;
 mod status;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::RunArgs;
 use super::backfill::print_tables;
 use super::setup;
+use super::signals::Signals;
 use super::source::Feeding;
 use super::status::StatusLine;
 use crate::config::Config;
@@ -79,7 +80,8 @@ async fn consume(args: &RunArgs, config: &Config) -> Result<()> {
             end(&mut feeding, &ending, &mut job).await?
         }
     };
-    feeding.shutdown().await;
+    // A client that keeps its connection must not hold the end up.
+    let _ = tokio::time::timeout(Duration::from_millis(300), feeding.shutdown()).await;
     farewell(&pipelines, &board, &summaries)
 }
 
@@ -147,35 +149,5 @@ fn farewell(pipelines: &Pipelines, board: &Board, tables: &[TableSummary]) -> Re
     match counters.contradictions().as_slice() {
         [] => Ok(()),
         wrong => Err(Error::internal(format!("the counters do not add up: {}", wrong.join("; ")))),
-    }
-}
-
-/// SIGINT and, where there is one, SIGTERM.
-struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let terminate = signal(SignalKind::terminate())
-                .map_err(|e| Error::external("SIGTERM cannot be listened for").because(e))?;
-            Ok(Self { terminate })
-        }
-        #[cfg(not(unix))]
-        Ok(Self {})
-    }
-
-    async fn next(&mut self) {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = self.terminate.recv() => {}
-        }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
     }
 }

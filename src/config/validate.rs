@@ -16,6 +16,7 @@ use super::sections::{
     Concurrency, Config, Embedded, Lake, Log, Pipelines, Run, Schema, Serve, Source, SourceKind, Start, Time,
 };
 use crate::error::Error;
+use crate::limits::{EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX, SIMULATOR_EVENTS_PER_SEC_MAX};
 use crate::types::{MICROS_PER_SEC, Micros, parse_rfc3339};
 
 /// No time in a configuration is longer: whoever types more has most likely typed milliseconds.
@@ -126,6 +127,13 @@ impl Judge<'_> {
             self.problems.push(&origin, error.hint("remove [embedded], or set source.kind = \"embedded\""));
         }
         let (section, hint) = ("embedded", "0 takes any free port");
+        if raw.shards > 0 && raw.events_per_sec > raw.shards.saturating_mul(EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX) {
+            let message = format!("is {}, more than {} shards can carry", raw.events_per_sec, raw.shards);
+            let hint = format!(
+                "a shard is read at 2 MiB/s, {EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX} events/s: take more shards"
+            );
+            self.refuse(section, "events_per_sec", message, &hint);
+        }
         Embedded {
             port: self.whole(section, "port", raw.port, 0..=65_535, hint) as u16,
             shards: self.whole(section, "shards", raw.shards, 1..=256, "the demonstration needs no more") as u32,
@@ -133,7 +141,7 @@ impl Judge<'_> {
                 section,
                 "events_per_sec",
                 raw.events_per_sec,
-                1..=1_000_000,
+                1..=u64::from(SIMULATOR_EVENTS_PER_SEC_MAX),
                 "to stop the simulator, read a real stream with source.kind = \"kinesis\"",
             ),
             seed: raw.seed,

@@ -2,12 +2,14 @@
 //!
 //! Strict on purpose: a timestamp that is read wrongly puts a row into the wrong window, where nobody looks for it.
 
-use crate::types::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SEC, Micros};
+use crate::types::{
+    CALENDAR_FIRST, CALENDAR_LAST, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SEC, Micros,
+};
 
 /// 9999-12-31T23:59:59.999999Z, the last instant that RFC 3339 can write.
-const LAST: Micros = 253_402_300_800 * MICROS_PER_SEC - 1;
+const LAST: Micros = CALENDAR_LAST;
 /// 0001-01-01T00:00:00Z. Year 0 and before are never meant.
-const FIRST: Micros = -62_135_596_800 * MICROS_PER_SEC;
+const FIRST: Micros = CALENDAR_FIRST;
 
 /// Reads [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6): date, `T` (or `t`, or a space), time, up to nine
 /// digits of a second, `Z` (or `z`) or an offset. In UTC microseconds; digits beyond them are cut, not rounded.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::judge::JudgeOptions;
 use crate::error::{Error, Result};
-use crate::operator::concurrency::{Concurrency, ConcurrencyOptions, ConcurrencyQuery};
+use crate::operator::concurrency::{Concurrency, ConcurrencyOptions, ConcurrencyQuery, ShardMarks};
 use crate::operator::window::{Lateness, LatenessRule};
 use crate::pipeline::{Compiler, ContinuousPlan, Node, PipelineFile, StatefulNode};
 use crate::schema::Contract;
@@ -67,6 +67,15 @@ impl Pipelines {
         queries.sort();
         queries.dedup();
         if let Err(e) = check_sizes(&queries, &plans, files) {
+            problems.push(e);
+        }
+        let marks = ShardMarks::try_new(
+            &contract.events_schema(),
+            1,
+            LatenessRule::never_late(),
+            &Concurrency::dimension_names(&queries),
+        );
+        if let (false, Err(e)) = (queries.is_empty(), marks) {
             problems.push(e);
         }
         if problems.is_empty() { Ok(Self { contract, plans, queries, options }) } else { Err(problems) }

@@ -1,5 +1,6 @@
 //! The windowed operators over one shard's batches.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::record_batch::RecordBatch;
@@ -9,7 +10,7 @@ use super::pipelines::Pipelines;
 use crate::error::Result;
 use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::concurrency::{Concurrency, MarksPartial, Seen, ShardMarks};
-use crate::operator::window::{Partial, ShardWindows, rows_by_number};
+use crate::operator::window::{Partial, ShardWindows, UpdateCounts, rows_by_number};
 use crate::pipeline::{ShardPlan, number_rows};
 use crate::types::Micros;
 
@@ -22,6 +23,8 @@ pub struct ShardStage {
     /// By pipeline, then node.
     plans: Vec<Vec<Option<ShardPlan>>>,
     marks: Option<ShardMarks>,
+    /// Of queries with several windowed nodes: what became of the rows, each counted once.
+    joined: Vec<Option<UpdateCounts>>,
     rows_seen: u64,
 }
 
@@ -46,7 +49,8 @@ pub struct ShardPartials {
 impl ShardStage {
     /// A stage without state.
     pub fn try_new(pipelines: Arc<Pipelines>) -> Result<Self> {
-        let plans = pipelines.plans.iter().map(|p| p.shard_plans(pipelines.rule(p))).collect::<Result<_>>()?;
+        let plans: Vec<Vec<Option<ShardPlan>>> =
+            pipelines.plans.iter().map(|p| p.shard_plans(pipelines.rule(p))).collect::<Result<_>>()?;
         let marks = if pipelines.queries.is_empty() {
             None
         } else {
@@ -57,7 +61,11 @@ impl ShardStage {
                 &Concurrency::dimension_names(&pipelines.queries),
             )?)
         };
-        Ok(Self { pipelines, plans, marks, rows_seen: 0 })
+        let joined = plans.iter().map(|nodes| (nodes.len() > 1).then(UpdateCounts::default)).collect();
+        for plan in plans.iter().filter(|nodes| nodes.len() > 1).flatten().flatten() {
+            lock(&plan.windows).remember_taken_rows();
+        }
+        Ok(Self { pipelines, plans, marks, joined, rows_seen: 0 })
     }
 
     /// Runs every pipeline over a batch of judged events.
@@ -76,12 +84,22 @@ impl ShardStage {
         self.rows_seen += events.num_rows() as u64;
         let numbered = number_rows(events)?;
         for (i, nodes) in self.plans.iter_mut().enumerate() {
+            let mut late = BTreeSet::new();
+            let mut taken = BTreeSet::new();
             for plan in nodes.iter_mut().flatten() {
                 plan.run(&numbered).await?;
-                let late = lock(&plan.windows).take_late_rows();
-                if !late.is_empty() {
-                    out.late.push((i, rows_by_number(events, &late)?));
-                }
+                let mut windows = lock(&plan.windows);
+                late.extend(windows.take_late_rows());
+                taken.extend(windows.take_taken_rows());
+            }
+            // Late is who is late for every window of the query.
+            let late: Vec<u32> = late.difference(&taken).copied().collect();
+            if let Some(counts) = self.joined.get_mut(i).and_then(Option::as_mut) {
+                counts.in_windows += taken.len() as u64;
+                counts.late += late.len() as u64;
+            }
+            if !late.is_empty() {
+                out.late.push((i, rows_by_number(events, &late)?));
             }
         }
         if let Some(marks) = &mut self.marks {
@@ -115,9 +133,10 @@ impl ShardStage {
         let marks = self.marks.as_ref().map(ShardMarks::counts).unwrap_or_default();
         self.plans
             .iter()
-            .map(|nodes| match nodes.iter().flatten().next() {
+            .zip(&self.joined)
+            .map(|(nodes, joined)| match nodes.iter().flatten().next() {
                 Some(plan) => {
-                    let counts = lock(&plan.windows).counts();
+                    let counts = joined.unwrap_or_else(|| lock(&plan.windows).counts());
                     PipelineCounts {
                         in_windows: counts.in_windows,
                         late: counts.late,

@@ -5,5 +5,6 @@ mod time;
 
 pub use record::{ReadBatch, Record, ShardId};
 pub use time::{
-    MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SEC, Micros, floor_to, format_micros, parse_rfc3339,
+    CALENDAR_FIRST, CALENDAR_LAST, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SEC, Micros,
+    floor_to, format_micros, parse_rfc3339,
 };

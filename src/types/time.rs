@@ -14,6 +14,11 @@ pub const MICROS_PER_HOUR: Micros = 60 * MICROS_PER_MINUTE;
 /// One day.
 pub const MICROS_PER_DAY: Micros = 24 * MICROS_PER_HOUR;
 
+/// The first instant of the year 1: no time in the product is before it.
+pub const CALENDAR_FIRST: Micros = -62_135_596_800 * MICROS_PER_SEC;
+/// The last instant of the year 9999: no time in the product is after it, so sums with spans of days cannot overflow.
+pub const CALENDAR_LAST: Micros = 253_402_300_800 * MICROS_PER_SEC - 1;
+
 /// The largest multiple of `size` that is not after `t`. `size` must be positive; saturates at the ends of the range.
 pub fn floor_to(t: Micros, size: Micros) -> Micros {
     t.saturating_sub(t.rem_euclid(size))

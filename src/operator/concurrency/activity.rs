@@ -96,9 +96,11 @@ impl Stream {
         }
     }
 
-    /// Starts anew if no event came for so long that it would have been forgotten before `t`.
-    pub(super) fn begin(&mut self, t: Micros, timeouts: &StreamTimeouts) {
+    /// Starts anew if no event came for so long that it would have been forgotten before `t`; what ran out until then has run out
+    /// by the old rules.
+    pub(super) fn begin(&mut self, t: Micros, timeouts: &StreamTimeouts, out: &mut Vec<(Micros, i8)>) {
         if self.last_event != NEVER && t.saturating_sub(self.last_event) > timeouts.announced {
+            self.run_out(t, timeouts, out);
             self.channel = None;
             self.control = Control::None;
             self.touched = false;
@@ -237,6 +239,17 @@ mod tests {
         assert_eq!(play(&mut s, &first, 60), [(10, 1)]);
         assert_eq!(play(&mut s, &[], 200), [(130, -1)]);
         assert_eq!(play(&mut s, &[(300, Happening::Event)], 310), [(300, 1)]);
+    }
+
+    #[test]
+    fn a_stream_that_comes_back_after_it_ran_out_ran_out_at_its_time() {
+        let mut s = Stream::new(1, "s");
+        assert_eq!(play(&mut s, &[(5, Happening::Started)], 10), [(5, 1)]);
+        let mut out = Vec::new();
+        s.begin(1_007, &TIMEOUTS, &mut out);
+        assert_eq!(out, [(1_005, -1)]);
+        assert_eq!(play(&mut s, &[(1_007, Happening::Event)], 1_010), []);
+        assert_eq!(play(&mut s, &[(1_011, Happening::Touched)], 1_020), [(1_011, 1)]);
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Concurrency {
         if let Some(s) = self.streams.get_mut(stream) {
             let events = marks.iter().filter(|m| !m.derived);
             if let Some(earliest) = events.clone().map(|m| m.time).min() {
-                s.begin(earliest, &self.streams_timeouts);
+                s.begin(earliest, &self.streams_timeouts, &mut out.activity);
             }
             for mark in events {
                 happenings.push((mark.time, happening_of(mark.kind)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, StringArray, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{Schema, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Schema, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 
 use super::mark::{IdHash, Mark, MarkColumns, MarkKind, MarksPartial, hash_id, hash_session, text};
@@ -69,10 +69,24 @@ impl ShardMarks {
     /// The events have no such column: concurrency needs the contract's columns of streams and sessions.
     pub fn try_new(events: &Schema, bucket_size: Micros, rule: LatenessRule, dimensions: &[String]) -> Result<Self> {
         let index = |name: &str| {
-            events.index_of(name).map_err(|_| {
+            let index = events.index_of(name).map_err(|_| {
                 Error::user(format!("CONCURRENCY needs the column {name}, which the event schema does not have"))
                     .hint("add it to the schema, or count with TUMBLE")
-            })
+            })?;
+            let time = name == "event_time" || name == "shard_high_time";
+            let fits = match events.field(index).data_type() {
+                DataType::Timestamp(TimeUnit::Microsecond, _) => time,
+                DataType::Utf8 => !time,
+                _ => false,
+            };
+            if fits {
+                return Ok(index);
+            }
+            let wanted = if time { "a time" } else { "text" };
+            Err(Error::user(format!(
+                "CONCURRENCY needs the column {name} to be {wanted}, which in the event schema it is not"
+            ))
+            .hint("change its type in the schema, or count with TUMBLE"))
         };
         let columns = ColumnIndices {
             event_time: index("event_time")?,

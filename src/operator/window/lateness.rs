@@ -34,6 +34,11 @@ pub enum Verdict {
 }
 
 impl LatenessRule {
+    /// The rule by which nothing is late.
+    pub fn never_late() -> Self {
+        Self { lateness: Lateness::Ignore, watermark_delay: 0, allowed_lateness: 0 }
+    }
+
     /// Judges a row of a window that ends at `window_end`, read when its shard's high time was `shard_high_time`
     /// (`None`: nothing was known yet, so nothing is late).
     pub fn judge(&self, window_end: Micros, shard_high_time: Option<Micros>) -> Verdict {

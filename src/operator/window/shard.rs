@@ -34,6 +34,8 @@ pub struct ShardWindows {
     // state: mutable
     panes: BTreeMap<(Micros, bool), Pane>,
     late_rows: Vec<u32>,
+    /// Rows of the last batch that entered a window, by their number; kept only if asked for.
+    taken_rows: Option<Vec<u32>>,
     counts: UpdateCounts,
 }
 
@@ -46,7 +48,14 @@ impl std::fmt::Debug for ShardWindows {
 impl ShardWindows {
     /// No windows yet.
     pub fn new(spec: Arc<WindowSpec>, rule: LatenessRule) -> Self {
-        Self { spec, rule, panes: BTreeMap::new(), late_rows: Vec::new(), counts: UpdateCounts::default() }
+        Self {
+            spec,
+            rule,
+            panes: BTreeMap::new(),
+            late_rows: Vec::new(),
+            taken_rows: None,
+            counts: UpdateCounts::default(),
+        }
     }
 
     /// Adds a batch of the operator's input to the panes of its rows; rows that are late are remembered by their number.
@@ -58,6 +67,11 @@ impl ShardWindows {
         let ends = batch.column(self.spec.window_end_index).as_primitive::<TimestampMicrosecondType>();
         let highs = batch.column(self.spec.high_time_index).as_primitive::<TimestampMicrosecondType>();
         let panes_of_rows = self.judge(ends, highs);
+        if let Some(taken) = &mut self.taken_rows {
+            let numbers = batch.column(self.spec.row_index).as_primitive::<UInt32Type>();
+            let rows = panes_of_rows.panes.iter().flat_map(|(_, rows)| rows);
+            taken.extend(rows.map(|&i| numbers.value(i as usize)));
+        }
         let inputs = Inputs::evaluate(&self.spec, batch)?;
         if let [(key, chosen)] = panes_of_rows.panes.as_slice()
             && chosen.len() == rows
@@ -134,6 +148,16 @@ impl ShardWindows {
     /// Numbers, within the last batch, of the rows that were late; empties the list.
     pub fn take_late_rows(&mut self) -> Vec<u32> {
         std::mem::take(&mut self.late_rows)
+    }
+
+    /// From now on remembers which rows of a batch entered a window: a query with several windowed nodes asks.
+    pub fn remember_taken_rows(&mut self) {
+        self.taken_rows = Some(Vec::new());
+    }
+
+    /// Numbers, within the last batch, of the rows that entered a window; empties the list.
+    pub fn take_taken_rows(&mut self) -> Vec<u32> {
+        self.taken_rows.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Totals since the start.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 
 use crate::error::{Error, Result};
-use crate::types::ShardId;
+use crate::types::{CALENDAR_FIRST, CALENDAR_LAST, ShardId};
 
 /// Columns that a file may leave out although every row must have them: the reader knows them as well.
 const SHARD_ID: &str = "shard_id";
@@ -89,7 +89,7 @@ impl Adapter {
             return Err(Error::user(message).at(&self.name));
         }
         if array.data_type() == field.data_type() {
-            return Ok(array.clone());
+            return self.in_calendar(array.clone(), field);
         }
         // Not safe: a value that does not fit is an error, not a null.
         let options = CastOptions { safe: false, ..CastOptions::default() };
@@ -102,7 +102,19 @@ impl Adapter {
                 return Err(lossy());
             }
         }
-        Ok(cast)
+        self.in_calendar(cast, field)
+    }
+
+    /// Times are held to the years 1 to 9999, as in JSON: arithmetic on them cannot overflow then.
+    fn in_calendar(&self, array: ArrayRef, field: &Field) -> Result<ArrayRef> {
+        if let DataType::Timestamp(TimeUnit::Microsecond, _) = field.data_type() {
+            let times = array.as_primitive::<TimestampMicrosecondType>();
+            if let Some(t) = times.iter().flatten().find(|t| !(CALENDAR_FIRST..=CALENDAR_LAST).contains(t)) {
+                let message = format!("column {} holds {t} µs, which is no time of the years 1 to 9999", field.name());
+                return Err(Error::user(message).at(&self.name).hint("leave that row out, or mend its time"));
+            }
+        }
+        Ok(array)
     }
 }
 
