@@ -113,7 +113,7 @@ async fn read_and_compute(
     watch: &dyn Watch,
 ) -> Result<(BackfillSummary, Vec<TableSummary>)> {
     let bucket = BACKFILL_BUCKET_SECS * MICROS_PER_SEC;
-    let AllRead { buffers, mut counters, events } = read_all(&reading, options, bucket, watch).await?;
+    let AllRead { buffers, mut counters, span } = read_all(&reading, options, bucket, watch).await?;
     drop(reading);
     let spilled_bytes = buffers.iter().map(TimeBuckets::spilled_bytes).sum();
     watch.begin(Stage::Write, buffers.iter().map(TimeBuckets::rows).sum());
@@ -125,7 +125,9 @@ async fn read_and_compute(
     for plan in pipelines.concurrency_plans().filter_map(|i| pipelines.plans.get(i)) {
         counters.ignore_touches(&plan.name, computed.ignored_touches);
     }
-    let summary = BackfillSummary { counters, events, tables: vec![], replaced: Default::default(), spilled_bytes };
+    let Span { events, hours } = span;
+    let summary =
+        BackfillSummary { counters, events, hours, tables: vec![], replaced: Default::default(), spilled_bytes };
     Ok((summary, computed.tables))
 }
 

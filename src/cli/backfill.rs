@@ -8,13 +8,13 @@ use super::setup;
 use super::signals::Signals;
 use crate::backfill::{BackfillOptions, BackfillSummary, Range};
 use crate::config::Config;
-use crate::engine::tables::{TableSummary, file_prefix};
+use crate::engine::tables::{TableOptions, TableSummary, file_prefix};
 use crate::error::{Error, Result};
 use crate::limits::BACKFILL_BUFFER_BYTES_MAX;
 use crate::operator::window::Lateness;
 use crate::source::file::{RemoteOptions, discover, group_by_shard_column, shards};
 use crate::telemetry::start_logging;
-use crate::types::format_micros;
+use crate::types::{MICROS_PER_HOUR, format_micros};
 
 /// Computes the tables and says what was written.
 pub fn run(args: &BackfillArgs) -> Result<()> {
@@ -41,7 +41,8 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
         workers: config.run.worker_threads.unwrap_or_else(cores),
         memory_bytes_max: BACKFILL_BUFFER_BYTES_MAX,
         spill_dir: None,
-        tables: setup::table_options(config),
+        // Whole hours are at hand, so an hour is one file.
+        tables: TableOptions { gather: MICROS_PER_HOUR, ..setup::table_options(config) },
         prefix: file_prefix(clock.as_ref()),
     };
     let bars = Bars::new();

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 
 use super::judge::{JudgeCounts, JudgeOptions, Judged, ShardJudge};
 use crate::decode::{DeadLetter, Decoded, Decoder, Provenance, Reason};
@@ -68,7 +69,10 @@ impl Intake {
             self.judge.arrived(last);
         }
         let mut dead_letters = decoded.dead_letters.clone();
-        dead_letters.extend(judged.too_old.iter().filter_map(|&row| too_old(read, &decoded, row as usize)));
+        dead_letters.extend(judged.too_old.iter().filter_map(|&row| {
+            let row = row as usize;
+            too_old(&decoded.events, row, bytes_of(read, &decoded, row))
+        }));
         Ok(Taken { events: judged.events, dead_letters })
     }
 
@@ -76,7 +80,11 @@ impl Intake {
     pub fn take_rows(&mut self, rows: &RecordBatch) -> Result<Taken> {
         self.events_read += rows.num_rows() as u64;
         let judged = self.judge(rows, None)?;
-        Ok(Taken { events: judged.events, dead_letters: vec![] })
+        let letters = judged.too_old.iter().filter_map(|&row| {
+            let row = row as usize;
+            too_old(rows, row, row_as_json(rows, row))
+        });
+        Ok(Taken { dead_letters: letters.collect(), events: judged.events })
     }
 
     /// Judges a batch; where rows name their shard, each shard's rows by its own judge.
@@ -174,17 +182,15 @@ fn highest_arrivals(read: &ReadBatch, decoded: &Decoded) -> Option<Vec<Option<Mi
     Some(decoded.sources.iter().map(|s| by_record.get(s.record).copied().flatten()).collect())
 }
 
-/// Where the row came from is in its columns: an event file may say more than its line number.
-fn too_old(read: &ReadBatch, decoded: &Decoded, row: usize) -> Option<DeadLetter> {
-    let source = decoded.sources.get(row)?;
-    let record = read.records.get(source.record)?;
-    let column = |name: &str| decoded.events.column_by_name(name);
+/// A row that was too old, with its bytes. Where it came from is in its columns: an event file may say more than its line number.
+fn too_old(events: &RecordBatch, row: usize, data: Bytes) -> Option<DeadLetter> {
+    let column = |name: &str| events.column_by_name(name);
     let text = |name: &str| Some(Arc::from(column(name)?.as_string::<i32>().value(row)));
     let arrivals = column(INGEST_TIME)?.as_primitive::<TimestampMicrosecondType>();
     let arrival = arrivals.is_valid(row).then(|| arrivals.value(row));
     let arrived = arrival.map_or_else(String::new, |a| format!(" at arrival, {}", format_micros(a)));
     Some(DeadLetter {
-        data: record.data.slice(source.range.clone()),
+        data,
         shard: text(SHARD_ID)?,
         sequence_number: text(SEQUENCE_NUMBER)?,
         sub_sequence_number: column(SUB_SEQUENCE_NUMBER)?.as_primitive::<Int64Type>().value(row),
@@ -192,4 +198,32 @@ fn too_old(read: &ReadBatch, decoded: &Decoded, row: usize) -> Option<DeadLetter
         reason: Reason::TooOld,
         message: format!("the event is older than time.max_event_age_secs{arrived}"),
     })
+}
+
+/// An event's bytes, where they came as a record.
+fn bytes_of(read: &ReadBatch, decoded: &Decoded, row: usize) -> Bytes {
+    let source = decoded.sources.get(row).and_then(|s| Some((s, read.records.get(s.record)?)));
+    source.map_or_else(Bytes::new, |(s, record)| record.data.slice(s.range.clone()))
+}
+
+/// A row as JSON, where it came as a row.
+fn row_as_json(events: &RecordBatch, row: usize) -> Bytes {
+    let mut object = serde_json::Map::new();
+    for (field, column) in events.schema_ref().fields().iter().zip(events.columns()) {
+        if column.is_null(row) {
+            continue;
+        }
+        let value = match field.data_type() {
+            DataType::Utf8 => column.as_string::<i32>().value(row).into(),
+            DataType::Int32 => column.as_primitive::<Int32Type>().value(row).into(),
+            DataType::Int64 => column.as_primitive::<Int64Type>().value(row).into(),
+            DataType::Boolean => column.as_boolean().value(row).into(),
+            DataType::Timestamp(_, _) => {
+                format_micros(column.as_primitive::<TimestampMicrosecondType>().value(row)).into()
+            }
+            _ => continue,
+        };
+        object.insert(field.name().clone(), value);
+    }
+    serde_json::Value::from(object).to_string().into()
 }

@@ -1,6 +1,6 @@
 //! Pipelines that are refused, and how: each `error_*.sql` here with what a person reads in `error_*.txt`, word for word.
 //!
-//! Each text names the file and the line, says the reason, and ends with the remedy. `UPDATE_GOLDEN=1` writes the texts
+//! Each text names the file and the line, says the reason, and ends with the remedy. `HEADCOUNT_REGOLD=1` writes the texts
 //! anew; read them before you commit them.
 
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ async fn refusals_are_worded_as_written_down() {
         };
         let report = format!("{}\n", error.report());
         let golden = path.with_extension("txt");
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        if std::env::var_os("HEADCOUNT_REGOLD").is_some() {
             std::fs::write(&golden, &report).unwrap();
         }
         let expected = std::fs::read_to_string(&golden).unwrap_or_default();
