@@ -11,6 +11,7 @@
 //! * `forms` tells by content whether a record is one object, newline-delimited objects or an array of objects, and cuts it
 //!   into events. Compression, aggregation and envelopes, once supported, are opened before it: they turn a record into
 //!   payloads, and each payload into such a form.
+//! * `flat` is the fast way through the plain events that nearly all are; `scan` has the full parser behind it.
 //! * `scan` parses one event: it looks each key up among the contract's fields and keeps the raw text of the last value.
 //! * `values` turns raw text into typed values, strictly: nothing is coerced.
 //! * `rules` checks what must be there. Only then does an event touch the columns, so a bad one leaves nothing behind.
@@ -26,6 +27,7 @@
 mod dead_letter;
 mod decoder;
 mod elements;
+mod flat;
 mod forms;
 mod rows;
 mod rules;

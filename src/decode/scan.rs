@@ -8,6 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::dead_letter::{Reason, Rejection};
+use super::flat;
 use super::forms::skip_whitespace;
 use super::values::quote;
 use crate::limits::JSON_DEPTH_MAX;
@@ -34,9 +35,32 @@ impl<'a> RawEvent<'a> {
 
     /// Parses one event. After an error the values are not to be used.
     pub(super) fn scan(&mut self, bytes: &'a [u8], names: &Names) -> Result<(), Rejection> {
+        self.clear();
+        let plain = std::str::from_utf8(bytes).is_ok_and(|text| flat::scan(text, names, self));
+        if !plain {
+            self.clear();
+            self.parse(bytes, names)?;
+        }
+        if self.depth > JSON_DEPTH_MAX {
+            let message = format!("nested {} levels deep, more than {JSON_DEPTH_MAX}", self.depth);
+            return Err(Rejection::new(Reason::NotJson, message));
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self) {
         self.values.fill(None);
         self.unknown.clear();
         self.depth = 1;
+    }
+
+    /// Notes that some value lies so deep.
+    pub(super) fn deepen(&mut self, depth: usize) {
+        self.depth = self.depth.max(depth);
+    }
+
+    /// The full parser: any JSON, and what is wrong with what is none.
+    fn parse(&mut self, bytes: &'a [u8], names: &Names) -> Result<(), Rejection> {
         let is_object = bytes.get(skip_whitespace(bytes, 0)) == Some(&b'{');
         if is_object {
             let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -49,10 +73,6 @@ impl<'a> RawEvent<'a> {
                 return Err(Rejection::new(Reason::WrongType, message));
             }
         }
-        if self.depth > JSON_DEPTH_MAX {
-            let message = format!("nested {} levels deep, more than {JSON_DEPTH_MAX}", self.depth);
-            return Err(Rejection::new(Reason::NotJson, message));
-        }
         Ok(())
     }
 }
@@ -62,7 +82,7 @@ fn not_json(e: serde_json::Error) -> Rejection {
 }
 
 /// How deep a valid JSON text nests: 0 for a scalar. Iterative, because the text may nest as deep as it is long.
-fn depth(json: &str) -> usize {
+pub(super) fn depth(json: &str) -> usize {
     if !json.starts_with(['{', '[']) {
         return 0;
     }
@@ -102,7 +122,7 @@ impl<'de> Visitor<'de> for EventVisitor<'_, 'de> {
         while let Some(key) = map.next_key_seed(KeySeed(names))? {
             // Raw text is checked for syntax without recursion, at any depth.
             let value = map.next_value::<&'de RawValue>()?.get();
-            raw.depth = raw.depth.max(1 + depth(value));
+            raw.deepen(1 + depth(value));
             match key {
                 Key::Known(index) => {
                     if let Some(slot) = raw.values.get_mut(index) {

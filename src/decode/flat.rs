@@ -1,0 +1,167 @@
+//! The fast way through an event: one flat object of plain strings, integers, booleans and nulls, as nearly all are.
+//!
+//! It recognises a subset of JSON and gives up at the first byte that is not in it (an escape, a fraction, an exponent, an error),
+//! leaving the event to the full parser, which alone words errors. So it can only ever accept what the full parser accepts, with
+//! the same values; a differential test holds it to that.
+
+use serde_json::value::RawValue;
+
+use super::scan::{Names, RawEvent, depth};
+
+/// Reads `text` into `raw`; false if it is not as plain as this: the contents of `raw` are then of no use.
+pub(super) fn scan<'a>(text: &'a str, names: &Names, raw: &mut RawEvent<'a>) -> bool {
+    Flat { text, at: 0 }.object(names, raw).is_some()
+}
+
+struct Flat<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Flat<'a> {
+    fn object(mut self, names: &Names, raw: &mut RawEvent<'a>) -> Option<()> {
+        self.expect(b'{')?;
+        if self.peek()? == b'}' {
+            self.at += 1;
+            return self.end();
+        }
+        loop {
+            let quoted = self.string()?;
+            let key = quoted.get(1..quoted.len() - 1)?;
+            self.expect(b':')?;
+            let value = self.value(raw)?;
+            match names.get(key) {
+                Some(&index) => *raw.values.get_mut(index)? = (value != "null").then_some(value),
+                None => raw.unknown.push(key.into()),
+            }
+            match self.peek()? {
+                b',' => self.at += 1,
+                b'}' => {
+                    self.at += 1;
+                    return self.end();
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    fn value(&mut self, raw: &mut RawEvent<'a>) -> Option<&'a str> {
+        match self.peek()? {
+            b'"' => self.string(),
+            b'-' | b'0'..=b'9' => self.integer(),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            b'{' | b'[' => self.nested(raw),
+            _ => None,
+        }
+    }
+
+    /// A string without escapes, with its quotes.
+    fn string(&mut self) -> Option<&'a str> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        let inner = self.text.as_bytes().get(self.at + 1..)?;
+        let len = inner.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20)?;
+        if inner.get(len) != Some(&b'"') {
+            return None;
+        }
+        self.take(len + 2)
+    }
+
+    /// An integer: no leading zero, no fraction, no exponent.
+    fn integer(&mut self) -> Option<&'a str> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let sign = usize::from(rest.first() == Some(&b'-'));
+        let digits = rest.get(sign..)?.iter().take_while(|b| b.is_ascii_digit()).count();
+        let leading_zero = digits > 1 && rest.get(sign) == Some(&b'0');
+        let more = matches!(rest.get(sign + digits), Some(b'.' | b'e' | b'E'));
+        if digits == 0 || leading_zero || more { None } else { self.take(sign + digits) }
+    }
+
+    fn word(&mut self, word: &str) -> Option<&'a str> {
+        if self.text.get(self.at..)?.starts_with(word) { self.take(word.len()) } else { None }
+    }
+
+    /// An object or array, by the full parser.
+    fn nested(&mut self, raw: &mut RawEvent<'a>) -> Option<&'a str> {
+        let mut values = serde_json::Deserializer::from_str(self.text.get(self.at..)?).into_iter::<&'a RawValue>();
+        let value = values.next()?.ok()?.get();
+        raw.deepen(1 + depth(value));
+        self.at += values.byte_offset();
+        Some(value)
+    }
+
+    /// The next byte that is no white space.
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            match *self.text.as_bytes().get(self.at)? {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                byte => return Some(byte),
+            }
+        }
+    }
+
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    fn take(&mut self, len: usize) -> Option<&'a str> {
+        let taken = self.text.get(self.at..self.at + len)?;
+        self.at += len;
+        Some(taken)
+    }
+
+    /// Nothing but white space may be left.
+    fn end(mut self) -> Option<()> {
+        self.peek().is_none().then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        [("a", 0), ("b", 1)].into_iter().map(|(n, i)| (n.to_owned(), i)).collect()
+    }
+
+    #[test]
+    fn plain_events_are_read() {
+        let names = names();
+        let mut raw = RawEvent::new(2);
+        let text = " {\"a\" : \"x\", \"b\":-12,\"c\":true , \"a\":null,\"d\":{\"e\":[1.5e3]}}\r\n";
+        assert!(scan(text, &names, &mut raw));
+        assert_eq!(raw.values, [None, Some("-12")]);
+        assert_eq!(raw.unknown, ["c", "d"]);
+        assert!(scan("{}", &names, &mut raw));
+    }
+
+    #[test]
+    fn whatever_is_not_plain_is_left_to_the_full_parser() {
+        let names = names();
+        for text in [
+            "",
+            "{",
+            "[]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{\"a\":01}",
+            "{\"a\":1.5}",
+            "{\"a\":1e3}",
+            "{\"a\":-}",
+            "{\"a\":\"\\n\"}",
+            "{\"a\":\"\u{1}\"}",
+            "{\"a\":nul}",
+            "{\"a\":truex}",
+            "{\"a\":1}x",
+            "{a:1}",
+            "{\"a\":\"x}",
+            "{\"a\":[1,]}",
+        ] {
+            assert!(!scan(text, &names, &mut RawEvent::new(2)), "{text}");
+        }
+    }
+}
