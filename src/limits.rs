@@ -131,7 +131,7 @@ const _: () = assert!(PUT_RECORDS_MAX <= 500, "PutRecords refuses more than 500 
 const _: () = assert!(GET_RECORDS_LIMIT_MAX <= 10_000, "GetRecords refuses a limit over 10,000");
 
 /// Event time of a backfill's bucket, in seconds: the unit of spilling, and how much of the windows' state is in memory at once.
-pub const BACKFILL_BUCKET_SECS: i64 = 600;
+pub const BACKFILL_BUCKET_SECS: i64 = 120;
 
 /// Rows that a backfill keeps in memory between its two passes; beyond it they wait on disk. Half of what a small container has.
 pub const BACKFILL_BUFFER_BYTES_MAX: usize = 256 * 1024 * 1024;

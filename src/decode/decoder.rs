@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::dead_letter::{DeadLetter, Reason, Rejection};
 use super::forms::{self, Piece};
 use super::rows::Rows;
-use super::rules::Rules;
+use super::rules::{Rules, Scratch};
 use super::unknown::UnknownFields;
 use crate::limits::{DEAD_LETTERS_PER_RECORD_MAX, READ_BATCH_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::schema::Contract;
@@ -92,8 +92,9 @@ impl Decoder {
             );
         }
         let mut dead_letters = Vec::new();
+        let mut scratch = self.rules.scratch();
         for (index, record) in read.records.iter().enumerate() {
-            self.record(&read.shard, index, record, &mut dead_letters);
+            self.record(&read.shard, index, record, &mut scratch, &mut dead_letters);
         }
         let events = self.rows.finish()?;
         let events_read = events.num_rows() as u64 + dead_letters.len() as u64;
@@ -107,7 +108,14 @@ impl Decoder {
     }
 
     /// A record is one payload. (One that is compressed or aggregated would be opened here, and be one or several.)
-    fn record(&mut self, shard: &ShardId, index: usize, record: &Record, dead_letters: &mut Vec<DeadLetter>) {
+    fn record<'r>(
+        &mut self,
+        shard: &'r ShardId,
+        index: usize,
+        record: &'r Record,
+        scratch: &mut Scratch<'r>,
+        dead_letters: &mut Vec<DeadLetter>,
+    ) {
         let mut bin = Bin { shard, record, dead_letters, events: 0, letters: 0 };
         let size = record.data.len();
         if size > RECORD_BYTES_MAX {
@@ -115,15 +123,14 @@ impl Decoder {
             bin.throw(record.data.clone(), Rejection::new(Reason::TooLarge, message));
             return;
         }
-        self.payload(index, &record.data, &mut bin);
+        self.payload(index, &record.data, scratch, &mut bin);
     }
 
-    fn payload(&mut self, record: usize, data: &Bytes, bin: &mut Bin<'_>) {
-        let mut scratch = self.rules.scratch();
+    fn payload<'r>(&mut self, record: usize, data: &'r Bytes, scratch: &mut Scratch<'r>, bin: &mut Bin<'_>) {
         for piece in forms::split(data) {
             let (range, verdict) = match piece {
                 Piece::Event(range) => {
-                    let verdict = self.rules.read(&data[range.clone()], &mut scratch);
+                    let verdict = self.rules.read(&data[range.clone()], scratch);
                     (range, verdict)
                 }
                 Piece::Broken { rest, message } => (rest, Err(Rejection::new(Reason::NotJson, message))),

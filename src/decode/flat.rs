@@ -63,7 +63,7 @@ impl<'a> Flat<'a> {
             return None;
         }
         let inner = self.text.as_bytes().get(self.at + 1..)?;
-        let len = inner.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20)?;
+        let len = plain_len(inner);
         if inner.get(len) != Some(&b'"') {
             return None;
         }
@@ -119,9 +119,43 @@ impl<'a> Flat<'a> {
     }
 }
 
+/// How many bytes come before the first quote, backslash or control character; all, if there is none.
+///
+/// Eight bytes at a time: the strings of events are ids and short words, too short for a call of a vectorised search to pay.
+fn plain_len(bytes: &[u8]) -> usize {
+    let (words, _) = bytes.as_chunks::<8>();
+    let full = words.iter().take_while(|word| !has_special(u64::from_le_bytes(**word))).count() * 8;
+    let special = |&b: &u8| b == b'"' || b == b'\\' || b < 0x20;
+    full + bytes[full..].iter().position(special).unwrap_or(bytes.len() - full)
+}
+
+/// Whether a byte of `word` is a quote, a backslash or below 0x20.
+fn has_special(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    // A byte below n borrows in `word - n`, and its own high bit is clear. (The classic test for a zero byte is n = 1.)
+    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGH;
+    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    is(b'"') | is(b'\\') | below(word, 0x20) != 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn special_bytes_are_found_at_any_place() {
+        for special in [b'"', b'\\', 0, 0x1f, b'\n'] {
+            for plain in [b'a', b' ', b'!', b'#', 0x7f, 0xc3, 0xff] {
+                for at in 0..20 {
+                    let mut bytes = vec![plain; 20];
+                    assert_eq!(plain_len(&bytes), 20);
+                    bytes[at] = special;
+                    assert_eq!(plain_len(&bytes), at, "{special} after {plain}");
+                }
+            }
+        }
+    }
 
     fn names() -> Names {
         [("a", 0), ("b", 1)].into_iter().map(|(n, i)| (n.to_owned(), i)).collect()
