@@ -143,3 +143,6 @@ pub const EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX: u64 = 3_500;
 pub const BACKFILL_HOURS_MAX: usize = 10_000;
 
 const _: () = assert!(DRAIN_SECS_MAX + SERVE_DRAIN_SECS_MAX < 10, "a stop ends within 10 s");
+
+/// Shards that the events of one file may name: more than any stream has. Each costs its own memory of ids.
+pub const SHARDS_PER_FILE_MAX: usize = 10_000;

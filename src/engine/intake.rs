@@ -12,7 +12,8 @@ use bytes::Bytes;
 
 use super::judge::{JudgeCounts, JudgeOptions, Judged, ShardJudge};
 use crate::decode::{DeadLetter, Decoded, Decoder, Provenance, Reason};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::limits::SHARDS_PER_FILE_MAX;
 use crate::operator::window::rows_by_number;
 use crate::schema::{Contract, INGEST_TIME, SEQUENCE_NUMBER, SHARD_ID, SUB_SEQUENCE_NUMBER};
 use crate::types::{Micros, ReadBatch, format_micros};
@@ -112,13 +113,14 @@ impl Intake {
         let Some(column) = events.column_by_name(SHARD_ID).filter(|_| self.by_row) else { return vec![] };
         let column = column.as_string::<i32>();
         let mut shards: Vec<(String, Vec<u32>)> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
         for (row, name) in column.iter().enumerate() {
             let name = name.unwrap_or_default();
-            let known = shards.iter().position(|(n, _)| n == name).unwrap_or_else(|| {
+            let place = *places.entry(name).or_insert_with(|| {
                 shards.push((name.to_owned(), Vec::new()));
                 shards.len() - 1
             });
-            shards[known].1.push(row as u32);
+            shards[place].1.push(row as u32);
         }
         if self.first.is_none() {
             self.first = shards.first().map(|(name, _)| name.clone());
@@ -129,6 +131,13 @@ impl Intake {
     fn judge_of(&mut self, name: String) -> Result<&mut ShardJudge> {
         if self.first.as_ref() == Some(&name) {
             return Ok(&mut self.judge);
+        }
+        if self.others.len() >= SHARDS_PER_FILE_MAX && !self.others.contains_key(&name) {
+            return Err(Error::user(format!("the events of one file name more than {SHARDS_PER_FILE_MAX} shards"))
+                .at(format!("shard_id {name:?}"))
+                .hint(
+                    "shard_id is the shard that the event was read from; leave the field out if it is something else",
+                ));
         }
         Ok(match self.others.entry(name) {
             Entry::Occupied(e) => e.into_mut(),

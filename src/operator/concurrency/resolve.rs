@@ -167,6 +167,10 @@ impl Concurrency {
         let Some(finest) = queries.iter().map(|q| q.size).min() else {
             return Err(Error::internal("concurrency without a query"));
         };
+        if finest > MICROS_PER_DAY {
+            return Err(Error::user("the finest concurrency window is longer than a day")
+                .hint("add a table with a window of a day or less: presence is resolved in steps of the finest one"));
+        }
         match queries.iter().find(|q| q.size % finest != 0) {
             Some(odd) => Err(Error::user(format!(
                 "a concurrency window of {} s is no multiple of the finest one in use, {} s",

@@ -45,6 +45,7 @@ pub(super) struct QueryWindows {
     /// Group numbers of (stream, dimensions), where the stream's own number does not do.
     numbers: HashMap<(u32, u32), u32>,
     members: Vec<(u32, u32)>,
+    by_values: HashMap<(u32, Vec<Option<Box<str>>>), u32>,
     finished: VecDeque<Finished>,
 }
 
@@ -72,6 +73,7 @@ impl QueryWindows {
             active: Steps::default(),
             numbers: HashMap::new(),
             members: Vec::new(),
+            by_values: HashMap::new(),
             finished: VecDeque::new(),
             query,
         }
@@ -143,14 +145,11 @@ impl QueryWindows {
             return number;
         }
         // Tuples that differ only in dimensions of other queries are one group here.
-        let values: Vec<Option<&str>> = self.parts.iter().map(|p| p.dimension(tuple, dimensions)).collect();
-        let same = self.members.iter().position(|&(s, t)| {
-            s == stream && self.parts.iter().zip(&values).all(|(p, v)| p.dimension(t, dimensions) == *v)
-        });
-        let number = same.unwrap_or_else(|| {
+        let values = self.parts.iter().map(|p| p.dimension(tuple, dimensions).map(Box::from)).collect();
+        let number = *self.by_values.entry((stream, values)).or_insert_with(|| {
             self.members.push((stream, tuple));
-            self.members.len() - 1
-        }) as u32;
+            (self.members.len() - 1) as u32
+        });
         self.numbers.insert((stream, tuple), number);
         number
     }
