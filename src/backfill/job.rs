@@ -43,8 +43,6 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<BackfillSummary> {
     let mut replacement = Replacement::begin(lake, &options.prefix).await?;
-    // Dead letters are added: those of a live run must not go because one line of a file was bad too.
-    replacement.keep_files(DEAD_LETTERS);
     let staging = async {
         let (summary, tables) = staged(&pipelines, shards, &replacement, &options, &clock, watch).await?;
         let hours = options.range.hours(&summary.hours)?;

@@ -116,11 +116,11 @@ impl Reading {
         Ok(())
     }
 
-    /// Files letters by their arrival, those without one with the events around them, at `time`. Whose arrival is outside of the
+    /// Files letters by their arrival, those without one with the events around them, at `time`. What is filed outside of the
     /// range is counted and not written: its hour stays as it is.
     async fn bury(&self, time: Micros, mut letters: Vec<DeadLetter>) -> Result<()> {
-        letters.retain(|l| l.arrival_time.is_none_or(|t| self.range.contains(t)));
         letters.iter_mut().for_each(|l| l.arrival_time = l.arrival_time.or(Some(time)));
+        letters.retain(|l| l.arrival_time.is_some_and(|t| self.range.contains(t)));
         if letters.is_empty() {
             return Ok(());
         }

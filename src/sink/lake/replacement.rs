@@ -60,7 +60,6 @@ pub struct Replacement {
     _lock: Option<File>,
     // State.
     hours: BTreeMap<String, BTreeSet<Micros>>,
-    added_to: BTreeSet<String>,
 }
 
 impl Replacement {
@@ -83,14 +82,7 @@ impl Replacement {
             }
         };
         let staging = StagingToken::new(format!("{STAGING}/{id}/files/"));
-        Ok(Self {
-            lake: lake.clone(),
-            id: id.to_owned(),
-            staging,
-            _lock: lock,
-            hours: BTreeMap::new(),
-            added_to: BTreeSet::new(),
-        })
+        Ok(Self { lake: lake.clone(), id: id.to_owned(), staging, _lock: lock, hours: BTreeMap::new() })
     }
 
     /// A writer into the staging folder. Close it before the commit. The hours it writes to are replaced.
@@ -106,11 +98,6 @@ impl Replacement {
     /// Has these hours of a table replaced even if no row is written to them: they end up empty. Any instant stands for its hour.
     pub fn replace_hours(&mut self, table: &str, hours: impl IntoIterator<Item = Micros>) {
         self.hours.entry(table.to_owned()).or_default().extend(hours.into_iter().map(hour_of));
-    }
-
-    /// Has staged files of a table added to its hours: what is there stays.
-    pub fn keep_files(&mut self, table: &str) {
-        self.added_to.insert(table.to_owned());
     }
 
     /// Puts the staged files in the place of all files of the replaced hours.
@@ -146,7 +133,7 @@ impl Replacement {
         let publish: Vec<Move> = staged.iter().map(|f| self.move_of(f)).collect();
         let new: BTreeSet<&str> = publish.iter().map(|m| m.to.as_str()).collect();
         let mut remove = Vec::new();
-        for (table, hours) in hours.iter().filter(|(table, _)| !self.added_to.contains(*table)) {
+        for (table, hours) in &hours {
             for hour in hours {
                 remove.extend(self.lake.list_hour(table, *hour).await?.into_iter().map(|f| f.path));
             }
