@@ -54,16 +54,16 @@ pub struct BackfillArgs {
     #[arg(long, value_name = "PATH|GLOB|URL", required = true, num_args = 1..)]
     pub input: Vec<String>,
 
-    /// Lake to write to: a folder, file:// or s3://bucket/prefix. The configuration's `lake.url` if left out. Hours of a table that
-    /// the input covers are replaced, each in one step.
+    /// Lake to write to: a folder, file:// or s3://bucket/prefix. The configuration's `lake.url` if left out. Hours that hold events of
+    /// the input are replaced in every table, all in one step.
     #[arg(long, value_name = "URL")]
     pub lake: Option<String>,
 
-    /// Leave out events before this event time (RFC 3339).
+    /// First hour to write: a whole hour, RFC 3339. Earlier events are read all the same: their sessions reach in.
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub from: Option<Micros>,
 
-    /// Leave out events at or after this event time (RFC 3339).
+    /// First hour not to write any more: a whole hour, RFC 3339. With --from, every hour in between is replaced.
     #[arg(long, value_name = "TIME", value_parser = timestamp)]
     pub to: Option<Micros>,
 
