@@ -16,6 +16,9 @@ use super::resolve::{Dimensions, GAP_FILL_MAX, Slab};
 use crate::error::Result;
 use crate::types::{MICROS_PER_MINUTE, Micros, floor_to};
 
+/// A group by its stream (0 where the query does not count by it) and the values of its dimensions.
+type GroupKey = (u32, Vec<Option<Box<str>>>);
+
 /// Where a partition column's value comes from.
 #[derive(Debug, Clone, Copy)]
 enum Part {
@@ -45,7 +48,7 @@ pub(super) struct QueryWindows {
     /// Group numbers of (stream, dimensions), where the stream's own number does not do.
     numbers: HashMap<(u32, u32), u32>,
     members: Vec<(u32, u32)>,
-    by_values: HashMap<(u32, Vec<Option<Box<str>>>), u32>,
+    by_values: HashMap<GroupKey, u32>,
     finished: VecDeque<Finished>,
 }
 
