@@ -10,10 +10,10 @@
 //! the query, plain DataFusion, that runs over the complete rows of a window. What cannot run like that is refused here, with
 //! the line, the reason and the remedy.
 //!
-//! * [`PipelineFile`]: the file, its header; * [`dialect`]: Flink's `TABLE t PARTITION BY k` arguments;
-//! * [`table_functions`]: `TUMBLE` and `CONCURRENCY`; * [`bound`]: the function behind `window_start` and `window_end`;
-//! * [`nodes`]: the logical nodes; * [`analyze`]: what becomes a windowed node, what is refused;
-//! * [`physical`]: logical nodes to operators; * [`compile`]: all of it; * [`stream_table`]: the stream as a table.
+//! * [`PipelineFile`]: the file, its header; * `dialect`: Flink's `TABLE t PARTITION BY k` arguments;
+//! * `table_functions`: `TUMBLE` and `CONCURRENCY`; * `bound`: the function behind `window_start` and `window_end`;
+//! * `nodes`: the logical nodes; * `analyze`: what becomes a windowed node, what is refused;
+//! * `physical`: logical nodes to operators; * `compile`: all of it; * `stream_table`: the stream as a table.
 
 mod analyze;
 mod bound;

@@ -13,7 +13,7 @@
 //!
 //! * [`simulator`]: a seeded live-streaming platform. It plays viewers, streams and their faults in virtual time.
 //! * [`kinesis`]: the client side of Kinesis Data Streams, and the only place that uses its SDK.
-//! * [`file`]: event files, local or in a bucket, as the input of a backfill.
+//! * [`mod@file`]: event files, local or in a bucket, as the input of a backfill.
 //! * [`embedded`]: a Kinesis inside this process, for a first run without any account, and the feeder that fills it.
 
 #[cfg(feature = "embedded")]

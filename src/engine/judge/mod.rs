@@ -4,7 +4,7 @@
 //! replay give the same rows, and lets a shard move with its state.
 //!
 //! * [`ShardJudge`]: all of it for one shard; * [`HighTime`]: how far a shard's events have come;
-//! * [`Dedupe`]: which ids were judged lately; * [`skew`]: clients whose clocks are wrong.
+//! * [`Dedupe`]: which ids were judged lately; * `skew`: clients whose clocks are wrong.
 
 mod dedupe;
 mod high_time;

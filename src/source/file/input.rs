@@ -33,7 +33,7 @@ impl FileKind {
     }
 }
 
-/// A file found by [`discover`](super::discover).
+/// A file found by [`discover`](fn@super::discover).
 #[derive(Debug, Clone)]
 pub struct InputFile {
     /// Its path or URL, for messages and for the order of files.
