@@ -113,8 +113,9 @@ pub const LAKE_MOVES_MAX: usize = 16;
 /// A staging folder that nobody can be shown to own is removed when nothing was added to it for this long, in hours.
 pub const LAKE_STAGING_HOURS_MAX: i64 = 24;
 
-/// Bytes of lines that are read from an event file at a time: large enough to amortise a read, small enough to stay in the cache.
-pub const FILE_BLOCK_BYTES: usize = 2 * 1024 * 1024;
+/// Bytes of lines that are read from an event file at a time: a batch of at least
+/// [`BUCKET_BATCH_ROWS_MIN`] events of half a kilobyte, which is then kept as it is.
+pub const FILE_BLOCK_BYTES: usize = 8 * 1024 * 1024;
 
 /// Rows that are read from a Parquet file at a time.
 pub const FILE_BATCH_ROWS: usize = 16_384;

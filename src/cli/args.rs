@@ -156,7 +156,7 @@ Examples:
       The same for two minutes, then an orderly end.
 
   headcount run --config config/aws.toml
-      Reads a real stream and writes to S3, with the credentials that the AWS CLI would use.
+      Reads a real stream and writes to S3, with the AWS SDK's default credentials.
 
   HEADCOUNT__SERVE__LISTEN=127.0.0.1:9000 headcount run
       Any key of the configuration can be overridden so.";

@@ -12,7 +12,7 @@ use crate::engine::tables::{TableOptions, TableSummary, file_prefix};
 use crate::error::{Error, Result};
 use crate::limits::BACKFILL_BUFFER_BYTES_MAX;
 use crate::operator::window::Lateness;
-use crate::source::file::{RemoteOptions, discover, group_by_shard_column, shards};
+use crate::source::file::{discover, group_by_shard_column, shards};
 use crate::telemetry::start_logging;
 use crate::types::{MICROS_PER_HOUR, format_micros};
 
@@ -32,8 +32,7 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
         LatenessArg::Replay => Lateness::Judge,
     };
     let pipelines = setup::compile(config, lateness).await.map_err(setup::first_of)?;
-    let remote = RemoteOptions { region: config.lake.region.clone(), endpoint_url: config.lake.endpoint_url.clone() };
-    let files = discover(&args.input, &remote).await?;
+    let files = discover(&args.input, &setup::bucket_options(config)).await?;
     let shards = group_by_shard_column(shards(files, args.shard_from.as_ref())?).await?;
     let lake = setup::open_lake(config, args.lake.as_deref(), clock.as_ref()).await?;
     let options = BackfillOptions {

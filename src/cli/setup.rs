@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::aws::BucketOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::engine::judge::{JudgeOptions, SkewLimits};
@@ -115,13 +116,14 @@ fn engine_options(config: &Config, lateness: Lateness) -> EngineOptions {
     }
 }
 
+/// How to reach S3: the lake's bucket, and those of inputs.
+pub(super) fn bucket_options(config: &Config) -> BucketOptions {
+    BucketOptions { region: config.lake.region.clone(), endpoint_url: config.lake.endpoint_url.clone() }
+}
+
 /// The lake at `url`, or the configured one, after completing what an earlier process left half done.
 pub(super) async fn open_lake(config: &Config, url: Option<&str>, clock: &dyn Clock) -> Result<Lake> {
-    let options = LakeOptions {
-        region: config.lake.region.clone(),
-        endpoint_url: config.lake.endpoint_url.clone(),
-        compression_level: config.lake.compression_level,
-    };
+    let options = LakeOptions { bucket: bucket_options(config), compression_level: config.lake.compression_level };
     let lake = Lake::open(url.unwrap_or(&config.lake.url), &options)?;
     let recovery = lake.recover(clock.now()).await?;
     for id in recovery.completed {

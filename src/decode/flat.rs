@@ -6,7 +6,8 @@
 
 use serde_json::value::RawValue;
 
-use super::scan::{Names, RawEvent, depth};
+use super::names::Names;
+use super::scan::{RawEvent, depth};
 
 /// Reads `text` into `raw`; false if it is not as plain as this: the contents of `raw` are then of no use.
 pub(super) fn scan<'a>(text: &'a str, names: &Names, raw: &mut RawEvent<'a>) -> bool {
@@ -18,6 +19,11 @@ struct Flat<'a> {
     at: usize,
 }
 
+enum Key<'a> {
+    Known(usize),
+    Unknown(&'a str),
+}
+
 impl<'a> Flat<'a> {
     fn object(mut self, names: &Names, raw: &mut RawEvent<'a>) -> Option<()> {
         self.expect(b'{')?;
@@ -25,14 +31,17 @@ impl<'a> Flat<'a> {
             self.at += 1;
             return self.end();
         }
+        let mut before = raw.followers.start();
         loop {
-            let quoted = self.string()?;
-            let key = quoted.get(1..quoted.len() - 1)?;
+            let key = self.key(before, names, raw)?;
             self.expect(b':')?;
             let value = self.value(raw)?;
-            match names.get(key) {
-                Some(&index) => *raw.values.get_mut(index)? = (value != "null").then_some(value),
-                None => raw.unknown.push(key.into()),
+            match key {
+                Key::Known(place) => {
+                    *raw.values.get_mut(place)? = (value != "null").then_some(value);
+                    before = place;
+                }
+                Key::Unknown(name) => raw.unknown.push(name.into()),
             }
             match self.peek()? {
                 b',' => self.at += 1,
@@ -43,6 +52,23 @@ impl<'a> Flat<'a> {
                 _ => return None,
             }
         }
+    }
+
+    /// The next key; `before` is the place of the known one before it.
+    fn key(&mut self, before: usize, names: &Names, raw: &mut RawEvent<'a>) -> Option<Key<'a>> {
+        self.peek()?;
+        let guess = raw.followers.guess(before);
+        if let Some(quoted) = names.quoted(guess)
+            && self.text.as_bytes().get(self.at..)?.starts_with(quoted.as_bytes())
+        {
+            self.at += quoted.len();
+            return Some(Key::Known(guess));
+        }
+        let quoted = self.string()?;
+        let name = quoted.get(1..quoted.len() - 1)?;
+        let Some(place) = names.get(name) else { return Some(Key::Unknown(name)) };
+        raw.followers.learn(before, place);
+        Some(Key::Known(place))
     }
 
     fn value(&mut self, raw: &mut RawEvent<'a>) -> Option<&'a str> {
@@ -158,7 +184,7 @@ mod tests {
     }
 
     fn names() -> Names {
-        [("a", 0), ("b", 1)].into_iter().map(|(n, i)| (n.to_owned(), i)).collect()
+        ["a", "b"].map(str::to_owned).into_iter().collect()
     }
 
     #[test]
@@ -169,6 +195,11 @@ mod tests {
         assert!(scan(text, &names, &mut raw));
         assert_eq!(raw.values, [None, Some("-12")]);
         assert_eq!(raw.unknown, ["c", "d"]);
+        // Again, with what was learnt about the order of keys; and against it.
+        for text in ["{\"a\":1,\"b\":2}", "{\"b\":2,\"a\":1}", "{\"b\":2,\"a\":0,\"a\":1}"] {
+            assert!(scan(text, &names, &mut raw), "{text}");
+            assert_eq!(raw.values, [Some("1"), Some("2")], "{text}");
+        }
         assert!(scan("{}", &names, &mut raw));
     }
 

@@ -29,6 +29,7 @@ mod decoder;
 mod elements;
 mod flat;
 mod forms;
+mod names;
 mod rows;
 mod rules;
 mod scan;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::dead_letter::{Reason, Rejection};
 use super::decoder::Provenance;
-use super::scan::{Names, RawEvent};
+use super::names::Names;
+use super::scan::RawEvent;
 use super::values::{self, Value};
 use crate::schema::{Contract, Field, Kind, PROVENANCE};
 
@@ -38,7 +39,7 @@ impl Rules {
                 allowed: Vec::new(),
             }));
         }
-        let names = slots.iter().enumerate().map(|(index, slot)| (slot.name.clone(), index)).collect();
+        let names = slots.iter().map(|slot| slot.name.clone()).collect();
         let type_index = contract.field_index(contract.type_field());
         Self { contract, slots, names, type_index }
     }

@@ -1,7 +1,6 @@
 //! Parses one event as far as its own fields: keys, and the raw text of their values.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
@@ -10,11 +9,9 @@ use serde_json::value::RawValue;
 use super::dead_letter::{Reason, Rejection};
 use super::flat;
 use super::forms::skip_whitespace;
+use super::names::{Followers, Names};
 use super::values::quote;
 use crate::limits::JSON_DEPTH_MAX;
-
-/// The keys that are looked for, and their places in [`RawEvent::values`].
-pub(super) type Names = HashMap<String, usize, ahash::RandomState>;
 
 /// What an event said, borrowed from its bytes. Reused from event to event.
 #[derive(Debug)]
@@ -23,6 +20,8 @@ pub(super) struct RawEvent<'a> {
     pub(super) values: Vec<Option<&'a str>>,
     /// Keys that are not known.
     pub(super) unknown: Vec<Cow<'a, str>>,
+    /// Of all events before.
+    pub(super) followers: Followers,
     /// How deep it nests, the event itself being 1.
     depth: usize,
 }
@@ -30,7 +29,7 @@ pub(super) struct RawEvent<'a> {
 impl<'a> RawEvent<'a> {
     /// Room for `len` known fields.
     pub(super) fn new(len: usize) -> Self {
-        Self { values: vec![None; len], unknown: Vec::new(), depth: 1 }
+        Self { values: vec![None; len], unknown: Vec::new(), followers: Followers::new(len), depth: 1 }
     }
 
     /// Parses one event. After an error the values are not to be used.
@@ -160,10 +159,10 @@ impl<'de> Visitor<'de> for KeySeed<'_> {
     }
 
     fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
-        Ok(self.0.get(key).map_or(Key::Unknown(Cow::Borrowed(key)), |&index| Key::Known(index)))
+        Ok(self.0.get(key).map_or(Key::Unknown(Cow::Borrowed(key)), Key::Known))
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
-        Ok(self.0.get(key).map_or_else(|| Key::Unknown(Cow::Owned(key.to_owned())), |&index| Key::Known(index)))
+        Ok(self.0.get(key).map_or_else(|| Key::Unknown(Cow::Owned(key.to_owned())), Key::Known))
     }
 }

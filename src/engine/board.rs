@@ -25,6 +25,8 @@ pub struct ShardStatus {
     pub events_read: u64,
     /// Dead letters of the decoder.
     pub undecodable: u64,
+    /// How often each field came that the contract does not know.
+    pub unknown_fields: BTreeMap<String, u64>,
     /// What the judge did.
     pub judged: JudgeCounts,
     /// By pipeline.
@@ -112,6 +114,15 @@ impl Status {
         counters
     }
 
+    /// How often each unknown field came, all shards together.
+    fn unknown_fields(&self) -> BTreeMap<&str, u64> {
+        let mut all = BTreeMap::new();
+        for (field, count) in self.shards.values().flat_map(|s| &s.unknown_fields) {
+            *all.entry(field.as_str()).or_default() += count;
+        }
+        all
+    }
+
     /// Reports the totals that have no label of a shard.
     pub fn report(&self, counters: &Counters) {
         let bytes = self.shards.values().map(|s| s.bytes).sum();
@@ -121,6 +132,9 @@ impl Status {
         metrics::counter!(names::DUPLICATES_TOTAL).absolute(counters.duplicates);
         metrics::counter!(names::SKEW_REPAIRED_TOTAL, "kind" => "shifted").absolute(counters.shifted);
         metrics::counter!(names::SKEW_REPAIRED_TOTAL, "kind" => "clamped").absolute(counters.clamped);
+        for (field, count) in self.unknown_fields() {
+            metrics::counter!(names::UNKNOWN_FIELDS_TOTAL, "field" => field.to_owned()).absolute(count);
+        }
         for (name, counts) in &counters.pipelines {
             let pipeline = || name.clone();
             metrics::counter!(names::WINDOWED_ROWS_TOTAL, "pipeline" => pipeline()).absolute(counts.in_windows);

@@ -197,6 +197,7 @@ impl Reading {
     fn post(&mut self, shared: &Shared) {
         (self.status.events_read, self.status.undecodable, self.status.judged) = self.intake.counts();
         self.status.pipelines = self.stage.counts();
+        self.status.unknown_fields.clone_from(self.intake.unknown_fields());
         shared.board.shard(&self.shard, self.status.clone());
     }
 }

@@ -15,6 +15,9 @@ const WINDOW_START: &str = "window_start";
 const WINDOW_END: &str = "window_end";
 const REVISION: &str = "revision";
 
+/// Columns that readers of the lake take from its folders' names.
+const PARTITIONS: [&str; 4] = ["year", "month", "day", "hour"];
+
 /// The shape of a pipeline's table.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -34,6 +37,10 @@ impl Output {
             if !is_column_name(name) {
                 return Err(refuse_at(file, 1, &format!("the column {name} has no usable name"))
                     .hint("give it one with AS: lower-case letters, digits and underscores"));
+            }
+            if PARTITIONS.contains(&name.as_str()) {
+                return Err(refuse_at(file, 1, &format!("the column {name} is one of the lake's own"))
+                    .hint("rename it with AS: readers take year, month, day and hour from the folders' names"));
             }
             if name == REVISION || !seen.insert(name.as_str()) {
                 return Err(refuse_at(file, 1, &format!("the column {name} is there twice"))

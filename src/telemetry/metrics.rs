@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! events_read = events_kept + duplicates + dead_letters
-//! per pipeline: events_kept = windowed_rows + late_rows + ignored_touches + filtered_rows      (partly_late_rows apart)
+//! per pipeline: events_kept = windowed_rows + late_rows + ignored_touches + filtered_rows
 //! ```
 
 use ::metrics::{Unit, describe_counter, describe_gauge};
@@ -86,8 +86,6 @@ catalogue! {
     Counter Count WINDOWED_ROWS_TOTAL ["pipeline"] = "headcount_windowed_rows_total";
     /// Rows too late for every window they belong to, kept under _late.
     Counter Count LATE_ROWS_TOTAL ["pipeline"] = "headcount_late_rows_total";
-    /// Rows too late for some of the windows they belong to, and counted in the others.
-    Counter Count PARTLY_LATE_ROWS_TOTAL ["pipeline"] = "headcount_partly_late_rows_total";
     /// Rows that a pipeline's own WHERE leaves out.
     Counter Count FILTERED_ROWS_TOTAL ["pipeline"] = "headcount_filtered_rows_total";
     /// Heartbeats of sessions that had ended, ignored.

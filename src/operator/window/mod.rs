@@ -14,7 +14,9 @@
 //! * [`WindowAggregateExec`]: the operator in a shard's plan;
 //! * [`ShardWindows`]: a shard's panes; * [`Partial`]: what it hands over; * [`merge_partials`]: where shards meet.
 
+mod distinct;
 mod exec;
+mod inputs;
 mod lateness;
 mod merge;
 mod pane;

@@ -1,7 +1,6 @@
 //! One pane: the groups of one window, keys in a hash table, one accumulator per aggregate.
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray};
-use arrow::record_batch::RecordBatch;
+use arrow::array::ArrayRef;
 use datafusion::common::Result;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::GroupsAccumulatorAdapter;
@@ -10,6 +9,8 @@ use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use std::sync::Arc;
 
+use super::distinct::DistinctTexts;
+use super::inputs::Inputs;
 use super::spec::WindowSpec;
 use crate::types::Micros;
 
@@ -36,31 +37,6 @@ pub(super) struct Pane {
     indices: Vec<usize>,
 }
 
-/// The evaluated inputs of one batch: what every pane that the batch touches takes its rows from.
-pub(super) struct Inputs {
-    pub keys: Vec<ArrayRef>,
-    pub values: Vec<Vec<ArrayRef>>,
-    pub filters: Vec<Option<BooleanArray>>,
-}
-
-impl Inputs {
-    pub(super) fn evaluate(spec: &WindowSpec, batch: &RecordBatch) -> Result<Self> {
-        let rows = batch.num_rows();
-        let keys = spec.keys.iter().map(|k| k.evaluate(batch)?.into_array(rows)).collect::<Result<_>>()?;
-        let values = spec
-            .aggregates
-            .iter()
-            .map(|a| a.expressions().iter().map(|e| e.evaluate(batch)?.into_array(rows)).collect::<Result<_>>())
-            .collect::<Result<_>>()?;
-        let filters = spec
-            .filters
-            .iter()
-            .map(|f| f.as_ref().map(|f| Ok(f.evaluate(batch)?.into_array(rows)?.as_boolean().clone())).transpose())
-            .collect::<Result<_>>()?;
-        Ok(Self { keys, values, filters })
-    }
-}
-
 impl Pane {
     pub(super) fn try_new(spec: &WindowSpec) -> Result<Self> {
         let keys = if spec.keys.is_empty() {
@@ -73,10 +49,10 @@ impl Pane {
     }
 
     /// Adds rows.
-    pub(super) fn update(&mut self, inputs: &Inputs, rows: usize) -> Result<()> {
-        self.intern(&inputs.keys, rows)?;
-        for ((acc, values), filter) in self.accumulators.iter_mut().zip(&inputs.values).zip(&inputs.filters) {
-            acc.update_batch(values, &self.indices, filter.as_ref(), self.groups)?;
+    pub(super) fn update(&mut self, inputs: &Inputs<'_>) -> Result<()> {
+        self.intern(&inputs.keys(), inputs.rows)?;
+        for (acc, (arguments, filter)) in self.accumulators.iter_mut().zip(inputs.of_aggregates()) {
+            acc.update_batch(&arguments, &self.indices, filter, self.groups)?;
         }
         Ok(())
     }
@@ -127,9 +103,11 @@ impl Pane {
     }
 }
 
-/// The aggregate's vectorised accumulator, or DataFusion's adapter over its row-wise one.
+/// This product's accumulator where it has one, the aggregate's vectorised one, or DataFusion's adapter over its row-wise one.
 fn new_accumulator(aggregate: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
-    if aggregate.groups_accumulator_supported() {
+    if DistinctTexts::counts(aggregate) {
+        Ok(Box::new(DistinctTexts::default()))
+    } else if aggregate.groups_accumulator_supported() {
         aggregate.create_groups_accumulator()
     } else {
         let aggregate = Arc::clone(aggregate);

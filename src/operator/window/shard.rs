@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{Array, AsArray, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{TimestampMicrosecondType, UInt32Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
 
+use super::inputs::InputPlan;
 use super::lateness::{LatenessRule, Verdict};
-use super::pane::{Inputs, Pane, Partial};
+use super::pane::{Pane, Partial};
 use super::spec::WindowSpec;
 use crate::types::Micros;
 
@@ -30,6 +31,7 @@ pub struct UpdateCounts {
 pub struct ShardWindows {
     // properties: constant
     spec: Arc<WindowSpec>,
+    inputs: InputPlan,
     rule: LatenessRule,
     // state: mutable
     panes: BTreeMap<(Micros, bool), Pane>,
@@ -49,6 +51,7 @@ impl ShardWindows {
     /// No windows yet.
     pub fn new(spec: Arc<WindowSpec>, rule: LatenessRule) -> Self {
         Self {
+            inputs: InputPlan::new(&spec),
             spec,
             rule,
             panes: BTreeMap::new(),
@@ -72,30 +75,21 @@ impl ShardWindows {
             let rows = panes_of_rows.panes.iter().flat_map(|(_, rows)| rows);
             taken.extend(rows.map(|&i| numbers.value(i as usize)));
         }
-        let inputs = Inputs::evaluate(&self.spec, batch)?;
-        if let [(key, chosen)] = panes_of_rows.panes.as_slice()
-            && chosen.len() == rows
-        {
+        let inputs = self.inputs.evaluate(batch)?;
+        match panes_of_rows.panes.as_slice() {
             // The common case by far: all rows of a batch in one window.
-            return self.pane(*key)?.update(&inputs, rows);
-        }
-        for (key, chosen) in &panes_of_rows.panes {
-            let part = inputs.take(chosen)?;
-            self.pane(*key)?.update(&part, chosen.len())?;
+            [(key, chosen)] if chosen.len() == rows => pane(&mut self.panes, &self.spec, *key)?.update(&inputs)?,
+            panes => {
+                for (key, chosen) in panes {
+                    pane(&mut self.panes, &self.spec, *key)?.update(&inputs.take(chosen)?)?;
+                }
+            }
         }
         if !panes_of_rows.late.is_empty() {
             let numbers = batch.column(self.spec.row_index).as_primitive::<UInt32Type>();
             self.late_rows.extend(panes_of_rows.late.iter().map(|&i| numbers.value(i as usize)));
         }
         Ok(())
-    }
-
-    fn pane(&mut self, key: (Micros, bool)) -> Result<&mut Pane> {
-        use std::collections::btree_map::Entry;
-        Ok(match self.panes.entry(key) {
-            Entry::Occupied(e) => e.into_mut(),
-            Entry::Vacant(e) => e.insert(Pane::try_new(&self.spec)?),
-        })
     }
 
     fn judge(&mut self, ends: &TimestampMicrosecondArray, highs: &TimestampMicrosecondArray) -> RowsByPane {
@@ -171,32 +165,22 @@ impl ShardWindows {
     }
 }
 
+fn pane<'p>(
+    panes: &'p mut BTreeMap<(Micros, bool), Pane>,
+    spec: &WindowSpec,
+    key: (Micros, bool),
+) -> Result<&'p mut Pane> {
+    use std::collections::btree_map::Entry;
+    Ok(match panes.entry(key) {
+        Entry::Occupied(e) => e.into_mut(),
+        Entry::Vacant(e) => e.insert(Pane::try_new(spec)?),
+    })
+}
+
 #[derive(Default)]
 struct RowsByPane {
     panes: Vec<((Micros, bool), Vec<u32>)>,
     late: Vec<u32>,
-}
-
-impl Inputs {
-    fn take(&self, rows: &[u32]) -> Result<Inputs> {
-        let indices = UInt32Array::from(rows.to_vec());
-        let keys = self.keys.iter().map(|a| Ok(take(a, &indices, None)?)).collect::<Result<_>>()?;
-        let values = self
-            .values
-            .iter()
-            .map(|v| v.iter().map(|a| Ok(take(a, &indices, None)?)).collect::<Result<_>>())
-            .collect::<Result<_>>()?;
-        let filters = self
-            .filters
-            .iter()
-            .map(|f| {
-                let Some(f) = f else { return Ok(None) };
-                let taken: BooleanArray = take(f, &indices, None)?.as_boolean().clone();
-                Ok(Some(taken))
-            })
-            .collect::<Result<_>>()?;
-        Ok(Inputs { keys, values, filters })
-    }
 }
 
 /// Rows of `batch` by their numbers.

@@ -3,22 +3,20 @@
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
-use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::basic::ZstdLevel;
 use url::Url;
 
+use crate::aws::BucketOptions;
 use crate::error::{Error, Result};
 
 /// How to reach a lake and how to write to it.
 #[derive(Debug, Clone)]
 pub struct LakeOptions {
-    /// AWS region of the bucket; without it `AWS_REGION` of the environment counts.
-    pub region: Option<String>,
-    /// Another S3 endpoint than AWS's own: an emulator, a private gateway. Plain `http` is spoken only to an endpoint given here.
-    pub endpoint_url: Option<String>,
+    /// How to reach its bucket, if it is in one.
+    pub bucket: BucketOptions,
     /// zstd level of new files, 1 to 22.
     pub compression_level: i32,
 }
@@ -26,7 +24,7 @@ pub struct LakeOptions {
 impl Default for LakeOptions {
     /// AWS itself, region from the environment, zstd level 1 (higher ones cost several times the encoding for some percent of size).
     fn default() -> Self {
-        Self { region: None, endpoint_url: None, compression_level: 1 }
+        Self { bucket: BucketOptions::default(), compression_level: 1 }
     }
 }
 
@@ -45,8 +43,7 @@ pub struct Lake {
 
 impl Lake {
     /// Opens the lake at `url`: a path, a `file://` URL, or `s3://bucket/prefix`. A folder is made if it is missing, and tried for writing; a
-    /// bucket is not asked until it is first used ([`Lake::recover`] does). Credentials come from the environment: access
-    /// keys, a web identity, or the role of the container or machine.
+    /// bucket is not asked until it is first used ([`Lake::recover`] does).
     ///
     /// # Errors
     /// User, if the URL cannot be a lake, the path is a file, or the level is out of range; external, if the folder cannot be made or written.
@@ -89,22 +86,10 @@ impl Lake {
     }
 
     fn open_bucket(parsed: &Url, url: &str, options: &LakeOptions, compression: ZstdLevel) -> Result<Self> {
-        let Some(bucket) = parsed.host_str().filter(|b| !b.is_empty()) else {
-            return Err(Error::user("the URL names no bucket").at(url).hint("write s3://bucket/prefix"));
-        };
         let prefix = Path::from_url_path(parsed.path())
             .map_err(|e| Error::user("not a usable prefix of a bucket").at(url).because(e))?;
-        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
-        if let Some(region) = &options.region {
-            builder = builder.with_region(region);
-        }
-        if let Some(endpoint) = &options.endpoint_url {
-            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
-        }
-        let store = builder
-            .build()
-            .map_err(|e| Error::user("the bucket cannot be reached as configured").at(url).because(e))?;
-        Ok(Self::over(Arc::new(store), prefix, None, url, compression))
+        let store = options.bucket.open(parsed.host_str().unwrap_or_default(), url)?;
+        Ok(Self::over(store, prefix, None, url, compression))
     }
 
     pub(super) fn over(
@@ -213,7 +198,10 @@ mod tests {
 
     #[test]
     fn a_bucket_has_a_prefix() {
-        let options = LakeOptions { region: Some("eu-west-1".into()), ..LakeOptions::default() };
+        let options = LakeOptions {
+            bucket: BucketOptions { region: Some("eu-west-1".into()), endpoint_url: None },
+            ..LakeOptions::default()
+        };
         let lake = Lake::open("s3://bucket/some/lake/", &options).unwrap();
         let object = lake.object("user_events/year=2026");
         assert_eq!(object.as_ref(), "some/lake/user_events/year=2026");

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::input::{FileKind, InputFile, Place};
-use super::remote::{Buckets, RemoteOptions};
+use super::remote::Buckets;
+use crate::aws::BucketOptions;
 use crate::error::{Error, Result};
 
 const KINDS: &str = "event files end in .ndjson, .jsonl or .json (also with .gz or .zst), or in .parquet";
@@ -18,7 +19,7 @@ const KINDS: &str = "event files end in .ndjson, .jsonl or .json (also with .gz 
 ///
 /// # Errors
 /// User, if an input names nothing or a file whose kind is unknown; external or transient, if a folder or bucket cannot be listed.
-pub async fn discover(inputs: &[String], remote: &RemoteOptions) -> Result<Vec<InputFile>> {
+pub async fn discover(inputs: &[String], remote: &BucketOptions) -> Result<Vec<InputFile>> {
     let mut buckets = Buckets::new(remote);
     let mut found = BTreeMap::new();
     for input in inputs {
@@ -143,7 +144,7 @@ mod tests {
         /// What is found, relative to the folder.
         async fn find(&self, below: &[&str]) -> Result<Vec<String>> {
             let inputs: Vec<_> = below.iter().map(|b| self.path(b)).collect();
-            let files = discover(&inputs, &RemoteOptions::default()).await?;
+            let files = discover(&inputs, &BucketOptions::default()).await?;
             let root = self.path("");
             Ok(files.into_iter().map(|f| f.name.strip_prefix(&root).unwrap_or(&f.name).to_owned()).collect())
         }
@@ -163,7 +164,7 @@ mod tests {
         assert_eq!(f.find(&["b.ndjson", "sub"]).await.unwrap(), ["b.ndjson", "sub/c.parquet", "sub/deep/d.jsonl"]);
         assert_eq!(f.find(&["**/*.jsonl"]).await.unwrap(), ["sub/deep/d.jsonl"]);
         let url = Url::from_file_path(f.path("b.ndjson")).unwrap().to_string();
-        let files = discover(&[url], &RemoteOptions::default()).await.unwrap();
+        let files = discover(&[url], &BucketOptions::default()).await.unwrap();
         assert_eq!((files[0].bytes, files[0].kind), (3, FileKind::Lines));
     }
 
@@ -182,9 +183,9 @@ mod tests {
             assert!(e.place().unwrap().starts_with(&f.path("")), "{e}");
         }
         for input in ["ftp://x/y.ndjson", "file://elsewhere/x.json", "s3://", "s3:///x"] {
-            let e = discover(&[input.to_owned()], &RemoteOptions::default()).await.unwrap_err();
+            let e = discover(&[input.to_owned()], &BucketOptions::default()).await.unwrap_err();
             assert_eq!((e.exit_code(), e.place()), (2, Some(input)));
         }
-        assert_eq!(discover(&[], &RemoteOptions::default()).await.unwrap_err().exit_code(), 2);
+        assert_eq!(discover(&[], &BucketOptions::default()).await.unwrap_err().exit_code(), 2);
     }
 }

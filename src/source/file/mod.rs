@@ -27,6 +27,5 @@ mod shards;
 pub use discover::discover;
 pub use input::{FileKind, InputFile, Progress};
 pub use reader::{FileBatch, FileShardReader};
-pub use remote::RemoteOptions;
 pub use shard_column::group_by_shard_column;
 pub use shards::{FileShard, shards};

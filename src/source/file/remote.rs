@@ -9,7 +9,6 @@ use ::bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
@@ -20,35 +19,23 @@ use tokio::runtime::Handle;
 
 use super::discover::unknown_kind;
 use super::input::{FileKind, InputFile, Place};
+use crate::aws::BucketOptions;
 use crate::error::{Error, Result};
-
-/// How to reach the buckets of `s3://` inputs. Credentials come from the environment: access keys, a web identity, or the role of the
-/// container or machine.
-#[derive(Debug, Clone, Default)]
-pub struct RemoteOptions {
-    /// AWS region of the buckets; without it `AWS_REGION` of the environment counts.
-    pub region: Option<String>,
-    /// Another S3 endpoint than AWS's own. Plain `http` is spoken only to an endpoint given here.
-    pub endpoint_url: Option<String>,
-}
 
 /// The buckets that inputs named so far.
 pub(super) struct Buckets<'a> {
-    options: &'a RemoteOptions,
+    options: &'a BucketOptions,
     open: BTreeMap<String, Arc<dyn ObjectStore>>,
 }
 
 impl<'a> Buckets<'a> {
-    pub(super) fn new(options: &'a RemoteOptions) -> Self {
+    pub(super) fn new(options: &'a BucketOptions) -> Self {
         Self { options, open: BTreeMap::new() }
     }
 
     /// The files that `bucket/key` names, where key is an object, a prefix, or a glob.
     pub(super) async fn find(&mut self, bucket_and_key: &str, input: &str) -> Result<Vec<InputFile>> {
         let (bucket, key) = bucket_and_key.split_once('/').unwrap_or((bucket_and_key, ""));
-        if bucket.is_empty() {
-            return Err(Error::user("the URL names no bucket").at(input).hint("write s3://bucket/prefix"));
-        }
         find_objects(self.bucket(bucket, input)?, bucket, key, input).await
     }
 
@@ -56,15 +43,7 @@ impl<'a> Buckets<'a> {
         if let Some(store) = self.open.get(bucket) {
             return Ok(store.clone());
         }
-        let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
-        if let Some(region) = &self.options.region {
-            builder = builder.with_region(region);
-        }
-        if let Some(endpoint) = &self.options.endpoint_url {
-            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
-        }
-        let unusable = |e| Error::user("the bucket cannot be reached as configured").at(input).because(e);
-        let store: Arc<dyn ObjectStore> = Arc::new(builder.build().map_err(unusable)?);
+        let store = self.options.open(bucket, input)?;
         self.open.insert(bucket.to_owned(), store.clone());
         Ok(store)
     }

@@ -49,7 +49,8 @@ fn first_shard_id(file: &InputFile) -> Result<Option<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::file::{RemoteOptions, discover, shards};
+    use crate::aws::BucketOptions;
+    use crate::source::file::{discover, shards};
 
     #[tokio::test]
     async fn files_that_name_one_shard_are_read_as_one() {
@@ -64,7 +65,7 @@ mod tests {
             std::fs::write(dir.path().join(name), text).unwrap();
         }
         let pattern = format!("{}/*.ndjson", dir.path().display());
-        let files = discover(&[pattern], &RemoteOptions::default()).await.unwrap();
+        let files = discover(&[pattern], &BucketOptions::default()).await.unwrap();
         let grouped = group_by_shard_column(shards(files, None).unwrap()).await.unwrap();
         let names: Vec<(String, usize)> = grouped.iter().map(|s| (s.name.to_string(), s.files.len())).collect();
         let want = [("c", 1), ("d", 1), ("e", 1), ("s1", 2)].map(|(n, f)| (n.to_owned(), f));

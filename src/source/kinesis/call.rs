@@ -9,6 +9,7 @@ use super::backoff::Backoff;
 use super::counters::{KinesisCounters, add};
 use super::fault::Fault;
 use crate::error::Error;
+use crate::telemetry::metrics as names;
 
 /// A call that did not work in the end.
 #[derive(Debug)]
@@ -63,6 +64,7 @@ impl Caller<'_> {
             };
             tracing::debug!(operation, ?fault, ?pause, place = self.place, "a call failed and will be tried again");
             add(&self.counters.retries, 1);
+            metrics::counter!(names::RETRIES_TOTAL, "service" => "kinesis").increment(1);
             tokio::time::sleep(pause).await;
         }
     }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::{Credentials, ProvideCredentials, Region};
+use aws_sdk_kinesis::config::{Credentials, ProvideCredentials};
 
 use super::backoff::Backoff;
 use super::call::Caller;
@@ -16,6 +15,7 @@ use super::options::{Access, KinesisOptions, StartPosition};
 use super::producer::Producer;
 use super::reader::ShardReader;
 use super::shards::ShardInfo;
+use crate::aws::sdk_defaults;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::limits;
@@ -131,13 +131,10 @@ async fn load_config(options: &KinesisOptions) -> Result<aws_config::SdkConfig> 
         .connect_timeout(Duration::from_secs(5))
         .operation_attempt_timeout(Duration::from_secs(limits::KINESIS_TRY_SECS_MAX))
         .build();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+    let mut loader = sdk_defaults(options.region.as_deref())
         // Tries are made, bounded and counted here.
         .retry_config(RetryConfig::disabled())
         .timeout_config(timeouts);
-    if let Some(region) = &options.region {
-        loader = loader.region(Region::new(region.clone()));
-    }
     if let Some(endpoint) = &options.endpoint_url {
         loader = loader.endpoint_url(endpoint);
     }

@@ -1,0 +1,172 @@
+//! `COUNT(DISTINCT text)`: all groups of a pane in one table.
+//!
+//! DataFusion counts distinct texts with a set for each group, kilobytes each; a pane has thousands of groups that mostly hold few
+//! texts. Here a group and the 128-bit hash of a text are one entry of 32 bytes. With a billion texts the chance that any two share
+//! a hash is below 10⁻²⁰.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Int64Array, ListArray};
+use arrow::buffer::{Buffer, OffsetBuffer};
+use arrow::datatypes::{DataType, Field};
+use datafusion::common::{Result, internal_datafusion_err, internal_err, not_impl_err};
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_128;
+
+const HASH_BYTES: usize = size_of::<u128>();
+
+/// Distinct texts by group. State: one column, for each group the list of its texts' hashes (16 bytes, little endian).
+#[derive(Debug, Default)]
+pub(super) struct DistinctTexts {
+    seen: HashTable<(usize, u128)>,
+    /// By group: how many of its texts are in the table.
+    counts: Vec<i64>,
+}
+
+impl DistinctTexts {
+    /// Whether this is the aggregate that is counted here.
+    pub(super) fn counts(aggregate: &AggregateFunctionExpr) -> bool {
+        let of_text = |state: &Field| match state.data_type() {
+            DataType::List(item) => item.data_type() == &DataType::Utf8,
+            _ => false,
+        };
+        aggregate.is_distinct()
+            && aggregate.fun().name() == "count"
+            && aggregate.state_fields().is_ok_and(|state| matches!(state.as_slice(), [texts] if of_text(texts)))
+    }
+
+    fn add(&mut self, group: usize, hash: u128) -> Result<()> {
+        use hashbrown::hash_table::Entry;
+        let Some(count) = self.counts.get_mut(group) else { return internal_err!("group {group} was not announced") };
+        let place = |&(group, hash): &(usize, u128)| place(group, hash);
+        if let Entry::Vacant(free) = self.seen.entry(place(&(group, hash)), |e| *e == (group, hash), place) {
+            free.insert((group, hash));
+            *count += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Where an entry stands: texts are hashed already, groups count up from 0.
+fn place(group: usize, hash: u128) -> u64 {
+    (hash as u64) ^ (group as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl GroupsAccumulator for DistinctTexts {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        groups_total: usize,
+    ) -> Result<()> {
+        let [texts] = values else { return internal_err!("COUNT(DISTINCT) of {} columns", values.len()) };
+        let Some(texts) = texts.as_string_opt::<i32>() else {
+            return internal_err!("COUNT(DISTINCT) of texts was given {}", texts.data_type());
+        };
+        self.counts.resize(groups_total, 0);
+        for (row, &group) in groups.iter().enumerate() {
+            let counts = filter.is_none_or(|f| f.is_valid(row) && f.value(row));
+            if counts && texts.is_valid(row) {
+                self.add(group, xxh3_128(texts.value(row).as_bytes()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], groups_total: usize) -> Result<()> {
+        let [lists] = values else { return internal_err!("COUNT(DISTINCT) has {} state columns", values.len()) };
+        let lists = lists.as_list::<i32>();
+        let hashes = lists.values().as_fixed_size_binary();
+        self.counts.resize(groups_total, 0);
+        for (row, &group) in groups.iter().enumerate() {
+            let (from, to) = (lists.value_offsets()[row], lists.value_offsets()[row + 1]);
+            for i in from..to {
+                let bytes = <[u8; HASH_BYTES]>::try_from(hashes.value(i as usize));
+                let hash = bytes.map_err(|_| internal_datafusion_err!("a hash of another length"))?;
+                self.add(group, u128::from_le_bytes(hash))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        if !matches!(emit_to, EmitTo::All) {
+            return not_impl_err!("a pane emits all of its groups");
+        }
+        let counts = std::mem::take(self).counts;
+        Ok(Arc::new(Int64Array::from(counts)))
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        if !matches!(emit_to, EmitTo::All) {
+            return not_impl_err!("a pane emits all of its groups");
+        }
+        let Self { seen, counts } = std::mem::take(self);
+        let offsets = OffsetBuffer::<i32>::from_lengths(counts.iter().map(|n| *n as usize));
+        let mut next: Vec<usize> = offsets.iter().map(|o| *o as usize).collect();
+        let mut bytes = vec![0_u8; seen.len() * HASH_BYTES];
+        for (group, hash) in seen {
+            let at = next[group] * HASH_BYTES;
+            next[group] += 1;
+            bytes[at..at + HASH_BYTES].copy_from_slice(&hash.to_le_bytes());
+        }
+        let hashes = FixedSizeBinaryArray::try_new(HASH_BYTES as i32, Buffer::from_vec(bytes), None)?;
+        let item = Arc::new(Field::new_list_field(DataType::FixedSizeBinary(HASH_BYTES as i32), false));
+        Ok(vec![Arc::new(ListArray::try_new(item, offsets, Arc::new(hashes), None)?)])
+    }
+
+    fn convert_to_state(&self, _: &[ArrayRef], _: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        not_impl_err!("a pane keeps its state itself")
+    }
+
+    fn size(&self) -> usize {
+        self.seen.allocation_size() + self.counts.capacity() * size_of::<i64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+    use arrow::datatypes::Int64Type;
+
+    use super::*;
+
+    fn texts(texts: &[Option<&str>]) -> [ArrayRef; 1] {
+        [Arc::new(StringArray::from(texts.to_vec()))]
+    }
+
+    fn counts(acc: &mut DistinctTexts) -> Vec<i64> {
+        acc.evaluate(EmitTo::All).unwrap().as_primitive::<Int64Type>().values().to_vec()
+    }
+
+    #[test]
+    fn nulls_and_filtered_rows_do_not_count_and_groups_are_apart() {
+        let mut acc = DistinctTexts::default();
+        let values = texts(&[Some("a"), Some("a"), None, Some("b"), Some("a"), Some("c"), Some("d")]);
+        let filter =
+            BooleanArray::from(vec![Some(true), Some(true), Some(true), None, Some(true), Some(false), Some(true)]);
+        acc.update_batch(&values, &[0, 0, 0, 0, 1, 1, 1], Some(&filter), 3).unwrap();
+        assert_eq!(counts(&mut acc), [1, 2, 0]);
+        assert!(counts(&mut acc).is_empty(), "emitting empties it");
+    }
+
+    #[test]
+    fn merging_states_is_counting_all_at_once() {
+        let rows: Vec<(usize, String)> = (0..500).map(|i| (i % 7, format!("text {}", i * i % 91))).collect();
+        let update = |rows: &[(usize, String)]| {
+            let mut acc = DistinctTexts::default();
+            let values = texts(&rows.iter().map(|(_, t)| Some(t.as_str())).collect::<Vec<_>>());
+            let groups: Vec<usize> = rows.iter().map(|(g, _)| *g).collect();
+            acc.update_batch(&values, &groups, None, 7).unwrap();
+            acc
+        };
+        let mut merged = DistinctTexts::default();
+        for part in rows.chunks(33) {
+            merged.merge_batch(&update(part).state(EmitTo::All).unwrap(), &[0, 1, 2, 3, 4, 5, 6], 7).unwrap();
+        }
+        assert_eq!(counts(&mut merged), counts(&mut update(&rows)));
+    }
+}
