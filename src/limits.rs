@@ -45,6 +45,9 @@ pub const EMBEDDED_SHARDS_MAX: u32 = 256;
 /// network, far below the lateness that a window forgives.
 pub const FEEDER_LAG_MILLIS_MAX: u64 = 2_000;
 
+/// Records of a simulated platform that are played again to go on with it: some seconds of work.
+pub const FEEDER_REPLAY_EVENTS_MAX: u64 = 10_000_000;
+
 /// How deep JSON may nest in an event before it is refused: far above any real event, far below the stack.
 pub const JSON_DEPTH_MAX: usize = 64;
 
@@ -139,6 +142,12 @@ pub const BACKFILL_BUFFER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// The embedded Kinesis is read at the service's 2 MiB/s a shard; at some 480 bytes an event, more than this would pile up unread.
 pub const EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX: u64 = 3_500;
+
+/// The state of a job, uncompressed: a guard against damage and runaway state, far above what a million sessions need.
+pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Checkpoints that are kept: the last, and some to look at when something went wrong.
+pub const CHECKPOINTS_KEPT: usize = 3;
 
 /// Hours that one backfill replaces at most, over a year: a wrong `--from`, or one wild event time, must not list a century.
 pub const BACKFILL_HOURS_MAX: usize = 10_000;

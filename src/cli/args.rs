@@ -30,6 +30,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Write a simulated platform's events to files.
     Simulate(SimulateArgs),
+    /// See or give up what a stopped run left for the next one.
+    Checkpoint(CheckpointArgs),
 }
 
 /// `headcount run`
@@ -135,6 +137,48 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
+
+/// `headcount checkpoint`
+#[derive(Debug, Args)]
+#[command(after_help = CHECKPOINT_EXAMPLES)]
+pub struct CheckpointArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub action: CheckpointAction,
+
+    /// Configuration file: it names the lake and the application.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// What to do with checkpoints.
+#[derive(Debug, Subcommand)]
+pub enum CheckpointAction {
+    /// One line for each, the last one last: that is the one a start goes on from.
+    List,
+    /// Everything that one says about itself.
+    Show {
+        /// Its number; the last one if left out.
+        number: Option<u64>,
+    },
+    /// Give them up: the next start reads the stream from where the configuration says. What it read before, it reads again.
+    Reset {
+        /// Give up the windows that are open, and read on from where the last run stopped.
+        #[arg(long)]
+        keep_positions: bool,
+    },
+}
+
+const CHECKPOINT_EXAMPLES: &str = "\
+Examples:
+  headcount checkpoint list
+      Checkpoints of the lake under ./data/lake. A run that is stopped writes one.
+
+  headcount checkpoint show --config config/aws.toml
+      Positions of every shard, watermark, open windows of the last one.
+
+  headcount checkpoint reset --keep-positions
+      After a change of a query: no record is read twice, but windows that were open are incomplete.";
 
 const ABOUT_EXAMPLES: &str = "\
 Start here:

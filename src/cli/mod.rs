@@ -5,6 +5,7 @@
 //! headcount backfill   the same queries over files
 //! headcount check      is everything that I wrote right?
 //! headcount simulate   events to play with
+//! headcount checkpoint what a stopped run left: list, show, reset
 //! ```
 //!
 //! `args` is what may be typed. Each command's body has a file of its own; [`main`] calls it. Exit codes: 0 it worked; 1 it failed
@@ -13,8 +14,10 @@
 pub mod args;
 pub mod backfill;
 pub mod check;
+pub mod checkpoint;
 mod dispatch;
 mod progress;
+mod resume;
 pub mod run;
 mod setup;
 mod signals;
@@ -22,5 +25,5 @@ pub mod simulate;
 mod source;
 mod status;
 
-pub use args::{BackfillArgs, CheckArgs, Cli, Command, Lateness, RunArgs, SimulateArgs};
+pub use args::{BackfillArgs, CheckArgs, CheckpointArgs, Cli, Command, Lateness, RunArgs, SimulateArgs};
 pub use dispatch::main;

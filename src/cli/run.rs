@@ -7,14 +7,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
 use super::backfill::print_tables;
+use super::resume::Saved;
 use super::setup;
 use super::signals::Signals;
 use super::source::Feeding;
 use super::status::StatusLine;
 use crate::config::Config;
-use crate::engine::Pipelines;
 use crate::engine::board::Board;
-use crate::engine::live::{self, Ending};
+use crate::engine::counters::Counters;
+use crate::engine::live::{self, Ended, Ending};
 use crate::engine::tables::{TableSummary, Target, file_prefix, open_tables};
 use crate::error::{Error, Result};
 use crate::limits::DRAIN_SECS_MAX;
@@ -55,8 +56,10 @@ async fn consume(args: &RunArgs, config: &Config) -> Result<()> {
     let pipelines = setup::compile(config, Lateness::Judge).await.map_err(setup::first_of)?;
     let lake = setup::open_lake(config, None, clock.as_ref()).await?;
     println!("lake at {}", lake.url());
-    let mut feeding = Feeding::start(config, &clock).await?;
-    let shards = feeding.shards().await?;
+    let saved = Saved::new(config, &lake);
+    let (mut from, source) = saved.load(&pipelines).await?.map(|c| (c.state, c.source)).unzip();
+    let mut feeding = Feeding::start(config, &source.unwrap_or_default(), &clock).await?;
+    let shards = feeding.shards(from.as_mut()).await?;
     println!("reading {} shards of {}", shards.len(), feeding.place());
     let prefix = file_prefix(clock.as_ref());
     let tables = open_tables(&pipelines, Target::Lake(&lake), setup::table_options(config), &prefix, &clock);
@@ -65,6 +68,7 @@ async fn consume(args: &RunArgs, config: &Config) -> Result<()> {
     let mut job = tokio::spawn(live::run(
         Arc::clone(&pipelines),
         shards,
+        from,
         tables,
         Arc::clone(&board),
         ending.clone(),
@@ -73,19 +77,21 @@ async fn consume(args: &RunArgs, config: &Config) -> Result<()> {
     let status = StatusLine::new(&pipelines, &board, &clock);
     let wait = watch(args.duration, config, status, &mut job);
     let early = wait.await?;
-    let summaries = match early {
-        Some(done) => done?,
+    let (ended, source) = match early {
+        Some(done) => (done?, Vec::new()),
         None => {
             println!("stopping: writing what is open");
             end(&mut feeding, &ending, &mut job).await?
         }
     };
+    let counters = board.status().counters(&StatusLine::names(&pipelines));
+    saved.save(&pipelines, (ended.state, source), &board.status(), counters.read, clock.as_ref()).await?;
     // A client that keeps its connection must not hold the end up.
     let _ = tokio::time::timeout(Duration::from_millis(300), feeding.shutdown()).await;
-    farewell(&pipelines, &board, &summaries)
+    farewell(&counters, &ended.tables)
 }
 
-type Job = tokio::task::JoinHandle<Result<Vec<TableSummary>>>;
+type Job = tokio::task::JoinHandle<Result<Ended>>;
 
 /// Prints the status until it is time to stop (`None`), or the job has ended by itself.
 async fn watch(
@@ -93,7 +99,7 @@ async fn watch(
     config: &Config,
     mut status: StatusLine,
     job: &mut Job,
-) -> Result<Option<Result<Vec<TableSummary>>>> {
+) -> Result<Option<Result<Ended>>> {
     let interval = Duration::from_micros(config.run.status_interval.unsigned_abs());
     let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
     let until = async {
@@ -114,16 +120,21 @@ async fn watch(
     }
 }
 
-/// Brings the job to its end in time. A second signal gives up.
-async fn end(feeding: &mut Feeding, ending: &Ending, job: &mut Job) -> Result<Vec<TableSummary>> {
+/// Brings the job to its end in time; what it and its source leave. A second signal gives up.
+async fn end(feeding: &mut Feeding, ending: &Ending, job: &mut Job) -> Result<(Ended, Vec<u8>)> {
     let mut signals = Signals::new()?;
     let orderly = async {
-        if feeding.stop_feeding().await? {
-            ending.drain.cancel();
-        } else {
-            ending.stop.cancel();
-        }
-        job.await.map_err(broke_off)?
+        let source = match feeding.stop_feeding().await? {
+            Some(source) => {
+                ending.catch_up.cancel();
+                source
+            }
+            None => {
+                ending.stop.cancel();
+                Vec::new()
+            }
+        };
+        Ok((job.await.map_err(broke_off)??, source))
     };
     tokio::select! {
         done = orderly => done,
@@ -138,9 +149,7 @@ fn broke_off(e: tokio::task::JoinError) -> Error {
     Error::internal("the job broke off").because(e)
 }
 
-fn farewell(pipelines: &Pipelines, board: &Board, tables: &[TableSummary]) -> Result<()> {
-    let status = board.status();
-    let counters = status.counters(&StatusLine::names(pipelines));
+fn farewell(counters: &Counters, tables: &[TableSummary]) -> Result<()> {
     println!(
         "read {}: kept {}, duplicates {}, dead letters {}",
         counters.read, counters.kept, counters.duplicates, counters.dead_letters

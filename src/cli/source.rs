@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::config::{Config, SourceKind, Start};
 use crate::error::{Error, Result};
+use crate::engine::job_state::JobState;
 use crate::source::kinesis::{KinesisOptions, KinesisSource, ShardReader, StartPosition};
+use crate::types::ShardPosition;
 
 /// A source of records, and what fills it if it is ours.
 pub(super) struct Feeding {
@@ -16,8 +18,8 @@ pub(super) struct Feeding {
 }
 
 impl Feeding {
-    /// Connects to the configured stream; starts the embedded one first, if that is it.
-    pub(super) async fn start(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self> {
+    /// Connects to the configured stream; starts the embedded one first, if that is it. `saved` is what an earlier one left.
+    pub(super) async fn start(config: &Config, saved: &[u8], clock: &Arc<dyn Clock>) -> Result<Self> {
         match config.source.kind {
             SourceKind::Kinesis => {
                 let source = KinesisSource::connect(aws_options(config), Arc::clone(clock)).await?;
@@ -29,7 +31,7 @@ impl Feeding {
             }
             #[cfg(feature = "embedded")]
             SourceKind::Embedded => {
-                let (platform, source) = embedded::Platform::start(config, clock).await?;
+                let (platform, source) = embedded::Platform::start(config, saved, clock).await?;
                 Ok(Self { source, embedded: Some(platform) })
             }
             #[cfg(not(feature = "embedded"))]
@@ -39,13 +41,36 @@ impl Feeding {
         }
     }
 
-    /// A reader of each shard.
-    pub(super) async fn shards(&self) -> Result<Vec<ShardReader>> {
+    /// A reader of each shard, from where the state says. A shard that the state does not know came from a split or a merge: it is
+    /// read from its beginning. Without a state, the configuration says.
+    pub(super) async fn shards(&self, state: Option<&mut JobState>) -> Result<Vec<ShardReader>> {
         let shards = self.source.list_shards().await?;
         if shards.is_empty() {
             return Err(Error::external("the stream has no shards").at(self.place()));
         }
-        Ok(shards.into_iter().map(|s| self.source.shard_reader(s.id, None)).collect())
+        let Some(state) = state else {
+            return Ok(shards.into_iter().map(|s| self.source.shard_reader(s.id, None)).collect());
+        };
+        if self.is_new() {
+            // The stream begins anew with every process; the last one was read to its end.
+            state.shards.values_mut().for_each(|s| s.position = Some(ShardPosition::Oldest));
+        }
+        // What the stream has forgotten need not be remembered as read.
+        state.shards.retain(|id, s| !s.drained || shards.iter().any(|known| known.id == *id));
+        let readers = shards.into_iter().filter_map(|shard| match state.shards.get(&shard.id) {
+            Some(known) if known.drained => None,
+            Some(known) => Some(self.source.shard_reader(shard.id, known.position.clone())),
+            None => Some(self.source.shard_reader(shard.id, Some(ShardPosition::Oldest))),
+        });
+        Ok(readers.collect())
+    }
+
+    /// Whether the stream is our own, and so as young as this process.
+    fn is_new(&self) -> bool {
+        #[cfg(feature = "embedded")]
+        return self.embedded.is_some();
+        #[cfg(not(feature = "embedded"))]
+        false
     }
 
     /// The stream, for messages.
@@ -53,14 +78,13 @@ impl Feeding {
         self.source.place()
     }
 
-    /// Stops the simulator; false if the stream is not ours, and so never ends.
-    pub(super) async fn stop_feeding(&mut self) -> Result<bool> {
+    /// Stops the simulator; what it leaves for the next one. None if the stream is not ours, and so never ends.
+    pub(super) async fn stop_feeding(&mut self) -> Result<Option<Vec<u8>>> {
         #[cfg(feature = "embedded")]
         if let Some(platform) = &mut self.embedded {
-            platform.stop_feeding().await?;
-            return Ok(true);
+            return platform.stop_feeding().await.map(Some);
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// Ends the embedded Kinesis.
@@ -98,17 +122,21 @@ mod embedded {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::source::embedded::{EmbeddedKinesis, EmbeddedOptions, FeedCounts, Feeder};
+    use crate::source::embedded::{EmbeddedKinesis, EmbeddedOptions, FeedCounts, Feeder, FeederState};
     use crate::source::simulator::SimulatorConfig;
 
     pub(super) struct Platform {
         server: EmbeddedKinesis,
-        feeder: Option<JoinHandle<Result<FeedCounts>>>,
+        feeder: Option<JoinHandle<Result<(FeedCounts, FeederState)>>>,
         stop: CancellationToken,
     }
 
     impl Platform {
-        pub(super) async fn start(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Self, KinesisSource)> {
+        pub(super) async fn start(
+            config: &Config,
+            saved: &[u8],
+            clock: &Arc<dyn Clock>,
+        ) -> Result<(Self, KinesisSource)> {
             let server = EmbeddedKinesis::start(EmbeddedOptions {
                 port: config.embedded.port,
                 shards: config.embedded.shards,
@@ -126,22 +154,26 @@ mod embedded {
             let rate = u32::try_from(config.embedded.events_per_sec).unwrap_or(u32::MAX);
             let platform =
                 SimulatorConfig { seed: config.embedded.seed, events_per_sec: rate, ..SimulatorConfig::default() };
-            let feeder = Feeder::new(platform, source.producer(), Arc::clone(clock))?;
+            let (producer, clock) = (source.producer(), Arc::clone(clock));
+            let feeder = match postcard::from_bytes(saved) {
+                Ok(state) => Feeder::resume(platform, state, producer, clock)?,
+                // Nothing was saved.
+                Err(_) => Feeder::new(platform, producer, clock)?,
+            };
             let stop = CancellationToken::new();
             let feeder = Some(tokio::spawn(feeder.run(stop.clone())));
             Ok((Self { server, feeder, stop }, source))
         }
 
-        pub(super) async fn stop_feeding(&mut self) -> Result<()> {
+        pub(super) async fn stop_feeding(&mut self) -> Result<Vec<u8>> {
             self.stop.cancel();
-            if let Some(feeder) = self.feeder.take() {
-                let fed = feeder.await.map_err(|e| Error::internal("the simulator broke off").because(e))??;
-                tracing::debug!(?fed, "the simulator has stopped");
-                if fed.skipped + fed.failed > 0 {
-                    println!("the simulator left out {} records: the stream was too slow", fed.skipped + fed.failed);
-                }
+            let Some(feeder) = self.feeder.take() else { return Ok(Vec::new()) };
+            let (fed, state) = feeder.await.map_err(|e| Error::internal("the simulator broke off").because(e))??;
+            tracing::debug!(?fed, "the simulator has stopped");
+            if fed.skipped + fed.failed > 0 {
+                println!("the simulator left out {} records: the stream was too slow", fed.skipped + fed.failed);
             }
-            Ok(())
+            postcard::to_stdvec(&state).map_err(|e| Error::internal("the simulator's state cannot be written").because(e))
         }
 
         pub(super) async fn shutdown(self) {

@@ -203,13 +203,15 @@ impl Default for RawLog {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawRun {
+    pub(super) application: String,
+    pub(super) checkpoints: bool,
     pub(super) status_interval_secs: u64,
     pub(super) worker_threads: Option<u64>,
 }
 
 impl Default for RawRun {
     fn default() -> Self {
-        Self { status_interval_secs: 5, worker_threads: None }
+        Self { application: "headcount".to_owned(), checkpoints: true, status_interval_secs: 5, worker_threads: None }
     }
 }
 

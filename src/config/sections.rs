@@ -225,6 +225,10 @@ impl LogLevel {
 /// `[run]`: the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
+    /// The name under which the state of a stopped run is kept in the lake: letters, digits, `-` and `_`.
+    pub application: String,
+    /// Whether a stop writes the state, and a start goes on from it.
+    pub checkpoints: bool,
     /// The pause between two status lines.
     pub status_interval: Micros,
     /// Threads that do the work; `None` takes one for each core.

@@ -36,6 +36,8 @@ pub(super) fn validate(raw: &RawConfig, layers: &Layers, problems: &mut Problems
         serve: Serve { enabled: raw.serve.enabled, listen: judge.address("serve", "listen", &raw.serve.listen) },
         log: Log { format: raw.log.format, level: raw.log.level },
         run: Run {
+            application: judge.application(&raw.run.application),
+            checkpoints: raw.run.checkpoints,
             status_interval: judge.secs("run", "status_interval_secs", raw.run.status_interval_secs, 1),
             worker_threads: raw.run.worker_threads.map(|threads| {
                 judge.whole("run", "worker_threads", threads, 1..=1024, "leave it out for one a core") as usize
@@ -50,6 +52,15 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    fn application(&mut self, name: &str) -> String {
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+            let message = "must be 1 to 64 letters, digits, - or _";
+            self.refuse("run", "application", message, "it names a folder of the lake, as in \"headcount\"");
+        }
+        name.to_owned()
+    }
+
     fn source(&mut self, raw: &RawSource) -> Source {
         if raw.kind == SourceKind::Embedded {
             self.embedded_source_alone();

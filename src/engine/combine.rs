@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
+use serde::{Deserialize, Serialize};
 
 use super::pipelines::Pipelines;
 use super::revision::changed_rows;
 use super::shard_stage::ShardPartials;
 use crate::error::{Error, Result};
-use crate::operator::concurrency::{Concurrency, Seen};
+use crate::operator::concurrency::{Concurrency, ConcurrencyState, Seen};
 use crate::operator::window::{Partial, merge_partials};
 use crate::pipeline::Node;
+use crate::types::arrow_bytes::StoredBatch;
 use crate::types::{Micros, ShardId};
 
 /// News of one shard. Messages of a shard must come in the order of its reads.
@@ -41,12 +43,22 @@ pub struct Emission {
 }
 
 /// One window of one pipeline, on its way.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct OpenWindow {
     /// By node: (on time, within the allowed lateness).
     partials: Vec<(Vec<Partial>, Vec<Partial>)>,
-    emitted: Option<RecordBatch>,
+    emitted: Option<StoredBatch>,
     closed: bool,
+}
+
+/// What a [`Combine`] remembers: windows that wait for shards or for late rows, watermarks, presence.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CombineState {
+    concurrency: Option<ConcurrencyState>,
+    /// By pipeline.
+    windows: Vec<BTreeMap<Micros, OpenWindow>>,
+    watermarks: BTreeMap<ShardId, Option<Micros>>,
+    watermark: Option<Micros>,
 }
 
 /// Merges what shards hand over; owns the state that needs all shards.
@@ -56,6 +68,18 @@ pub struct Combine {
     windows: Vec<BTreeMap<Micros, OpenWindow>>,
     watermarks: HashMap<ShardId, Option<Micros>>,
     watermark: Option<Micros>,
+}
+
+impl CombineState {
+    /// Sessions and streams remembered.
+    pub fn remembered(&self) -> (usize, usize) {
+        self.concurrency.as_ref().map_or((0, 0), ConcurrencyState::remembered)
+    }
+
+    /// Windows that wait.
+    pub fn open_windows(&self) -> usize {
+        self.windows.iter().map(BTreeMap::len).sum()
+    }
 }
 
 impl Combine {
@@ -68,6 +92,35 @@ impl Combine {
             watermark: None,
             pipelines,
         })
+    }
+
+    /// A copy of the state.
+    pub fn state(&self) -> CombineState {
+        CombineState {
+            concurrency: self.concurrency.as_ref().map(Concurrency::state),
+            windows: self.windows.clone(),
+            watermarks: self.watermarks.iter().map(|(shard, w)| (Arc::clone(shard), *w)).collect(),
+            watermark: self.watermark,
+        }
+    }
+
+    /// Goes on from the state of the same pipelines.
+    ///
+    /// # Errors
+    /// Internal if the state is of other pipelines.
+    pub fn resume(pipelines: Arc<Pipelines>, state: CombineState) -> Result<Self> {
+        let mut combine = Self::try_new(pipelines)?;
+        if combine.windows.len() != state.windows.len() || combine.concurrency.is_some() != state.concurrency.is_some() {
+            return Err(Error::internal("a state of other pipelines"));
+        }
+        if let Some(concurrency) = state.concurrency {
+            let (queries, options) = (&combine.pipelines.queries, combine.pipelines.options.concurrency);
+            combine.concurrency = Some(Concurrency::restore(queries, options, concurrency)?);
+        }
+        combine.windows = state.windows;
+        combine.watermarks = state.watermarks.into_iter().collect();
+        combine.watermark = state.watermark;
+        Ok(combine)
     }
 
     /// A shard takes part: no window closes before its watermark has passed.
@@ -155,7 +208,7 @@ impl Combine {
                 if window.partials.iter().any(|(on_time, _)| !on_time.is_empty()) {
                     let rows = plan.finish(merged(&self.pipelines, pipeline, end, &window.partials, false)?, 0).await?;
                     if allowed > 0 {
-                        window.emitted = Some(rows.clone());
+                        window.emitted = Some(StoredBatch(rows.clone()));
                     }
                     push(out, pipeline, end, 0, rows);
                 }
@@ -171,7 +224,7 @@ impl Combine {
             }
             let revised = plan.finish(merged(&self.pipelines, pipeline, end, &window.partials, true)?, 1).await?;
             let rows = match &window.emitted {
-                Some(emitted) => changed_rows(emitted, &revised, plan.key_columns())?,
+                Some(StoredBatch(emitted)) => changed_rows(emitted, &revised, plan.key_columns())?,
                 None => revised,
             };
             push(out, pipeline, end, 1, rows);

@@ -9,8 +9,9 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
-use super::judge::{JudgeCounts, JudgeOptions, Judged, ShardJudge};
+use super::judge::{JudgeCounts, JudgeOptions, JudgeState, Judged, ShardJudge};
 use crate::decode::{DeadLetter, Decoded, Decoder, Provenance, Reason};
 use crate::error::{Error, Result};
 use crate::limits::SHARDS_PER_FILE_MAX;
@@ -29,6 +30,14 @@ pub struct Intake {
     contract: Arc<Contract>,
     options: JudgeOptions,
     by_row: bool,
+    events_read: u64,
+    undecodable: u64,
+}
+
+/// What the intake of a stream's shard remembers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct IntakeState {
+    judge: JudgeState,
     events_read: u64,
     undecodable: u64,
 }
@@ -56,6 +65,18 @@ impl Intake {
             events_read: 0,
             undecodable: 0,
         })
+    }
+
+    /// A copy of what the shard's own judge remembers. (Rows that name other shards come from files, which need no state.)
+    pub fn state(&self) -> IntakeState {
+        IntakeState { judge: self.judge.state(), events_read: self.events_read, undecodable: self.undecodable }
+    }
+
+    /// Goes on from a copy.
+    pub fn restore(&mut self, state: IntakeState) {
+        self.judge.restore(state.judge);
+        self.events_read = state.events_read;
+        self.undecodable = state.undecodable;
     }
 
     /// Takes a read in: decodes it, judges its events.

@@ -9,17 +9,21 @@
 //! ```
 //!
 //! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
+//! * [`job_state`]: all that a job remembers; * [`checkpoint`]: that state as an object of the lake;
 //! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
 
 pub mod board;
+pub mod checkpoint;
 pub mod combine;
 pub mod counters;
 pub mod intake;
+pub mod job_state;
 pub mod judge;
 pub mod live;
 pub mod pipelines;
 pub mod revision;
 pub mod shard_stage;
+pub mod shard_task;
 pub mod tables;
 
 pub use combine::{Combine, Emission, ShardMessage};

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::record_batch::RecordBatch;
+use serde::{Deserialize, Serialize};
 
 use super::counters::PipelineCounts;
 use super::pipelines::Pipelines;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
-use crate::operator::concurrency::{Concurrency, MarksPartial, Seen, ShardMarks};
-use crate::operator::window::{Partial, ShardWindows, UpdateCounts, rows_by_number};
+use crate::operator::concurrency::{Concurrency, MarksPartial, MarksState, Seen, ShardMarks};
+use crate::operator::window::{Partial, ShardWindows, UpdateCounts, WindowsState, rows_by_number};
 use crate::pipeline::{ShardPlan, number_rows};
 use crate::types::Micros;
 
@@ -24,6 +25,16 @@ pub struct ShardStage {
     plans: Vec<Vec<Option<ShardPlan>>>,
     marks: Option<ShardMarks>,
     /// Of queries with several windowed nodes: what became of the rows, each counted once.
+    joined: Vec<Option<UpdateCounts>>,
+    rows_seen: u64,
+}
+
+/// What a [`ShardStage`] remembers: its open windows and marks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StageState {
+    /// By pipeline, then node; none where the node is no windowed aggregate.
+    windows: Vec<Vec<Option<WindowsState>>>,
+    marks: Option<MarksState>,
     joined: Vec<Option<UpdateCounts>>,
     rows_seen: u64,
 }
@@ -46,6 +57,13 @@ pub struct ShardPartials {
     pub marks: Vec<MarksPartial>,
 }
 
+impl StageState {
+    /// Windows that are open, over all pipelines; not those of concurrency, which are open where shards meet.
+    pub fn open_windows(&self) -> usize {
+        self.windows.iter().flatten().flatten().map(WindowsState::open).sum()
+    }
+}
+
 impl ShardStage {
     /// A stage without state.
     pub fn try_new(pipelines: Arc<Pipelines>) -> Result<Self> {
@@ -66,6 +84,38 @@ impl ShardStage {
             lock(&plan.windows).remember_taken_rows();
         }
         Ok(Self { pipelines, plans, marks, joined, rows_seen: 0 })
+    }
+
+    /// Takes the state out, to be put away.
+    pub fn suspend(&mut self) -> Result<StageState> {
+        let windows_of = |plan: &Option<ShardPlan>| plan.as_ref().map(|p| lock(&p.windows).suspend()).transpose();
+        let windows = self.plans.iter().map(|nodes| nodes.iter().map(windows_of).collect()).collect::<Result<_, _>>()?;
+        let marks = self.marks.as_ref().map(ShardMarks::state);
+        Ok(StageState { windows, marks, joined: self.joined.clone(), rows_seen: self.rows_seen })
+    }
+
+    /// A stage of the same pipelines that goes on from a state.
+    ///
+    /// # Errors
+    /// Internal if the state is of other pipelines.
+    pub fn resume(pipelines: Arc<Pipelines>, state: StageState) -> Result<Self> {
+        let mut stage = Self::try_new(pipelines)?;
+        let have: Vec<Vec<bool>> = stage.plans.iter().map(|n| n.iter().map(Option::is_some).collect()).collect();
+        let given: Vec<Vec<bool>> = state.windows.iter().map(|n| n.iter().map(Option::is_some).collect()).collect();
+        if have != given || stage.marks.is_some() != state.marks.is_some() {
+            return Err(Error::internal("a shard's state is of other pipelines"));
+        }
+        for (plan, windows) in stage.plans.iter().flatten().zip(state.windows.into_iter().flatten()) {
+            if let (Some(plan), Some(windows)) = (plan, windows) {
+                lock(&plan.windows).resume(windows)?;
+            }
+        }
+        if let (Some(marks), Some(state)) = (&mut stage.marks, state.marks) {
+            marks.restore(state);
+        }
+        stage.joined = state.joined;
+        stage.rows_seen = state.rows_seen;
+        Ok(stage)
     }
 
     /// Runs every pipeline over a batch of judged events.

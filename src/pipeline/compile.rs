@@ -10,6 +10,7 @@ use datafusion::execution::{FunctionRegistry, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, displayable, execution_plan::reset_plan_states};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::analyze::WindowedAggregates;
 use super::dialect::StreamDialect;
@@ -69,6 +70,8 @@ pub struct ContinuousPlan {
     pub header: Header,
     /// The windowed nodes, in plan order.
     pub nodes: Vec<StatefulNode>,
+    /// Tells queries apart whose states do not fit each other: a hash of the query as parsed, and of the allowed lateness.
+    pub fingerprint: u64,
     rest: Arc<dyn ExecutionPlan>,
     output: Output,
     context: Arc<TaskContext>,
@@ -114,6 +117,8 @@ impl Compiler {
     /// A user error with `file:line`, the reason and the remedy, if the query is wrong or cannot run for ever.
     pub async fn compile(&self, file: &PipelineFile) -> Result<ContinuousPlan> {
         let statement = parse(file)?;
+        let words = format!("{statement}; {}", file.header.allowed_lateness_secs);
+        let fingerprint = xxh3_64(words.as_bytes());
         let logical = self.state.statement_to_plan(statement).await.map_err(|e| refuse(file, &e))?;
         let optimized = self.state.optimize(&logical).map_err(|e| refuse(file, &e))?;
         let physical = self
@@ -134,6 +139,7 @@ impl Compiler {
             name: file.name.clone(),
             header: file.header.clone(),
             nodes,
+            fingerprint,
             rest,
             output,
             context: self.state.task_ctx(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::Micros;
 
@@ -18,6 +19,17 @@ pub struct Record {
     pub sequence_number: Arc<str>,
     /// When the stream took the record. Absent where the input does not say.
     pub arrival_time: Option<Micros>,
+}
+
+/// Where reading a shard goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ShardPosition {
+    /// With the oldest record that the stream holds.
+    Oldest,
+    /// With the first record that arrived at or after this instant.
+    At(Micros),
+    /// With the record after this sequence number.
+    After(Arc<str>),
 }
 
 /// Records of one shard, in shard order, as one read gave them. It may be empty.

@@ -14,7 +14,9 @@ use std::time::Duration;
 use headcount::clock::{Clock, SystemClock};
 use headcount::engine::board::{Board, Status};
 use headcount::engine::counters::Counters;
-use headcount::engine::live::{self, Ending};
+use headcount::engine::checkpoint::{Checkpoint, Header, Summary};
+use headcount::engine::job_state::JobState;
+use headcount::engine::live::{self, Ended, Ending};
 use headcount::engine::tables::{Target, open_tables};
 use headcount::engine::{EngineOptions, Pipelines};
 use headcount::schema::Contract;
@@ -42,6 +44,8 @@ struct Case {
     events_per_sec: u32,
     /// After this part nothing is put until the silence alone has moved the watermark of every shard.
     silence_after: Option<usize>,
+    /// After these parts the job is stopped, its state put away, and another started from it.
+    stops_after: Vec<usize>,
     /// Windows of `platform_totals` that must be out before the drain.
     early_windows: u64,
 }
@@ -134,18 +138,68 @@ async fn start() -> (EmbeddedKinesis, KinesisSource) {
     (embedded, KinesisSource::connect(options, Arc::new(SystemClock)).await.unwrap())
 }
 
+/// A job under way.
+struct Running {
+    board: Arc<Board>,
+    ending: Ending,
+    job: tokio::task::JoinHandle<headcount::Result<Ended>>,
+    /// Records that earlier runs of the job have read.
+    before: u64,
+}
+
+impl Running {
+    async fn start(
+        pipelines: &Arc<Pipelines>,
+        source: &KinesisSource,
+        lake: &TempLake,
+        (from, before): (Option<JobState>, u64),
+    ) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let shards = source.list_shards().await.unwrap();
+        assert_eq!(shards.len(), 4);
+        let position = |shard| from.as_ref().and_then(|f| f.shards.get(shard)?.position.clone());
+        let readers = shards.into_iter().map(|s| source.shard_reader(s.id.clone(), position(&s.id))).collect();
+        let prefix = format!("live-{before}");
+        let tables = open_tables(pipelines, Target::Lake(&lake.lake), fixture::table_options(), &prefix, &clock);
+        let (board, ending) = (Arc::new(Board::default()), Ending::default());
+        let job = live::run(Arc::clone(pipelines), readers, from, tables, board.clone(), ending.clone(), clock);
+        Self { board, ending, job: tokio::spawn(job), before }
+    }
+
+    fn records(&self) -> u64 {
+        self.before + self.board.status().shards.values().map(|s| s.records).sum::<u64>()
+    }
+
+    async fn end(self, written: &mut BTreeMap<String, u64>) -> (JobState, Status) {
+        let ended = within("the job ends", self.job).await.unwrap().unwrap();
+        for (table, summary) in ended.tables {
+            *written.entry(table).or_default() += summary.rows;
+        }
+        (ended.state, self.board.status())
+    }
+}
+
+/// As it comes back from the lake.
+fn put_away(pipelines: &Pipelines, state: JobState) -> JobState {
+    let header = Header::new(pipelines, "a stream", 0, Summary::default());
+    let bytes = Checkpoint { header: header.clone(), state, source: vec![1, 2] }.to_bytes().unwrap();
+    let back = Checkpoint::from_bytes(&bytes).unwrap();
+    assert_eq!((&back.header, back.source.as_slice()), (&header, [1, 2].as_slice()));
+    back.header.check(pipelines, "a stream").unwrap();
+    assert_eq!(back.header.check(pipelines, "another").unwrap_err().exit_code(), 2);
+    for at in [0, 6, bytes.len() / 2, bytes.len() - 1] {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1;
+        assert!(Checkpoint::from_bytes(&damaged).is_err(), "a wrong bit at {at} is noticed");
+    }
+    back.state
+}
+
 /// Runs the job over all records, part by part, to the drained end; its counters.
 async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSource, lake: &TempLake) -> Counters {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let shards = source.list_shards().await.unwrap();
-    assert_eq!(shards.len(), 4);
-    let readers = shards.into_iter().map(|s| source.shard_reader(s.id, None)).collect();
-    let tables = open_tables(pipelines, Target::Lake(&lake.lake), fixture::table_options(), "live", &clock);
-    let board = Arc::new(Board::default());
-    let ending = Ending::default();
-    let job = live::run(Arc::clone(pipelines), readers, tables, Arc::clone(&board), ending.clone(), Arc::clone(&clock));
-    let job = tokio::spawn(job);
-
+    let clock = SystemClock;
+    let mut running = Running::start(pipelines, source, lake, (None, 0)).await;
+    let mut written = BTreeMap::new();
     let records = records(case, clock.now());
     let mut producer = source.producer();
     let mut put = 0;
@@ -154,38 +208,43 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
         producer.put(part.to_vec()).await.unwrap();
         put += part.len() as u64;
         until("every record is read", || {
-            let status = board.status();
-            watermarks.extend(status.watermark);
-            assert!(!job.is_finished(), "the job ended by itself");
-            (status.shards.values().map(|s| s.records).sum::<u64>() == put).then_some(())
+            watermarks.extend(running.board.status().watermark);
+            assert!(!running.job.is_finished(), "the job ended by itself");
+            (running.records() == put).then_some(())
         })
         .await;
         if case.silence_after == Some(i) {
             // No record that was put by now can move a watermark there.
             let beyond = clock.now() - case.options.watermark_delay;
             until("silence moves the watermarks", || {
-                board.status().shards.values().all(|s| s.watermark > Some(beyond)).then_some(())
+                running.board.status().shards.values().all(|s| s.watermark > Some(beyond)).then_some(())
             })
             .await;
         }
+        if case.stops_after.contains(&i) {
+            let suspend = if i % 2 == 0 { &running.ending.catch_up } else { &running.ending.stop };
+            suspend.cancel();
+            let (state, _) = running.end(&mut written).await;
+            assert!(state.open_windows() > 0);
+            running = Running::start(pipelines, source, lake, (Some(put_away(pipelines, state)), put)).await;
+        }
     }
     until("windows come before the end", || {
-        let status = board.status();
+        let status = running.board.status();
         watermarks.extend(status.watermark);
         (status.windows.get("platform_totals") >= Some(&case.early_windows)).then_some(())
     })
     .await;
     assert!(watermarks.len() > 2, "the watermark took few steps: {watermarks:?}");
-    ending.drain.cancel();
-    let summaries = within("the job ends", job).await.unwrap().unwrap();
-    let written: BTreeMap<_, _> = summaries.into_iter().collect();
+    running.ending.drain.cancel();
+    let (_, status) = running.end(&mut written).await;
 
-    let counters = counters(pipelines, &board.status());
+    let counters = counters(pipelines, &status);
     assert_eq!(counters.contradictions(), Vec::<String>::new());
-    assert_eq!(written["user_events"].rows, counters.kept);
-    assert_eq!(written["_dead_letters"].rows, counters.dead_letters);
+    assert_eq!(written["user_events"], counters.kept);
+    assert_eq!(written["_dead_letters"], counters.dead_letters);
     for (name, counts) in &counters.pipelines {
-        assert_eq!(written[&format!("_late/{name}")].rows, counts.late, "{name}");
+        assert_eq!(written[&format!("_late/{name}")], counts.late, "{name}");
     }
     counters
 }
@@ -330,7 +389,15 @@ async fn a_live_run_driven_by_its_events_equals_the_replay_of_its_shards() {
     // Arrivals are all of this minute: they must not close windows of five minutes ago before their events are read.
     options.judge.idle_timeout = 60 * MICROS_PER_MINUTE;
     let (span, events_per_sec, early_windows) = (5 * MICROS_PER_MINUTE, 8, 12);
-    check(Case { options, span, events_per_sec, silence_after: None, early_windows }).await;
+    check(Case { options, span, events_per_sec, silence_after: None, stops_after: vec![], early_windows }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_stopped_and_started_again_equals_the_replay_of_its_shards() {
+    let mut options = harness::engine_options(&reference::Options::default());
+    options.judge.idle_timeout = 60 * MICROS_PER_MINUTE;
+    let (span, events_per_sec, early_windows) = (5 * MICROS_PER_MINUTE, 8, 1);
+    check(Case { options, span, events_per_sec, silence_after: None, stops_after: vec![0, 2, 3], early_windows }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -340,5 +407,5 @@ async fn a_live_run_driven_by_arrivals_and_silence_equals_the_replay_of_its_shar
     options.judge.idle_timeout = MICROS_PER_SEC;
     options.watermark_delay = MICROS_PER_MINUTE;
     let (span, events_per_sec, early_windows) = (90 * MICROS_PER_SEC, 20, 1);
-    check(Case { options, span, events_per_sec, silence_after: Some(3), early_windows }).await;
+    check(Case { options, span, events_per_sec, silence_after: Some(3), stops_after: vec![], early_windows }).await;
 }

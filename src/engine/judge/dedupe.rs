@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::hash::BuildHasherDefault;
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::types::Micros;
@@ -21,12 +22,32 @@ pub struct Dedupe {
     first_known: Option<Micros>,
 }
 
+/// What a [`Dedupe`] remembers: hashes of ids with the high time at which they were judged, in that order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DedupeState {
+    order: VecDeque<(Micros, u128)>,
+    first_known: Option<Micros>,
+}
+
 const UNKNOWN: Micros = Micros::MIN;
 
 impl Dedupe {
     /// Remembers ids for `horizon` of watermark time.
     pub fn new(horizon: Micros) -> Self {
         Self { horizon, ..Self::default() }
+    }
+
+    /// A copy of the memory.
+    pub fn state(&self) -> DedupeState {
+        DedupeState { order: self.order.clone(), first_known: self.first_known }
+    }
+
+    /// Goes on from a copy.
+    pub fn restore(&mut self, state: DedupeState) {
+        // The last judgement of an id is the one that counts.
+        self.judged_at = state.order.iter().map(|&(at, hash)| (hash, at)).collect();
+        self.order = state.order;
+        self.first_known = state.first_known;
     }
 
     /// Whether `id` is new at high time `high`; if so it is remembered.

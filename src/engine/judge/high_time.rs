@@ -1,5 +1,7 @@
 //! High time: how far the events of a shard have come.
 
+use serde::{Deserialize, Serialize};
+
 use crate::types::Micros;
 
 /// max( highest min(event time, arrival time) accepted, highest arrival time − `idle_timeout` ).
@@ -7,7 +9,7 @@ use crate::types::Micros;
 /// The first term follows the events; a client with a clock ahead cannot push it past arrival. The second makes a shard that
 /// fell silent catch up when it wakes, and since arrival times are part of the record, a replay reaches the same values.
 /// It never goes back.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct HighTime {
     idle_timeout: Micros,
     accepted: Option<Micros>,
@@ -18,6 +20,12 @@ impl HighTime {
     /// Nothing known yet.
     pub fn new(idle_timeout: Micros) -> Self {
         Self { idle_timeout, accepted: None, arrival: None }
+    }
+
+    /// Goes on from where another is; the idle timeout stays its own.
+    pub fn restore(&mut self, from: &Self) {
+        self.accepted = from.accepted;
+        self.arrival = from.arrival;
     }
 
     /// A record arrived at `arrival`, or the shard was found empty and caught up as of `arrival`.

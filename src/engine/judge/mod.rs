@@ -11,7 +11,7 @@ mod high_time;
 mod shard_judge;
 mod skew;
 
-pub use dedupe::Dedupe;
+pub use dedupe::{Dedupe, DedupeState};
 pub use high_time::HighTime;
-pub use shard_judge::{JudgeCounts, JudgeOptions, Judged, ShardJudge};
+pub use shard_judge::{JudgeCounts, JudgeOptions, Judged, JudgeState, ShardJudge};
 pub use skew::{Repair, SkewLimits};

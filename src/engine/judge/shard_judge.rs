@@ -6,8 +6,9 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, Timestam
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
+use serde::{Deserialize, Serialize};
 
-use super::dedupe::Dedupe;
+use super::dedupe::{Dedupe, DedupeState};
 use super::high_time::HighTime;
 use super::skew::{Repair, SkewLimits};
 use crate::error::Result;
@@ -26,7 +27,7 @@ pub struct JudgeOptions {
 }
 
 /// Totals of a shard since the start, in events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JudgeCounts {
     /// Rows that went on.
     pub kept: u64,
@@ -48,6 +49,15 @@ impl std::ops::AddAssign for JudgeCounts {
         self.shifted += other.shifted;
         self.clamped += other.clamped;
     }
+}
+
+/// What a [`ShardJudge`] remembers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JudgeState {
+    high: HighTime,
+    dedupe: DedupeState,
+    counts: JudgeCounts,
+    max_event_time: Option<Micros>,
 }
 
 /// A judged batch.
@@ -108,6 +118,24 @@ impl ShardJudge {
             counts: JudgeCounts::default(),
             max_event_time: None,
         })
+    }
+
+    /// A copy of the state.
+    pub fn state(&self) -> JudgeState {
+        JudgeState {
+            high: self.high.clone(),
+            dedupe: self.dedupe.state(),
+            counts: self.counts,
+            max_event_time: self.max_event_time,
+        }
+    }
+
+    /// Goes on from a copy; the limits stay its own.
+    pub fn restore(&mut self, state: JudgeState) {
+        self.high.restore(&state.high);
+        self.dedupe.restore(state.dedupe);
+        self.counts = state.counts;
+        self.max_event_time = state.max_event_time;
     }
 
     /// Judges `events` in their order.

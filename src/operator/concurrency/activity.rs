@@ -1,6 +1,7 @@
 //! Streams: which are active, and which channel they belong to.
 
 use hashbrown::HashSet;
+use serde::{Deserialize, Serialize};
 
 use super::mark::{IdHash, is_later};
 use super::wheel::NEVER;
@@ -16,7 +17,7 @@ pub(super) struct StreamTimeouts {
 }
 
 /// The last word about a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Control {
     /// Neither started nor ended.
     None,
@@ -38,7 +39,7 @@ pub(super) enum Happening {
 }
 
 /// A stream and its sessions.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Stream {
     pub key: IdHash,
     pub id: Box<str>,

@@ -1,12 +1,13 @@
 //! The step functions of one query, folded over its current window.
 
 use hashbrown::{DefaultHashBuilder, HashMap};
+use serde::{Deserialize, Serialize};
 
 use super::mark::IdHash;
 use crate::types::Micros;
 
 /// A step function over the current window: value, extremes, integral.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Steps {
     /// The value now.
     pub value: i64,
@@ -75,7 +76,7 @@ pub(super) struct GroupDelta {
     pub viewer: IdHash,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Group {
     steps: Steps,
     /// Distinct viewers present now.
@@ -84,7 +85,7 @@ struct Group {
     unique: i64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Presence {
     /// Sessions of this viewer present now.
     sessions: u32,
@@ -93,7 +94,7 @@ struct Presence {
 }
 
 /// All groups of one query.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Groups {
     size: Micros,
     window_start: Micros,

@@ -3,13 +3,15 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::{Array, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::error::ArrowError;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
-use crate::types::Micros;
+use crate::types::{Micros, arrow_bytes};
 
 /// What an event says about its stream or session. The order is the rank of marks at one instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum MarkKind {
     /// `stream.ended`.
     StreamEnded,
@@ -56,7 +58,7 @@ pub(super) fn hash_session(stream: IdHash, session: &str) -> IdHash {
 }
 
 /// One mark. `source` and `row` find its strings in the partial's [`MarkColumns`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Mark {
     pub stream: IdHash,
     /// 0: a mark of the stream itself.
@@ -80,8 +82,40 @@ pub(super) struct MarkColumns {
     pub dimensions: Vec<StringArray>,
 }
 
+impl MarkColumns {
+    fn to_batch(&self) -> Result<RecordBatch, ArrowError> {
+        let columns = [&self.event_id, &self.stream_id, &self.channel_id].into_iter().chain(&self.dimensions);
+        RecordBatch::try_from_iter_with_nullable(
+            columns.enumerate().map(|(i, c)| (i.to_string(), Arc::new(c.clone()) as ArrayRef, true)),
+        )
+    }
+
+    fn from_batch(batch: &RecordBatch) -> Option<Self> {
+        let mut columns = batch.columns().iter().map(|c| c.as_string_opt::<i32>().cloned());
+        Some(Self {
+            event_id: columns.next()??,
+            stream_id: columns.next()??,
+            channel_id: columns.next()??,
+            dimensions: columns.collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl Serialize for MarkColumns {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        arrow_bytes::serialize(&self.to_batch().map_err(serde::ser::Error::custom)?, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for MarkColumns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let batch = arrow_bytes::deserialize(deserializer)?;
+        Self::from_batch(&batch).ok_or_else(|| serde::de::Error::custom("the columns of marks are texts"))
+    }
+}
+
 /// All marks of one shard in one bucket.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MarksPartial {
     /// Start of the bucket.
     pub bucket: Micros,

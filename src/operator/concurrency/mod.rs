@@ -34,10 +34,12 @@ mod resolve;
 mod rows;
 mod session;
 mod shard;
+mod state;
 mod wheel;
 
 pub use exec::ConcurrencyExec;
 pub use mark::MarksPartial;
 pub use query::ConcurrencyQuery;
 pub use resolve::{Concurrency, ConcurrencyOptions, WindowRows};
-pub use shard::{MarkCounts, Seen, ShardMarks};
+pub use shard::{MarkCounts, MarksState, Seen, ShardMarks};
+pub use state::ConcurrencyState;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::record_batch::RecordBatch;
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use super::activity::{Stream, StreamTimeouts};
 use super::groups::Steps;
@@ -55,7 +56,7 @@ pub struct Concurrency {
     pub(super) sessions_timeouts: SessionTimeouts,
     pub(super) streams_timeouts: StreamTimeouts,
     // state: mutable
-    pending: BTreeMap<Micros, MarksPartial>,
+    pub(super) pending: BTreeMap<Micros, MarksPartial>,
     pub(super) seen: BTreeMap<Micros, (Micros, Micros)>,
     pub(super) cursor: Option<Micros>,
     pub(super) streams: Slab<Stream>,
@@ -68,9 +69,9 @@ pub struct Concurrency {
     pub(super) session_wheel: Wheel,
     pub(super) dimensions: Dimensions,
     pub(super) active_streams: Steps,
-    present_sessions: i64,
+    pub(super) present_sessions: i64,
     pub(super) queries: Vec<QueryWindows>,
-    ignored_touches: u64,
+    pub(super) ignored_touches: u64,
 }
 
 /// Interned tuples of dimension values; 0 is the tuple of nulls.
@@ -81,7 +82,7 @@ pub(super) struct Dimensions {
 }
 
 /// Slots that are used again.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Slab<T> {
     slots: Vec<Option<T>>,
     free: Vec<u32>,
@@ -121,8 +122,13 @@ impl<T> Slab<T> {
         value
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+
+    /// The numbers in use, and what is there.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        (0..).zip(&self.slots).filter_map(|(i, slot)| Some((i, slot.as_ref()?)))
     }
 }
 
@@ -332,6 +338,11 @@ impl Concurrency {
 }
 
 impl Dimensions {
+    /// The tuples of `values`, at their places.
+    pub(super) fn restored(values: Vec<Box<[Option<Box<str>>]>>) -> Self {
+        Self { index: (0..).zip(&values).map(|(i, tuple)| (tuple.clone(), i)).collect(), values }
+    }
+
     fn with_nulls(columns: usize) -> Self {
         let nulls: Box<[Option<Box<str>>]> = vec![None; columns].into();
         Self { index: HashMap::from_iter([(nulls.clone(), 0)]), values: vec![nulls] }

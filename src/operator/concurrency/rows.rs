@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, TimestampMic
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 
 use super::activity::Stream;
 use super::bucket::Resolved;
@@ -14,7 +15,7 @@ use super::groups::{GroupDelta, GroupStats, Groups, StepStats, Steps};
 use super::query::ConcurrencyQuery;
 use super::resolve::{Dimensions, GAP_FILL_MAX, Slab};
 use crate::error::Result;
-use crate::types::{MICROS_PER_MINUTE, Micros, floor_to};
+use crate::types::{MICROS_PER_MINUTE, Micros, arrow_bytes, floor_to};
 
 /// A group by its stream (0 where the query does not count by it) and the values of its dimensions.
 type GroupKey = (u32, Vec<Option<Box<str>>>);
@@ -52,11 +53,23 @@ pub(super) struct QueryWindows {
     finished: VecDeque<Finished>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Finished {
     start: Micros,
     present: bool,
+    #[serde(with = "arrow_bytes")]
     rows: RecordBatch,
+}
+
+/// What a query's windows remember.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct QueryState {
+    groups: Groups,
+    active: Steps,
+    members: Vec<(u32, u32)>,
+    numbers: HashMap<(u32, u32), u32>,
+    by_values: HashMap<GroupKey, u32>,
+    finished: VecDeque<Finished>,
 }
 
 impl QueryWindows {
@@ -80,6 +93,25 @@ impl QueryWindows {
             finished: VecDeque::new(),
             query,
         }
+    }
+
+    /// A copy of everything that changes.
+    pub(super) fn state(&self) -> QueryState {
+        QueryState {
+            groups: self.groups.clone(),
+            active: self.active,
+            members: self.members.clone(),
+            numbers: self.numbers.clone(),
+            by_values: self.by_values.clone(),
+            finished: self.finished.clone(),
+        }
+    }
+
+    /// Goes on from a copy.
+    pub(super) fn restore(&mut self, state: QueryState) {
+        let QueryState { groups, active, members, numbers, by_values, finished } = state;
+        (self.groups, self.active, self.members) = (groups, active, members);
+        (self.numbers, self.by_values, self.finished) = (numbers, by_values, finished);
     }
 
     pub(super) fn size(&self) -> Micros {

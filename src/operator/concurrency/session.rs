@@ -1,5 +1,7 @@
 //! One playback session: its lease, its closures, its last known viewer and dimensions.
 
+use serde::{Deserialize, Serialize};
+
 use super::mark::{IdHash, MarkKind};
 use super::wheel::NEVER;
 use crate::types::Micros;
@@ -35,7 +37,7 @@ pub(super) struct SessionTimeouts {
 ///
 /// A present session has an open *segment*: a stretch with one viewer and one set of dimensions. Segments become deltas when
 /// they are known not to be empty, so an interval of no length leaves no trace.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Session {
     pub key: IdHash,
     pub stream: u32,

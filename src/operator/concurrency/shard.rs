@@ -7,6 +7,7 @@ use arrow::array::{Array, AsArray, StringArray, TimestampMicrosecondArray, UInt3
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
+use serde::{Deserialize, Serialize};
 
 use super::mark::{IdHash, Mark, MarkColumns, MarkKind, MarksPartial, hash_id, hash_session, text};
 use crate::error::{Error, Result};
@@ -14,7 +15,7 @@ use crate::operator::window::{LatenessRule, Verdict};
 use crate::types::{Micros, floor_to};
 
 /// What became of the rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkCounts {
     /// Events of a stream that were taken.
     pub in_windows: u64,
@@ -44,6 +45,13 @@ pub struct ShardMarks {
     columns: ColumnIndices,
     // state: mutable
     buckets: BTreeMap<Micros, MarksPartial>,
+    counts: MarkCounts,
+}
+
+/// What a [`ShardMarks`] remembers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MarksState {
+    buckets: Vec<MarksPartial>,
     counts: MarkCounts,
 }
 
@@ -163,6 +171,17 @@ impl ShardMarks {
             closed.push(first.remove());
         }
         closed
+    }
+
+    /// A copy of what waits.
+    pub fn state(&self) -> MarksState {
+        MarksState { buckets: self.buckets.values().cloned().collect(), counts: self.counts }
+    }
+
+    /// Goes on from a copy.
+    pub fn restore(&mut self, state: MarksState) {
+        self.buckets = state.buckets.into_iter().map(|b| (b.bucket, b)).collect();
+        self.counts = state.counts;
     }
 
     /// Totals since the start.

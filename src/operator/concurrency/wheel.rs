@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::types::Micros;
 
 /// Sentinel for "not in the calendar", and for times that never were.
@@ -11,7 +13,7 @@ pub(super) const NEVER: Micros = Micros::MIN;
 ///
 /// Entries are never moved: who is touched later than expected is found early, looked at, and entered again. So a session
 /// costs one entry a timeout, not one a heartbeat.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Wheel(BTreeMap<Micros, Vec<u32>>);
 
 impl Wheel {

@@ -22,10 +22,11 @@ mod merge;
 mod pane;
 mod shard;
 mod spec;
+mod stored;
 
 pub use exec::WindowAggregateExec;
 pub use lateness::{Lateness, LatenessRule, Verdict};
 pub use merge::merge_partials;
 pub use pane::Partial;
-pub use shard::{ShardWindows, UpdateCounts, rows_by_number};
+pub use shard::{ShardWindows, UpdateCounts, WindowsState, rows_by_number};
 pub use spec::{GroupColumn, WindowSpec};

@@ -8,6 +8,7 @@ use arrow::compute::take;
 use arrow::datatypes::{TimestampMicrosecondType, UInt32Type};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
+use serde::{Deserialize, Serialize};
 
 use super::inputs::InputPlan;
 use super::lateness::{LatenessRule, Verdict};
@@ -16,12 +17,26 @@ use super::spec::WindowSpec;
 use crate::types::Micros;
 
 /// What became of the rows that reached the operator.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateCounts {
     /// Rows that entered a window.
     pub in_windows: u64,
     /// Rows that were late.
     pub late: u64,
+}
+
+/// What a [`ShardWindows`] remembers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WindowsState {
+    panes: Vec<Partial>,
+    counts: UpdateCounts,
+}
+
+impl WindowsState {
+    /// Windows that are open.
+    pub fn open(&self) -> usize {
+        self.panes.len()
+    }
 }
 
 /// The panes of one windowed aggregate in one shard, by end of window.
@@ -137,6 +152,20 @@ impl ShardWindows {
             }
         }
         Ok(closed)
+    }
+
+    /// Takes everything out: it can be put away, and taken up again by [`Self::resume`].
+    pub fn suspend(&mut self) -> Result<WindowsState> {
+        Ok(WindowsState { panes: self.close(Micros::MAX)?, counts: self.counts })
+    }
+
+    /// Goes on from where another left off.
+    pub fn resume(&mut self, state: WindowsState) -> Result<()> {
+        for partial in &state.panes {
+            pane(&mut self.panes, &self.spec, (partial.window_end, partial.revises))?.merge(partial)?;
+        }
+        self.counts = state.counts;
+        Ok(())
     }
 
     /// Numbers, within the last batch, of the rows that were late; empties the list.

@@ -6,6 +6,7 @@
 //! <lake>/_late/<pipeline>/year=…                                                   rows too late for a pipeline
 //! <lake>/_dead_letters/year=…                                                      what could not be decoded, by arrival
 //! <lake>/_staging/<id>/…                                                           a backfill's files before they count
+//! <lake>/_checkpoints/<application>/<number>.checkpoint                            the state of a stopped job
 //! ```
 //!
 //! | part | job |
@@ -15,6 +16,7 @@
 //! | [`TableWriter`] | a stream of rows, any hours, into one open file an hour |
 //! | [`GatherWriter`] | finished windows, gathered into few sorted files |
 //! | [`Replacement`] | whole table-hours, replaced in one step |
+//! | [`CheckpointStore`] | states of a job, the last few |
 //! | [`LakeFile`], [`Lake::list`], [`Lake::read_table`] | reading back |
 //!
 //! A file appears whole or not at all: it is uploaded in parts (on a disk: written under another name) and completed at the end. The columns
@@ -22,6 +24,7 @@
 //!
 //! Architecture invariant: this is the only stage that writes objects; nothing here knows about DataFusion or about events' meaning.
 
+mod checkpoints;
 mod gather_writer;
 mod listing;
 mod location;
@@ -35,6 +38,7 @@ mod table_writer;
 
 pub use gather_writer::GatherWriter;
 pub use listing::LakeFile;
+pub use checkpoints::{CheckpointStore, StoredCheckpoint};
 pub use location::{Lake, LakeOptions};
 pub use parquet_file::WriteSummary;
 pub use partition::{split_by_time, time_values};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +72,19 @@ pub struct Feeder {
     producer: Producer,
     simulator: Simulator,
     next: Option<SimEvent>,
+    /// Records that the simulator gave and that were put or left out.
+    taken: u64,
+    /// Records of the time between two feeders are put although they are late.
+    catching_up: bool,
+}
+
+/// Where a simulated platform is: it is a function of its seed and start, so the number of its records says the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeederState {
+    seed: u64,
+    start: Micros,
+    events_per_sec: u32,
+    taken: u64,
 }
 
 impl Feeder {
@@ -81,7 +95,37 @@ impl Feeder {
     pub fn new(config: SimulatorConfig, producer: Producer, clock: Arc<dyn Clock>) -> Result<Self> {
         let config = SimulatorConfig { start: clock.now(), ..config };
         let simulator = Simulator::new(config.clone())?;
-        Ok(Self { config, clock, counters: Arc::default(), producer, simulator, next: None })
+        Ok(Self { config, clock, counters: Arc::default(), producer, simulator, next: None, taken: 0, catching_up: false })
+    }
+
+    /// Goes on with the platform of an earlier feeder, as if it had lived on meanwhile: what happened in between is put at once, if it is
+    /// not longer than a minute. A platform at another pace, or of too long ago to be played again, starts anew.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn resume(
+        config: SimulatorConfig,
+        state: FeederState,
+        producer: Producer,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let mut feeder = Self::new(SimulatorConfig { seed: state.seed, ..config }, producer, clock)?;
+        if state.events_per_sec != feeder.config.events_per_sec || state.taken > limits::FEEDER_REPLAY_EVENTS_MAX {
+            feeder.restart(feeder.config.start)?;
+            return Ok(feeder);
+        }
+        feeder.config.start = state.start;
+        feeder.simulator = Simulator::new(feeder.config.clone())?;
+        feeder.simulator.by_ref().take(usize::try_from(state.taken).unwrap_or(usize::MAX)).for_each(drop);
+        feeder.taken = state.taken;
+        feeder.catching_up = true;
+        Ok(feeder)
+    }
+
+    /// Where the platform is.
+    fn state(&self) -> FeederState {
+        let SimulatorConfig { seed, start, events_per_sec, .. } = self.config;
+        FeederState { seed, start, events_per_sec, taken: self.taken }
     }
 
     /// The counters, to look at while the feeder runs.
@@ -93,12 +137,12 @@ impl Feeder {
     ///
     /// # Errors
     /// What [`Producer::put`] says, unless it may pass: then the records are counted as failed and the feeder goes on.
-    pub async fn run(mut self, stop: CancellationToken) -> Result<FeedCounts> {
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(FeedCounts, FeederState)> {
         let mut ticks = tokio::time::interval(BATCH_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = stop.cancelled() => return Ok(self.counters.snapshot()),
+                () = stop.cancelled() => return Ok((self.counters.snapshot(), self.state())),
                 _ = ticks.tick() => {}
             }
             let batch = self.due(self.clock.now())?;
@@ -114,7 +158,7 @@ impl Feeder {
                 outcome = self.producer.put(batch) => outcome.map(|_| ()),
                 () = patience => {
                     add(&self.counters.failed, records);
-                    return Ok(self.counters.snapshot());
+                    return Ok((self.counters.snapshot(), self.state()));
                 }
             };
             match outcome {
@@ -141,7 +185,9 @@ impl Feeder {
                 self.next = Some(event);
                 return Ok(batch);
             }
-            if event.arrival_time < now - LAG_MAX {
+            self.taken += 1;
+            self.catching_up &= event.arrival_time < now - LAG_MAX;
+            if event.arrival_time < now - LAG_MAX && !self.catching_up {
                 add(&self.counters.skipped, 1);
                 continue;
             }
@@ -156,6 +202,8 @@ impl Feeder {
         self.config.start = now;
         self.simulator = Simulator::new(self.config.clone())?;
         self.next = None;
+        self.taken = 0;
+        self.catching_up = false;
         tracing::info!("the clock jumped: the simulated platform starts anew");
         Ok(())
     }

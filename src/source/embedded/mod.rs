@@ -21,5 +21,5 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use feeder::{FeedCounters, FeedCounts, Feeder};
+pub use feeder::{FeedCounters, FeedCounts, Feeder, FeederState};
 pub use server::{EmbeddedKinesis, EmbeddedOptions, Retained};

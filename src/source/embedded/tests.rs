@@ -11,7 +11,7 @@ use super::*;
 use crate::clock::{ManualClock, SystemClock};
 use crate::source::kinesis::{KinesisOptions, KinesisSource, Producer, PutRecord, ShardReader, StartPosition};
 use crate::source::simulator::{DEFAULT_START, SimEvent, Simulator, SimulatorConfig, shard_index};
-use crate::types::{MICROS_PER_SEC, Record};
+use crate::types::{MICROS_PER_SEC, Record, ShardPosition};
 
 async fn embedded(options: EmbeddedOptions) -> (EmbeddedKinesis, KinesisSource) {
     let embedded = EmbeddedKinesis::start(options).await.unwrap();
@@ -65,7 +65,7 @@ async fn all_that_is_fed_is_read_once_in_shard_order_and_a_resumed_reader_goes_o
         }
     }
     stop.cancel();
-    let counts = feeding.await.unwrap().unwrap();
+    let (counts, _) = feeding.await.unwrap().unwrap();
     assert_eq!(counts, FeedCounts { put: total as u64, ..FeedCounts::default() });
 
     let shards = source.list_shards().await.unwrap();
@@ -78,10 +78,11 @@ async fn all_that_is_fed_is_read_once_in_shard_order_and_a_resumed_reader_goes_o
         assert_eq!(records.iter().map(|r| r.data.to_vec()).collect::<Vec<_>>(), *expected, "shard {i}");
         assert!(records.is_sorted_by(|a, b| a.sequence_number < b.sequence_number));
         assert!(records.iter().all(|r| r.arrival_time.is_some()));
-        assert_eq!(reader.position(), records.last().map(|r| &r.sequence_number));
+        let after = |r: &Record| ShardPosition::After(r.sequence_number.clone());
+        assert_eq!(reader.position(), records.last().map(after));
 
         let middle = records.len() / 2;
-        let mut resumed = source.shard_reader(shard.id.clone(), Some(records[middle].sequence_number.clone()));
+        let mut resumed = source.shard_reader(shard.id.clone(), Some(after(&records[middle])));
         let rest = read(&mut resumed, records.len() - middle - 1).await;
         assert_eq!(rest, records[middle + 1..]);
     }
@@ -115,7 +116,8 @@ async fn latest_begins_with_what_is_put_afterwards() {
     let shard = "shardId-000000000000";
     let mut reader = latest.shard_reader(shard.into(), None);
     assert!(reader.next().await.unwrap().unwrap().records.is_empty());
-    let mut child = latest.child_reader(shard.into(), None);
+    assert!(matches!(reader.position(), Some(ShardPosition::At(_))), "what comes while nobody reads is not lost");
+    let mut child = latest.shard_reader(shard.into(), Some(ShardPosition::Oldest));
     assert_eq!(read(&mut child, 1).await.len(), 1, "a child begins at its beginning");
     embedded.shutdown().await;
 }

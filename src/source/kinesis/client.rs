@@ -19,7 +19,7 @@ use crate::aws::sdk_defaults;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::types::ShardId;
+use crate::types::{ShardId, ShardPosition};
 
 /// What readers and producers of one stream share.
 #[derive(Debug)]
@@ -98,16 +98,9 @@ impl KinesisSource {
         }
     }
 
-    /// A reader of this shard. `after` is the sequence number of the last record that needs no reading any more; without one the reader
-    /// begins where the options say.
-    pub fn shard_reader(&self, shard: ShardId, after: Option<Arc<str>>) -> ShardReader {
-        ShardReader::new(Arc::clone(&self.shared), shard, after, self.shared.options.start)
-    }
-
-    /// A reader of a shard that came from a split or a merge. It begins with the shard's first record whatever the options say: what its
-    /// parents did not get is in here.
-    pub fn child_reader(&self, shard: ShardId, after: Option<Arc<str>>) -> ShardReader {
-        ShardReader::new(Arc::clone(&self.shared), shard, after, StartPosition::TrimHorizon)
+    /// A reader of this shard, from `from` on; without it, where the options say.
+    pub fn shard_reader(&self, shard: ShardId, from: Option<ShardPosition>) -> ShardReader {
+        ShardReader::new(Arc::clone(&self.shared), shard, from, self.shared.options.start)
     }
 
     /// Something to put records with.

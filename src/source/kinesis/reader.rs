@@ -19,7 +19,7 @@ use super::options::StartPosition;
 use super::pace::Pace;
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::types::{MICROS_PER_SEC, Micros, ReadBatch, Record, ShardId};
+use crate::types::{MICROS_PER_SEC, Micros, ReadBatch, Record, ShardId, ShardPosition};
 
 /// Where the next iterator starts.
 #[derive(Debug, Clone)]
@@ -51,10 +51,15 @@ pub struct ShardReader {
 }
 
 impl ShardReader {
-    pub(super) fn new(shared: Arc<Shared>, shard: ShardId, after: Option<Arc<str>>, start: StartPosition) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, shard: ShardId, from: Option<ShardPosition>, start: StartPosition) -> Self {
         let seed = shared.options.jitter_seed ^ xxh3_64(shard.as_bytes());
         Self {
-            position: after.map_or(Position::Start(start), Position::After),
+            position: match from {
+                None => Position::Start(start),
+                Some(ShardPosition::Oldest) => Position::Start(StartPosition::TrimHorizon),
+                Some(ShardPosition::At(t)) => Position::Start(StartPosition::AtTimestamp(t)),
+                Some(ShardPosition::After(sequence_number)) => Position::After(sequence_number),
+            },
             iterator: None,
             drained: false,
             pace: Pace::default(),
@@ -74,11 +79,13 @@ impl ShardReader {
         &self.shard
     }
 
-    /// The sequence number of the last record given out, or the one resumed after.
-    pub fn position(&self) -> Option<&Arc<str>> {
+    /// Where another reader would go on; none before the first read of one that starts at the tip.
+    pub fn position(&self) -> Option<ShardPosition> {
         match &self.position {
-            Position::After(sequence_number) => Some(sequence_number),
-            Position::Start(_) => None,
+            Position::After(sequence_number) => Some(ShardPosition::After(Arc::clone(sequence_number))),
+            Position::Start(StartPosition::TrimHorizon) => Some(ShardPosition::Oldest),
+            Position::Start(StartPosition::AtTimestamp(t)) => Some(ShardPosition::At(*t)),
+            Position::Start(StartPosition::Latest) => None,
         }
     }
 

@@ -15,6 +15,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::error::{Domain, Retry};
 use crate::limits;
+use crate::types::ShardPosition;
 
 /// What the service was asked: the operation and its request.
 type Asked = (String, Value);
@@ -79,7 +80,7 @@ async fn scripted(answers: Vec<(u16, Value)>, options: impl FnOnce(&mut KinesisO
 }
 
 fn reader(source: &KinesisSource, after: Option<&str>) -> ShardReader {
-    source.shard_reader("shardId-000000000000".into(), after.map(Arc::from))
+    source.shard_reader("shardId-000000000000".into(), after.map(|n| ShardPosition::After(n.into())))
 }
 
 #[tokio::test]
@@ -127,7 +128,7 @@ async fn a_reader_goes_on_after_the_last_record_when_its_iterator_expires_and_en
     assert_eq!(batch.records[0].data.as_ref(), b"hi");
     assert_eq!(batch.records[0].arrival_time, Some(1_250_000));
     assert_eq!((batch.millis_behind_latest, batch.polled_at), (Some(10), Some(7_000_000)));
-    assert_eq!(reader.position().unwrap().as_ref(), "50");
+    assert_eq!(reader.position(), Some(ShardPosition::After("50".into())));
     let empty = reader.next().await.unwrap().unwrap();
     assert!(empty.records.is_empty() && !empty.caught_up_and_empty(), "there is data ahead");
     assert_eq!(reader.next().await.unwrap().unwrap().records.len(), 1);

@@ -1,0 +1,197 @@
+//! A checkpoint: the state of a job, and what it fits, as one object.
+//!
+//! ```text
+//!  magic  version  header length  header            body: the state    checksum
+//!  HCCK   u32      u32            postcard          zstd(postcard)     u128, XXH3 of all before it
+//! ```
+//!
+//! The header can be read by itself: `headcount checkpoint list` needs no state. Integers are little endian. The format of the
+//! state follows the structs; [`VERSION`] counts its changes.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+use super::job_state::JobState;
+use super::pipelines::Pipelines;
+use crate::error::{Error, Result};
+use crate::limits::CHECKPOINT_BYTES_MAX;
+use crate::types::Micros;
+
+/// Version of the format. Another one is refused: its state cannot be read.
+pub const VERSION: u32 = 1;
+
+const MAGIC: &[u8; 4] = b"HCCK";
+const CHECKSUM_BYTES: usize = size_of::<u128>();
+/// The state is mostly hashes and small numbers: higher levels cost time and win little.
+const ZSTD_LEVEL: i32 = 1;
+
+/// What a checkpoint is of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// When it was written.
+    pub written_at: Micros,
+    /// By which version of the program.
+    pub program: String,
+    /// The stream whose positions it holds.
+    pub stream: String,
+    /// Hash of the event contract's fields.
+    pub contract: u64,
+    /// By pipeline: hash of its query.
+    pub pipelines: BTreeMap<String, u64>,
+    /// What a person wants to know of it.
+    pub summary: Summary,
+}
+
+/// A checkpoint in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// By shard: the position, in words.
+    pub positions: BTreeMap<String, String>,
+    /// The watermark of the job.
+    pub watermark: Option<Micros>,
+    /// Events read since the job's first start.
+    pub events_read: u64,
+    /// Windows that wait for rows or for shards.
+    pub open_windows: u64,
+    /// Sessions and streams remembered.
+    pub sessions: u64,
+    /// Streams remembered.
+    pub streams: u64,
+}
+
+/// A state and what it fits.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// What it is of.
+    pub header: Header,
+    /// The job.
+    pub state: JobState,
+    /// What the source remembers besides positions: of the simulated platform, where it is. Empty for a stream of AWS.
+    pub source: Vec<u8>,
+}
+
+impl Header {
+    /// The header of a checkpoint that is written now.
+    pub fn new(pipelines: &Pipelines, stream: &str, written_at: Micros, summary: Summary) -> Self {
+        Self {
+            written_at,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            stream: stream.to_owned(),
+            contract: contract_hash(pipelines),
+            pipelines: pipelines.plans.iter().map(|p| (p.name.clone(), p.fingerprint)).collect(),
+            summary,
+        }
+    }
+
+    /// Whether its state fits this job.
+    ///
+    /// # Errors
+    /// A user error that names what has changed since.
+    pub fn check(&self, pipelines: &Pipelines, stream: &str) -> Result<()> {
+        let now = Self::new(pipelines, stream, self.written_at, Summary::default());
+        let changed = if self.stream != now.stream {
+            format!("it is of the stream {}, not of {}", self.stream, now.stream)
+        } else if self.contract != now.contract {
+            "the schema of the events has changed since".to_owned()
+        } else {
+            let names = self.pipelines.keys().chain(now.pipelines.keys());
+            match names.into_iter().find(|n| self.pipelines.get(*n) != now.pipelines.get(*n)) {
+                None => return Ok(()),
+                Some(name) => {
+                    let what = match (self.pipelines.get(name), now.pipelines.get(name)) {
+                        (None, _) => "is new",
+                        (_, None) => "is gone",
+                        _ => "has changed",
+                    };
+                    format!("the pipeline {name} {what} since")
+                }
+            }
+        };
+        Err(Error::user(format!("the saved state does not fit: {changed}")).hint(
+            "run it as it was; or `headcount checkpoint reset --keep-positions` gives up the windows that are open and reads on \
+             from where it stopped; `headcount checkpoint reset` begins anew",
+        ))
+    }
+}
+
+fn contract_hash(pipelines: &Pipelines) -> u64 {
+    xxh3_64(format!("{:?}", pipelines.contract.events_schema().fields()).as_bytes())
+}
+
+impl Checkpoint {
+    /// The object's bytes.
+    ///
+    /// # Errors
+    /// Internal if the state cannot be written; external if it is larger than [`CHECKPOINT_BYTES_MAX`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let broken = |e| Error::internal("a checkpoint cannot be written").because(e);
+        let header = postcard::to_stdvec(&self.header).map_err(broken)?;
+        let state = postcard::to_stdvec(&(&self.state, &self.source)).map_err(broken)?;
+        if state.len() as u64 > CHECKPOINT_BYTES_MAX {
+            return Err(Error::external(format!("the state has {} bytes, more than {CHECKPOINT_BYTES_MAX}", state.len()))
+                .hint("shorten time.dedupe_horizon_secs or the timeouts of [concurrency]"));
+        }
+        let length = u32::try_from(header.len()).map_err(|e| Error::internal("a header too long").because(e))?;
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend(VERSION.to_le_bytes());
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(header);
+        bytes.extend(zstd::bulk::compress(&state, ZSTD_LEVEL)?);
+        let checksum = xxh3_128(&bytes);
+        bytes.extend(checksum.to_le_bytes());
+        Ok(bytes)
+    }
+
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// External if it is damaged or too large; user if it is of another version of the format.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let (header, body) = open(bytes)?;
+        let mut state = Vec::new();
+        let decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(|e| damaged("its body").because(e))?;
+        decoder.take(CHECKPOINT_BYTES_MAX + 1).read_to_end(&mut state).map_err(|e| damaged("its body").because(e))?;
+        if state.len() as u64 > CHECKPOINT_BYTES_MAX {
+            return Err(damaged("its size"));
+        }
+        let (state, source) = postcard::from_bytes(&state).map_err(|e| damaged("its state").because(e))?;
+        Ok(Self { header, state, source })
+    }
+}
+
+/// Reads an object's header.
+///
+/// # Errors
+/// As [`Checkpoint::from_bytes`].
+pub fn read_header(bytes: &[u8]) -> Result<Header> {
+    open(bytes).map(|(header, _)| header)
+}
+
+/// The header, and the compressed body.
+fn open(bytes: &[u8]) -> Result<(Header, &[u8])> {
+    let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("its first bytes"))?;
+    let (version, rest) = rest.split_first_chunk().ok_or_else(|| damaged("its length"))?;
+    let version = u32::from_le_bytes(*version);
+    if version != VERSION {
+        return Err(Error::user(format!("the saved state has format {version}, this program reads {VERSION}"))
+            .hint("run the version that wrote it, or give it up with `headcount checkpoint reset`"));
+    }
+    let (checked, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(|| damaged("its length"))?;
+    if xxh3_128(checked) != u128::from_le_bytes(*checksum) {
+        return Err(damaged("its checksum"));
+    }
+    let (length, rest) = rest.split_first_chunk().ok_or_else(|| damaged("its length"))?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let body_end = rest.len().checked_sub(CHECKSUM_BYTES).filter(|end| length <= *end);
+    let body_end = body_end.ok_or_else(|| damaged("its length"))?;
+    let (header, body) = rest[..body_end].split_at(length);
+    Ok((postcard::from_bytes(header).map_err(|e| damaged("its header").because(e))?, body))
+}
+
+fn damaged(what: &str) -> Error {
+    Error::external(format!("the saved state is damaged: {what} is wrong"))
+        .hint("an older one may be whole: `headcount checkpoint list`; `headcount checkpoint reset` begins anew")
+}

@@ -1,0 +1,203 @@
+//! One shard's task in a live job: records in, raw rows and partials out, state at the end.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::Sender;
+
+use super::board::{Board, ShardStatus};
+use super::combine::ShardMessage;
+use super::intake::Intake;
+use super::job_state::ShardState;
+use super::live::{Ending, Part};
+use super::pipelines::Pipelines;
+use super::shard_stage::{ShardPartials, ShardStage};
+use super::tables::RawRows;
+use crate::decode::Provenance;
+use crate::error::{Error, Result};
+use crate::telemetry::metrics as names;
+use crate::types::{MICROS_PER_SEC, Micros, ReadBatch, ShardId, ShardPosition};
+
+/// An empty, caught-up shard has told us about all records that arrived this long before it was asked.
+const POLL_MARGIN: Micros = 2 * MICROS_PER_SEC;
+
+/// Reads a shard, in order.
+pub trait ShardSource: Send {
+    /// The shard's name.
+    fn shard(&self) -> ShardId;
+
+    /// The next records, possibly none; `None` when the shard was closed and is drained.
+    fn next(&mut self) -> impl Future<Output = Result<Option<ReadBatch>>> + Send;
+
+    /// Where another reader would go on; none before the first read of one that starts at the tip.
+    fn position(&self) -> Option<ShardPosition>;
+}
+
+impl ShardSource for crate::source::kinesis::ShardReader {
+    fn shard(&self) -> ShardId {
+        Arc::clone(Self::shard(self))
+    }
+
+    async fn next(&mut self) -> Result<Option<ReadBatch>> {
+        Self::next(self).await
+    }
+
+    fn position(&self) -> Option<ShardPosition> {
+        Self::position(self)
+    }
+}
+
+/// What tasks of a job share.
+pub(super) struct Shared {
+    pub pipelines: Arc<Pipelines>,
+    pub board: Arc<Board>,
+    pub ending: Ending,
+    pub raw: Sender<RawRows>,
+    pub combine: Sender<Message>,
+}
+
+/// What shards tell the place where they meet.
+pub(super) enum Message {
+    Shard(ShardMessage),
+    Drained(ShardId),
+}
+
+/// Reads a shard until the job ends, from `state` on.
+pub(super) async fn read_shard<S: ShardSource>(
+    mut source: S,
+    state: Option<ShardState>,
+    shared: Arc<Shared>,
+) -> Result<Part> {
+    let shard = source.shard();
+    let mut reading = Reading::try_new(Arc::clone(&shard), state, &shared)?;
+    let Ending { drain, catch_up, stop } = &shared.ending;
+    loop {
+        // A read that is asked for after the last put, and comes back empty, has seen the end.
+        let may_end = drain.is_cancelled() || catch_up.is_cancelled();
+        let read = tokio::select! {
+            biased;
+            () = stop.cancelled() => return reading.suspend(source.position()),
+            read = source.next() => read.map_err(|e| e.at(format!("shard {shard}")))?,
+        };
+        let Some(read) = read else {
+            reading.finish(&shared).await?;
+            send(&shared.combine, Message::Drained(Arc::clone(&shard))).await?;
+            return Ok(Part::Shard(shard, Box::new(ShardState::drained(source.position()))));
+        };
+        reading.take(&read, &shared).await?;
+        if may_end && read.caught_up_and_empty() {
+            if drain.is_cancelled() {
+                reading.finish(&shared).await?;
+            }
+            return reading.suspend(source.position());
+        }
+    }
+}
+
+/// What is left of a shard that is no longer read: its open windows go where the others' are.
+pub(super) async fn hand_over(shard: ShardId, state: ShardState, shared: Arc<Shared>) -> Result<Part> {
+    let position = state.position.clone();
+    if state.work.is_some() {
+        let mut reading = Reading::try_new(Arc::clone(&shard), Some(state), &shared)?;
+        reading.finish(&shared).await?;
+        send(&shared.combine, Message::Drained(Arc::clone(&shard))).await?;
+    }
+    Ok(Part::Shard(shard, Box::new(ShardState::drained(position))))
+}
+
+/// One shard's reading.
+struct Reading {
+    shard: ShardId,
+    intake: Intake,
+    stage: ShardStage,
+    status: ShardStatus,
+}
+
+impl Reading {
+    fn try_new(shard: ShardId, state: Option<ShardState>, shared: &Shared) -> Result<Self> {
+        let pipelines = &shared.pipelines;
+        let mut intake =
+            Intake::try_new(Arc::clone(&pipelines.contract), Provenance::Record, pipelines.options.judge)?;
+        let stage = match state.and_then(|s| s.work) {
+            None => ShardStage::try_new(Arc::clone(pipelines))?,
+            Some(work) => {
+                intake.restore(work.intake);
+                ShardStage::resume(Arc::clone(pipelines), work.stage)?
+            }
+        };
+        let mut reading = Self { shard, intake, stage, status: ShardStatus::default() };
+        reading.status.watermark = reading.watermark(shared);
+        reading.post(shared);
+        Ok(reading)
+    }
+
+    fn watermark(&self, shared: &Shared) -> Option<Micros> {
+        self.intake.high_time().map(|h| h.saturating_sub(shared.pipelines.options.watermark_delay))
+    }
+
+    async fn take(&mut self, read: &ReadBatch, shared: &Shared) -> Result<()> {
+        let mut seen = Vec::new();
+        if read.records.is_empty() {
+            if let (true, Some(polled)) = (read.caught_up_and_empty(), read.polled_at) {
+                self.intake.idle_at(polled - POLL_MARGIN);
+            }
+        } else {
+            let taken = self.intake.take(read)?;
+            for letter in &taken.dead_letters {
+                metrics::counter!(names::DEAD_LETTERS_TOTAL, "reason" => letter.reason.code()).increment(1);
+            }
+            if !taken.dead_letters.is_empty() {
+                send(&shared.raw, RawRows::DeadLetters(taken.dead_letters)).await?;
+            }
+            if taken.events.num_rows() > 0 {
+                send(&shared.raw, RawRows::Events(taken.events.clone())).await?;
+                let processed = self.stage.process(&taken.events).await?;
+                for (pipeline, rows) in processed.late {
+                    send(&shared.raw, RawRows::Late(pipeline, rows)).await?;
+                }
+                seen = processed.seen;
+            }
+        }
+        self.note(read);
+        let watermark = self.watermark(shared);
+        self.status.watermark = watermark;
+        let partials = watermark.map_or_else(|| Ok(ShardPartials::default()), |w| self.stage.close(w))?;
+        self.post(shared);
+        let message = ShardMessage { shard: Arc::clone(&self.shard), seen, partials, watermark };
+        send(&shared.combine, Message::Shard(message)).await
+    }
+
+    /// The shard's end: everything that is open is handed over.
+    async fn finish(&mut self, shared: &Shared) -> Result<()> {
+        let partials = self.stage.close(Micros::MAX)?;
+        self.status.drained = true;
+        self.post(shared);
+        let watermark = self.status.watermark;
+        let message = ShardMessage { shard: Arc::clone(&self.shard), seen: vec![], partials, watermark };
+        send(&shared.combine, Message::Shard(message)).await
+    }
+
+    /// Everything that is open is put away.
+    fn suspend(mut self, position: Option<ShardPosition>) -> Result<Part> {
+        let state = ShardState::suspended(position, self.intake.state(), self.stage.suspend()?);
+        Ok(Part::Shard(self.shard, Box::new(state)))
+    }
+
+    fn note(&mut self, read: &ReadBatch) {
+        self.status.reads += 1;
+        self.status.records += read.records.len() as u64;
+        self.status.bytes += read.records.iter().map(|r| r.data.len() as u64).sum::<u64>();
+        self.status.lag_millis = read.millis_behind_latest.or(self.status.lag_millis);
+    }
+
+    fn post(&mut self, shared: &Shared) {
+        (self.status.events_read, self.status.undecodable, self.status.judged) = self.intake.counts();
+        self.status.pipelines = self.stage.counts();
+        self.status.unknown_fields.clone_from(self.intake.unknown_fields());
+        shared.board.shard(&self.shard, self.status.clone());
+    }
+}
+
+async fn send<T>(to: &Sender<T>, message: T) -> Result<()> {
+    to.send(message).await.map_err(|_| Error::internal("a task of the job ended before the others"))
+}

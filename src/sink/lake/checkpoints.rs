@@ -1,0 +1,142 @@
+//! Checkpoints as objects of the lake: `_checkpoints/<application>/<number>.checkpoint`.
+//!
+//! Each is one object that is put whole and never changed, under a number that only grows. The highest number counts. A number that
+//! is taken shows that another process writes for the same application: that is an error, not overwritten.
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::{Error as StoreError, ObjectStoreExt, PutMode, PutOptions};
+
+use super::location::{Lake, failed};
+use crate::error::{Error, Result};
+use crate::limits::CHECKPOINTS_KEPT;
+
+const FOLDER: &str = "_checkpoints";
+const SUFFIX: &str = ".checkpoint";
+
+/// The checkpoints of one application in a lake.
+#[derive(Debug, Clone)]
+pub struct CheckpointStore {
+    lake: Lake,
+    application: String,
+}
+
+/// One object, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoredCheckpoint {
+    /// Its number.
+    pub number: u64,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl CheckpointStore {
+    /// Those of `application`, a name without `/`.
+    pub fn new(lake: &Lake, application: &str) -> Self {
+        Self { lake: lake.clone(), application: application.to_owned() }
+    }
+
+    /// What is there, oldest first.
+    ///
+    /// # Errors
+    /// External or transient if the store cannot be listed.
+    pub async fn list(&self) -> Result<Vec<StoredCheckpoint>> {
+        let folder = self.lake.object(&self.folder());
+        let listed: Result<Vec<_>, StoreError> = self.lake.store.list(Some(&folder)).try_collect().await;
+        let listed = listed.map_err(|e| failed("cannot list the checkpoints", self.lake.place(&self.folder()), e))?;
+        let number = |name: &str| name.strip_suffix(SUFFIX)?.parse().ok();
+        let mut found: Vec<StoredCheckpoint> = listed
+            .iter()
+            .filter_map(|m| Some(StoredCheckpoint { number: number(m.location.filename()?)?, bytes: m.size }))
+            .collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// An object's bytes; none if it is not there.
+    ///
+    /// # Errors
+    /// External or transient if the store fails.
+    pub async fn read(&self, number: u64) -> Result<Option<Bytes>> {
+        self.lake.fetch(&self.path(number)).await
+    }
+
+    /// Puts a new object after all others, whole or not at all, and removes those too old to keep. Its number.
+    ///
+    /// # Errors
+    /// External or transient if the store fails; external if another process has put one meanwhile.
+    pub async fn write(&self, bytes: Vec<u8>) -> Result<u64> {
+        let known = self.list().await?;
+        let number = known.last().map_or(1, |last| last.number + 1);
+        let path = self.path(number);
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.lake.store.put_opts(&self.lake.object(&path), bytes.into(), options).await {
+            Ok(_) => {}
+            Err(StoreError::AlreadyExists { .. }) => {
+                return Err(Error::external("another process has written a checkpoint of this application")
+                    .at(self.lake.place(&path))
+                    .hint("run one process for an application, or give each its own run.application"));
+            }
+            Err(e) => return Err(failed("cannot write a checkpoint", self.lake.place(&path), e)),
+        }
+        let old = (known.len() + 1).saturating_sub(CHECKPOINTS_KEPT);
+        for old in known.iter().take(old) {
+            self.remove(old.number).await?;
+        }
+        Ok(number)
+    }
+
+    /// Removes one; it need not be there.
+    ///
+    /// # Errors
+    /// External or transient if the store fails.
+    pub async fn remove(&self, number: u64) -> Result<()> {
+        let path = self.path(number);
+        match self.lake.store.delete(&self.lake.object(&path)).await {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(e) => Err(failed("cannot remove a checkpoint", self.lake.place(&path), e)),
+        }
+    }
+
+    /// Where an object is, for messages.
+    pub fn place(&self, number: u64) -> String {
+        self.lake.place(&self.path(number))
+    }
+
+    fn folder(&self) -> String {
+        format!("{FOLDER}/{}", self.application)
+    }
+
+    fn path(&self, number: u64) -> String {
+        format!("{}/{number:012}{SUFFIX}", self.folder())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::lake::LakeOptions;
+
+    #[tokio::test]
+    async fn the_last_few_are_kept_and_numbers_only_grow() {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = Lake::open(dir.path().to_str().unwrap(), &LakeOptions::default()).unwrap();
+        let store = CheckpointStore::new(&lake, "app");
+        let other = CheckpointStore::new(&lake, "other");
+        assert!(store.list().await.unwrap().is_empty());
+        for n in 1..=CHECKPOINTS_KEPT as u64 + 2 {
+            assert_eq!(store.write(vec![n as u8; n as usize]).await.unwrap(), n);
+        }
+        other.write(vec![7]).await.unwrap();
+        let kept: Vec<u64> = store.list().await.unwrap().iter().map(|c| c.number).collect();
+        assert_eq!(kept, [3, 4, 5]);
+        assert_eq!(store.read(5).await.unwrap().unwrap(), vec![5; 5]);
+        assert_eq!(store.read(1).await.unwrap(), None);
+        for n in kept {
+            store.remove(n).await.unwrap();
+        }
+        store.remove(99).await.unwrap();
+        assert!(store.list().await.unwrap().is_empty());
+        assert_eq!(other.list().await.unwrap().len(), 1);
+    }
+}
