@@ -93,7 +93,7 @@ pub const BUCKET_BATCH_ROWS_MIN: usize = 8_192;
 pub const LAKE_OPEN_PARTITIONS_MAX: usize = 8;
 
 /// Encoded bytes of a Parquet row group: large enough to scan well, small enough that an open file stays cheap.
-pub const LAKE_ROW_GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const LAKE_ROW_GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Bytes of one part of a multipart upload. S3 wants at least 5 MiB and takes 10,000 parts: files up to 80 GB.
 pub const LAKE_UPLOAD_PART_BYTES: usize = 8 * 1024 * 1024;
