@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! events_read = events_kept + duplicates + dead_letters
-//! per pipeline: events_kept = windowed_rows + late_rows + filtered_rows, and ignored_touches where it counts concurrency
+//! per pipeline: events_kept = windowed_rows + late_rows + filtered_rows
 //! ```
 //!
 //! `docs/metrics.md` is written from this file: a test compares, and rewrites it with `HEADCOUNT_REGENERATE=1`.
@@ -94,13 +94,13 @@ catalogue! {
     /// Event ids that a shard remembers, to tell duplicates by: about 60 bytes each.
     Gauge Count REMEMBERED_IDS ["shard"] = "headcount_remembered_event_ids";
 
-    /// Rows that went into at least one window of a pipeline.
+    /// Rows that went into at least one window of a pipeline, ignored touches included.
     Counter Count WINDOWED_ROWS_TOTAL ["pipeline"] = "headcount_windowed_rows_total";
     /// Rows too late for every window they belong to, kept under _late.
     Counter Count LATE_ROWS_TOTAL ["pipeline"] = "headcount_late_rows_total";
     /// Rows that a pipeline's own WHERE leaves out.
     Counter Count FILTERED_ROWS_TOTAL ["pipeline"] = "headcount_filtered_rows_total";
-    /// Heartbeats of sessions that had ended, ignored.
+    /// Touches of sessions that had ended, ignored: a part of the windowed rows of each pipeline that counts concurrency.
     Counter Count IGNORED_TOUCHES_TOTAL [] = "headcount_ignored_touches_total";
     /// Windows whose result was emitted.
     Counter Count WINDOWS_EMITTED_TOTAL ["pipeline"] = "headcount_windows_emitted_total";
@@ -226,7 +226,8 @@ so that what one page shows belongs together. [Operations](operations.md) says w
 
 Counters are counted in events, rows or calls since the start of the process, and the books balance
 ([semantics](semantics.md#6-guarantees)): read = kept + duplicates + dead letters, and for each pipeline kept = windowed + late +
-filtered rows, plus the ignored touches where it counts concurrency.
+filtered rows. Which touches are ignored is known only after they were counted, and a counter never goes back: so here, other than
+in `/api/status`, they are a part of the windowed rows.
 
 | metric | kind | labels | meaning |
 |---|---|---|---|
