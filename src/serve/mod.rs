@@ -8,8 +8,8 @@
 //! | `/metrics` | every metric of [`crate::telemetry::metrics`] in the Prometheus text format |
 //!
 //! `docs/operations.md` says which path is for whom. [`Server::bind`] takes the address, so that a busy port is known before any
-//! event is read; [`Server::run`] serves until it is told to stop. The server reads; it changes nothing, holds no data of its own,
-//! and listens on this machine only unless told otherwise.
+//! event is read; [`Server::run`] serves until it is told to stop. The server reads; it changes nothing, holds no data of its
+//! own, and listens on this machine only unless told otherwise.
 
 mod answers;
 mod server;

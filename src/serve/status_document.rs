@@ -1,5 +1,6 @@
-//! The answer of `/api/status`: a typed document, whose keys a test pins. Keys may be added; a key is not renamed or given another
-//! meaning without a new path.
+//! The answer of `/api/status`: a typed document, whose keys a test pins.
+//!
+//! Keys may be added; a key is not renamed or given another meaning without a new path.
 
 use std::collections::BTreeMap;
 
