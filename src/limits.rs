@@ -147,3 +147,18 @@ const _: () = assert!(DRAIN_SECS_MAX + SERVE_DRAIN_SECS_MAX < 10, "a stop ends w
 
 /// Shards that the events of one file may name: more than any stream has. Each costs its own memory of ids.
 pub const SHARDS_PER_FILE_MAX: usize = 10_000;
+
+/// What a job did lately is what it did in this time, in seconds: long enough to even out the rhythm of reads and windows.
+pub const THROUGHPUT_SECS: i64 = 10;
+
+/// A shard further behind its tip than this, in seconds, makes a job degraded: twice what windows wait for late rows by default.
+pub const DEGRADED_LAG_SECS: i64 = 60;
+
+/// A shard whose reads were not answered for this long, in seconds, makes a job degraded: a few tries of a call.
+pub const DEGRADED_SILENCE_SECS: i64 = 30;
+
+/// A write to the lake that takes longer than this, in seconds, makes a job degraded: a part is 8 MiB, and takes a second or two.
+pub const DEGRADED_WRITE_SECS: i64 = 30;
+
+/// Seconds between two log lines about dead letters, at least: a producer gone wrong makes thousands a second.
+pub const DEAD_LETTER_LOG_SECS_MIN: i64 = 60;

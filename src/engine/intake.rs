@@ -174,6 +174,11 @@ impl Intake {
         (self.events_read, self.undecodable, counts)
     }
 
+    /// How many event ids are remembered.
+    pub fn remembered_ids(&self) -> usize {
+        self.others.values().chain([&self.judge]).map(ShardJudge::remembered_ids).sum()
+    }
+
     /// How often each unknown field came.
     pub fn unknown_fields(&self) -> &std::collections::BTreeMap<String, u64> {
         self.decoder.unknown_fields()
