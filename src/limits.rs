@@ -134,6 +134,9 @@ const _: () = assert!(GET_RECORDS_LIMIT_MAX <= 10_000, "GetRecords refuses a lim
 /// Event time of a backfill's bucket, in seconds: the unit of spilling, and how much of the windows' state is in memory at once.
 pub const BACKFILL_BUCKET_SECS: i64 = 120;
 
+/// Files of raw rows that a backfill writes at once in an hour: each is encoded by one thread, and more would be small files.
+pub const BACKFILL_RAW_WRITERS_MAX: usize = 4;
+
 /// Rows that a backfill keeps in memory between its two passes; beyond it they wait on disk. A quarter of what a small
 /// container with two cores has.
 pub const BACKFILL_BUFFER_BYTES_MAX: usize = 512 * 1024 * 1024;

@@ -21,10 +21,18 @@ pub(super) fn load_config(path: Option<&Path>) -> Result<Config> {
 
 /// A runtime with a worker a core, or as many as configured.
 pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime> {
+    runtime_of(workers(config))
+}
+
+/// How many threads compute.
+pub(super) fn workers(config: &Config) -> usize {
+    config.run.worker_threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// A runtime of `threads` threads.
+pub(super) fn runtime_of(threads: usize) -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = config.run.worker_threads {
-        builder.worker_threads(threads);
-    }
+    builder.worker_threads(threads);
     builder.enable_all().build().map_err(|e| Error::external("the worker threads could not be started").because(e))
 }
 
