@@ -59,7 +59,10 @@ async fn consume(args: &RunArgs, config: &Config) -> Result<()> {
     let shards = feeding.shards().await?;
     println!("reading {} shards of {}", shards.len(), feeding.place());
     let prefix = file_prefix(clock.as_ref());
-    let tables = open_tables(&pipelines, Target::Lake(&lake), setup::table_options(config), &prefix, &clock);
+    let mut tables = open_tables(&pipelines, Target::Lake(&lake), setup::table_options(config), &prefix, &clock);
+    if let Some(place) = setup::publish(config, &pipelines, &mut tables.1, &clock).await? {
+        println!("publishing to {place}");
+    }
     let board = Arc::new(Board::default());
     let ending = Ending::default();
     let mut job = tokio::spawn(live::run(

@@ -105,6 +105,11 @@ catalogue! {
     Counter Count FILES_WRITTEN_TOTAL ["table"] = "headcount_files_written_total";
     /// Bytes of the files finished in a table of the lake.
     Counter Bytes BYTES_WRITTEN_TOTAL ["table"] = "headcount_bytes_written_total";
+
+    /// Metric data that CloudWatch took.
+    Counter Count CLOUDWATCH_PUBLISHED_TOTAL [] = "headcount_cloudwatch_published_total";
+    /// Metric data that were left out or dropped instead of published to CloudWatch.
+    Counter Count CLOUDWATCH_DROPPED_TOTAL ["reason"] = "headcount_cloudwatch_dropped_total";
 }
 
 /// Tells the recorder what each metric means, and starts the counters without labels at zero, so that a rate can be taken of the

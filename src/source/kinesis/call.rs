@@ -5,9 +5,9 @@ use std::error::Error as StdError;
 use aws_sdk_kinesis::config::http::HttpResponse;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 
-use super::backoff::Backoff;
 use super::counters::{KinesisCounters, add};
 use super::fault::Fault;
+use crate::aws::Backoff;
 use crate::error::Error;
 use crate::telemetry::metrics as names;
 
