@@ -93,7 +93,7 @@ pub const BUCKET_BATCH_ROWS_MIN: usize = 8_192;
 pub const LAKE_OPEN_PARTITIONS_MAX: usize = 8;
 
 /// Encoded bytes of a Parquet row group: large enough to scan well, small enough that an open file stays cheap.
-pub const LAKE_ROW_GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const LAKE_ROW_GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Bytes of one part of a multipart upload. S3 wants at least 5 MiB and takes 10,000 parts: files up to 80 GB.
 pub const LAKE_UPLOAD_PART_BYTES: usize = 8 * 1024 * 1024;
@@ -148,6 +148,20 @@ const _: () = assert!(DRAIN_SECS_MAX + SERVE_DRAIN_SECS_MAX < 10, "a stop ends w
 /// Shards that the events of one file may name: more than any stream has. Each costs its own memory of ids.
 pub const SHARDS_PER_FILE_MAX: usize = 10_000;
 
+/// What a job did lately is what it did in this time, in seconds: long enough to even out the rhythm of reads and windows.
+pub const THROUGHPUT_SECS: i64 = 10;
+
+/// A shard further behind its tip than this, in seconds, makes a job degraded: twice what windows wait for late rows by default.
+pub const DEGRADED_LAG_SECS: i64 = 60;
+
+/// A shard whose reads were not answered for this long, in seconds, makes a job degraded: a few tries of a call.
+pub const DEGRADED_SILENCE_SECS: i64 = 30;
+
+/// A write to the lake that takes longer than this, in seconds, makes a job degraded: a part is 8 MiB, and takes a second or two.
+pub const DEGRADED_WRITE_SECS: i64 = 30;
+
+/// Seconds between two log lines about dead letters, at least: a producer gone wrong makes thousands a second.
+pub const DEAD_LETTER_LOG_SECS_MIN: i64 = 60;
 /// Metrics that one PutMetricData call takes (documented limit of the service).
 pub const CLOUDWATCH_DATA_PER_PUT_MAX: usize = 1_000;
 

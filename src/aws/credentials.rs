@@ -86,8 +86,9 @@ mod tests {
         let first = credentials.get_credential().await.unwrap();
         assert_eq!((&*first.key_id, &*first.secret_key, first.token.as_deref()), ("key", "hidden", Some("token")));
         assert!(Arc::ptr_eq(&first, &credentials.get_credential().await.unwrap()));
-        // As if they had been asked for that long ago.
-        if let Some((since, _)) = &mut *credentials.kept.lock().await {
+        {
+            let mut kept = credentials.kept.lock().await;
+            let (since, _) = kept.as_mut().unwrap();
             *since = since.checked_sub(KEEP).unwrap();
         }
         assert!(!Arc::ptr_eq(&first, &credentials.get_credential().await.unwrap()));

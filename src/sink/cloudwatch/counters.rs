@@ -92,6 +92,16 @@ impl CloudWatchCounts {
 }
 
 impl CloudWatchCounters {
+    /// All at zero, in the metrics too, so that a rate can be taken of the first of each.
+    pub(super) fn start() -> Self {
+        metrics::counter!(names::CLOUDWATCH_PUBLISHED_TOTAL).increment(0);
+        metrics::counter!(names::RETRIES_TOTAL, "service" => "cloudwatch").increment(0);
+        for why in Dropped::ALL {
+            metrics::counter!(names::CLOUDWATCH_DROPPED_TOTAL, "reason" => why.code()).increment(0);
+        }
+        Self::default()
+    }
+
     /// All counts now.
     pub fn snapshot(&self) -> CloudWatchCounts {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

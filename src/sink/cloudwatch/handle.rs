@@ -55,7 +55,7 @@ impl CloudWatch {
     ) -> Result<Self> {
         let metrics = Metrics::connect(options).await?;
         let place = metrics.place().to_owned();
-        let (backlog, counters) = (Arc::<Backlog>::default(), Arc::<CloudWatchCounters>::default());
+        let (backlog, counters) = (Arc::<Backlog>::default(), Arc::new(CloudWatchCounters::start()));
         let ending = Ending::default();
         let publisher =
             Publisher::new(metrics, options, Arc::clone(&backlog), Arc::clone(&counters), clock, ending.clone());
@@ -101,7 +101,11 @@ impl CloudWatch {
             let _ = task.await;
         }
         let counts = counters.snapshot();
-        tracing::info!(published = counts.published, dropped = counts.dropped_total(), "CloudWatch metrics ended");
+        tracing::info!(
+            published = counts.published,
+            dropped = counts.dropped_total(),
+            "publishing to CloudWatch has ended"
+        );
         counts
     }
 
