@@ -134,8 +134,9 @@ const _: () = assert!(GET_RECORDS_LIMIT_MAX <= 10_000, "GetRecords refuses a lim
 /// Event time of a backfill's bucket, in seconds: the unit of spilling, and how much of the windows' state is in memory at once.
 pub const BACKFILL_BUCKET_SECS: i64 = 120;
 
-/// Rows that a backfill keeps in memory between its two passes; beyond it they wait on disk. Half of what a small container has.
-pub const BACKFILL_BUFFER_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Rows that a backfill keeps in memory between its two passes; beyond it they wait on disk. A quarter of what a small
+/// container with two cores has.
+pub const BACKFILL_BUFFER_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// The embedded Kinesis is read at the service's 2 MiB/s a shard; at some 480 bytes an event, more than this would pile up unread.
 pub const EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX: u64 = 3_500;

@@ -96,7 +96,8 @@ pub(super) fn first_of(mut problems: Vec<Error>) -> Error {
 
 /// How to reach S3: the lake's bucket, and those of inputs.
 pub(super) fn bucket_options(config: &Config) -> BucketOptions {
-    BucketOptions { region: config.lake.region.clone(), endpoint_url: config.lake.endpoint_url.clone() }
+    let region = config.lake.region.clone().unwrap_or_else(|| config.source.region.clone());
+    BucketOptions { region: Some(region), endpoint_url: config.lake.endpoint_url.clone() }
 }
 
 /// The lake at `url`, or the configured one, after completing what an earlier process left half done.

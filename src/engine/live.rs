@@ -17,7 +17,7 @@ use super::shard_stage::{ShardPartials, ShardStage};
 use super::tables::{RawRows, RawTables, TableSummary, WindowTables};
 use crate::clock::Clock;
 use crate::decode::Provenance;
-use crate::error::{Error, Result};
+use crate::error::{Domain, Error, Result};
 use crate::limits::{COMBINE_QUEUE_MAX, LAKE_QUEUE_BATCHES_MAX};
 use crate::types::{MICROS_PER_SEC, Micros, ReadBatch, ShardId};
 
@@ -139,8 +139,10 @@ async fn supervise(
         let Some(done) = done else { break };
         match done.map_err(|e| Error::internal("a task of the job broke off").because(e)).flatten() {
             Ok(summary) => summaries.extend(summary),
-            // Later errors are mostly channels that the first one closed.
-            Err(e) if failed.is_some() => tracing::debug!(error = %e, "another task of the job ended"),
+            // Later errors are mostly channels that the first one closed; but its echo may be the faster.
+            Err(e) if failed.as_ref().is_some_and(|f: &Error| !is_echo(f) || is_echo(&e)) => {
+                tracing::debug!(error = %e, "another task of the job ended");
+            }
             Err(e) => {
                 tracing::error!(error = %e, "a task of the job failed: the others are stopped");
                 board.failed(clock.now(), &e);
@@ -150,6 +152,11 @@ async fn supervise(
         }
     }
     failed.map_or(Ok(summaries), Err)
+}
+
+/// Whether it may be what a task says whose neighbour is gone.
+fn is_echo(e: &Error) -> bool {
+    e.domain() == Domain::Internal
 }
 
 async fn read_shard<S: ShardSource>(mut source: S, shared: &Shared) -> Result<()> {
