@@ -166,3 +166,53 @@ pub const DEGRADED_WRITE_SECS: i64 = 30;
 
 /// Seconds between two log lines about dead letters, at least: a producer gone wrong makes thousands a second.
 pub const DEAD_LETTER_LOG_SECS_MIN: i64 = 60;
+/// Metrics that one PutMetricData call takes (documented limit of the service).
+pub const CLOUDWATCH_DATA_PER_PUT_MAX: usize = 1_000;
+
+/// Bytes of one PutMetricData call before compression: just under the documented 1 MB, whose prefix the documentation leaves open.
+pub const CLOUDWATCH_PUT_BYTES_MAX: usize = 990_000;
+
+/// Dimensions of a metric (documented limit of CloudWatch).
+pub const CLOUDWATCH_DIMENSIONS_MAX: usize = 30;
+
+/// Characters of the name of a metric, a dimension or a namespace (documented limit of CloudWatch).
+pub const CLOUDWATCH_NAME_CHARS_MAX: usize = 255;
+
+/// Characters of a dimension's value (documented limit of CloudWatch).
+pub const CLOUDWATCH_DIMENSION_VALUE_CHARS_MAX: usize = 1_024;
+
+/// Values beyond ±2^360 are refused (documented limit of CloudWatch). This is the exponent.
+pub const CLOUDWATCH_VALUE_EXPONENT_MAX: i32 = 360;
+
+/// How far back CloudWatch takes a time stamp, in seconds: two weeks (documented).
+pub const CLOUDWATCH_PAST_SECS_MAX: i64 = 14 * 24 * 3_600;
+
+/// How far ahead CloudWatch takes a time stamp, in seconds: two hours (documented).
+pub const CLOUDWATCH_FUTURE_SECS_MAX: i64 = 2 * 3_600;
+
+/// A time stamp this close to the edge of what CloudWatch takes is left out, in seconds: a call may last as long as this, and the
+/// service's clock is not ours. One time stamp too many would have it refuse the whole call.
+pub const CLOUDWATCH_EDGE_SECS: i64 = 60;
+
+/// Metric data that wait for CloudWatch: some megabytes. The shipped pipelines make 12 a minute.
+pub const CLOUDWATCH_BACKLOG_MAX: usize = 20_000;
+
+/// The first pause after a failed PutMetricData is at most this, in milliseconds; it doubles from try to try.
+pub const CLOUDWATCH_BACKOFF_MILLIS_MIN: u64 = 100;
+
+/// The longest pause between two tries of PutMetricData, in milliseconds: what a service that recovers should have to bear.
+pub const CLOUDWATCH_BACKOFF_MILLIS_MAX: u64 = 15_000;
+
+/// One try of PutMetricData may last this long, in seconds: it is a small request.
+pub const CLOUDWATCH_TRY_SECS_MAX: u64 = 10;
+
+/// At a graceful stop CloudWatch gets this long to take what waits, in seconds; the rest is dropped.
+pub const CLOUDWATCH_FLUSH_SECS_MAX: u64 = 3;
+
+/// Pause between two warnings that metric data are being dropped, in seconds: an outage must not flood the log.
+pub const CLOUDWATCH_WARN_SECS: u64 = 60;
+
+const _: () =
+    assert!(CLOUDWATCH_FLUSH_SECS_MAX < DRAIN_SECS_MAX, "a slow CloudWatch must not use up the time of the drain");
+const _: () =
+    assert!(CLOUDWATCH_TRY_SECS_MAX < CLOUDWATCH_EDGE_SECS as u64, "a time stamp must not leave the range under way");

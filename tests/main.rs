@@ -8,6 +8,8 @@
 
 mod backfill;
 mod cli;
+mod cloudwatch;
+mod cloudwatch_double;
 mod fixture;
 mod golden;
 mod harness;

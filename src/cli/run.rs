@@ -70,7 +70,10 @@ async fn consume(args: &RunArgs, config: &Config, board: &Arc<Board>, clock: Arc
     println!("reading {} shards of {}", shards.len(), feeding.place());
     log_start(config, &pipelines, feeding.place(), shards.len());
     let prefix = file_prefix(clock.as_ref());
-    let tables = open_tables(&pipelines, Target::Lake(&lake), setup::table_options(config), &prefix, &clock);
+    let mut tables = open_tables(&pipelines, Target::Lake(&lake), setup::table_options(config), &prefix, &clock);
+    if let Some(place) = setup::publish(config, &pipelines, &mut tables.1, &clock).await? {
+        println!("publishing to {place}");
+    }
     let ending = Ending::default();
     let mut job = tokio::spawn(live::run(
         Arc::clone(&pipelines),

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::aws::BucketOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::engine::tables::TableOptions;
+use crate::engine::tables::{TableOptions, WindowTables, published_tables};
 use crate::engine::{EngineOptions, Pipelines};
 use crate::error::{Error, Result};
 use crate::operator::window::Lateness;
 use crate::pipeline::PipelineFile;
 use crate::schema::Contract;
+use crate::sink::cloudwatch::{CloudWatch, CloudWatchOptions, StorageResolution};
 use crate::sink::lake::{Lake, LakeOptions, RollPolicy};
 
 /// The configuration from a file, or the built-in one, with the environment over it.
@@ -118,6 +120,48 @@ pub(super) async fn open_lake(config: &Config, url: Option<&str>, clock: &dyn Cl
         tracing::warn!(replacement = %id, "an earlier backfill had been cut short: what it had staged was removed");
     }
     Ok(lake)
+}
+
+/// Has `tables` publish to CloudWatch as configured; where to, if so.
+///
+/// # Errors
+/// A user's error without credentials.
+pub(super) async fn publish(
+    config: &Config,
+    pipelines: &Pipelines,
+    tables: &mut WindowTables,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<String>> {
+    let configured = &config.cloudwatch;
+    let named: Vec<&str> = pipelines.plans.iter().filter(|p| !p.metrics.is_empty()).map(|p| p.name.as_str()).collect();
+    if named.is_empty() {
+        return Ok(None);
+    }
+    if !configured.enabled {
+        tracing::info!(
+            tables = named.join(","),
+            "nothing is published to CloudWatch, though pipelines name it: cloudwatch.enabled is false"
+        );
+        return Ok(None);
+    }
+    let options = CloudWatchOptions {
+        region: Some(configured.region.clone()),
+        endpoint_url: configured.endpoint_url.clone(),
+        resolution: match configured.by_the_second {
+            true => StorageResolution::Second,
+            false => StorageResolution::Minute,
+        },
+        flush: Duration::from_micros(configured.flush.unsigned_abs()),
+        retry: Duration::from_micros(configured.retry.unsigned_abs()),
+        series_max: configured.series_max,
+        // Processes that failed at one moment come back spread out.
+        jitter_seed: clock.now().unsigned_abs() ^ u64::from(std::process::id()),
+        ..CloudWatchOptions::new(&configured.namespace)
+    };
+    let cloudwatch = CloudWatch::connect(&options, published_tables(pipelines), Arc::clone(clock)).await?;
+    let place = cloudwatch.place().to_owned();
+    tables.publish_to(cloudwatch);
+    Ok(Some(place))
 }
 
 pub(super) fn table_options(config: &Config) -> TableOptions {

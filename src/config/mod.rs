@@ -31,6 +31,6 @@ mod validate;
 mod tests;
 
 pub use sections::{
-    Concurrency, Config, Embedded, Lake, Log, LogFormat, LogLevel, Pipelines, Run, Schema, Serve, Source, SourceKind,
-    Start, Time,
+    CloudWatch, Concurrency, Config, Embedded, Lake, Log, LogFormat, LogLevel, Pipelines, Run, Schema, Serve, Source,
+    SourceKind, Start, Time,
 };

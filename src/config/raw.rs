@@ -17,6 +17,7 @@ pub(super) struct RawConfig {
     pub(super) time: RawTime,
     pub(super) concurrency: RawConcurrency,
     pub(super) lake: RawLake,
+    pub(super) cloudwatch: RawCloudWatch,
     pub(super) pipelines: RawPipelines,
     pub(super) schema: RawSchema,
     pub(super) serve: RawServe,
@@ -26,13 +27,14 @@ pub(super) struct RawConfig {
 
 impl RawConfig {
     /// Every section with its keys, in the order of the structs.
-    pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 10] {
+    pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 11] {
         [
             ("source", fields::<RawSource>()),
             ("embedded", fields::<RawEmbedded>()),
             ("time", fields::<RawTime>()),
             ("concurrency", fields::<RawConcurrency>()),
             ("lake", fields::<RawLake>()),
+            ("cloudwatch", fields::<RawCloudWatch>()),
             ("pipelines", fields::<RawPipelines>()),
             ("schema", fields::<RawSchema>()),
             ("serve", fields::<RawServe>()),
@@ -158,6 +160,34 @@ impl Default for RawLake {
             raw_roll_secs: 300,
             gather_secs: 300,
             compression_level: 1,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawCloudWatch {
+    pub(super) enabled: bool,
+    pub(super) namespace: String,
+    pub(super) region: Option<String>,
+    pub(super) endpoint_url: Option<String>,
+    pub(super) storage_resolution_secs: u64,
+    pub(super) flush_secs: u64,
+    pub(super) retry_secs: u64,
+    pub(super) series_max: u64,
+}
+
+impl Default for RawCloudWatch {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            namespace: "Custom/Streaming".to_owned(),
+            region: None,
+            endpoint_url: None,
+            storage_resolution_secs: 60,
+            flush_secs: 2,
+            retry_secs: 300,
+            series_max: 100,
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Config {
     pub concurrency: Concurrency,
     /// Where the tables go.
     pub lake: Lake,
+    /// Metrics of Amazon CloudWatch.
+    pub cloudwatch: CloudWatch,
     /// Where the queries come from.
     pub pipelines: Pipelines,
     /// Where the event contract comes from.
@@ -132,6 +134,27 @@ pub struct Lake {
     pub gather: Micros,
     /// Zstandard level, 1 to 22.
     pub compression_level: i32,
+}
+
+/// `[cloudwatch]`: metrics of Amazon CloudWatch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudWatch {
+    /// Whether to publish at all.
+    pub enabled: bool,
+    /// The namespace of the metrics.
+    pub namespace: String,
+    /// The AWS region.
+    pub region: String,
+    /// An `http(s)://` address to call instead of the region's own.
+    pub endpoint_url: Option<String>,
+    /// Stored by the second instead of by the minute.
+    pub by_the_second: bool,
+    /// How long data wait for others to share a call with.
+    pub flush: Micros,
+    /// Data that CloudWatch has not taken after this long are dropped.
+    pub retry: Micros,
+    /// Combinations of dimension values that may be published.
+    pub series_max: usize,
 }
 
 /// `[pipelines]`: where the queries come from.

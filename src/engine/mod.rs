@@ -5,7 +5,7 @@
 //!  ReadBatch ─► Decoder ─► ShardJudge ─► ShardStage ─────────► Combine ─► Emission (rows of a complete window)
 //!                 │           │              │  partials, marks,   │
 //!                 ▼           ▼              ▼  watermark          ▼
-//!            dead letters  raw events    late rows               lake
+//!            dead letters  raw events    late rows               lake, CloudWatch
 //! ```
 //!
 //! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;

@@ -1,4 +1,4 @@
-//! The lake's tables of a job: raw events, dead letters, late rows, windows.
+//! The tables of a job: raw events, dead letters, late rows, windows; and what of the windows is published besides.
 
 use std::sync::Arc;
 
@@ -10,6 +10,8 @@ use super::pipelines::Pipelines;
 use crate::clock::Clock;
 use crate::decode::DeadLetter;
 use crate::error::{Error, Result};
+use crate::pipeline::ContinuousPlan;
+use crate::sink::cloudwatch::{CloudWatch, PublishedTable};
 use crate::sink::lake::{GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary};
 use crate::types::{Micros, format_micros};
 
@@ -54,6 +56,7 @@ pub struct RawTables {
 pub struct WindowTables {
     writers: Vec<GatherWriter>,
     names: Vec<String>,
+    cloudwatch: Option<CloudWatch>,
 }
 
 /// Rows, files and bytes of one table.
@@ -114,6 +117,7 @@ pub fn open_tables(
     let window_tables = WindowTables {
         writers: pipelines.plans.iter().map(|p| windows(&p.name, &p.header.keys)).collect(),
         names: pipelines.plans.iter().map(|p| p.name.clone()).collect(),
+        cloudwatch: None,
     };
     (raw_tables, window_tables)
 }
@@ -161,13 +165,29 @@ impl RawTables {
     }
 }
 
+/// What of each table's rows is published as metrics, in the order of the pipelines.
+pub fn published_tables(pipelines: &Pipelines) -> Vec<PublishedTable> {
+    let published = |p: &ContinuousPlan| PublishedTable { metrics: p.metrics.clone(), window: p.window_size() };
+    pipelines.plans.iter().map(published).collect()
+}
+
 impl WindowTables {
+    /// Has the rows of windows published too. For live jobs only: CloudWatch cannot replace what it has, as a backfill would.
+    pub fn publish_to(&mut self, cloudwatch: CloudWatch) {
+        self.cloudwatch = Some(cloudwatch);
+    }
+
     /// Writes the rows of a complete window.
     pub async fn write(&mut self, emission: &Emission) -> Result<()> {
         match self.writers.get_mut(emission.pipeline) {
-            Some(writer) => writer.write(&emission.rows).await,
-            None => Err(Error::internal("rows of no pipeline")),
+            Some(writer) => writer.write(&emission.rows).await?,
+            None => return Err(Error::internal("rows of no pipeline")),
         }
+        // What CloudWatch was told once it cannot be told better.
+        if let (Some(cloudwatch), 0) = (&mut self.cloudwatch, emission.revision) {
+            cloudwatch.offer(emission.pipeline, emission.window_end, &emission.rows);
+        }
+        Ok(())
     }
 
     /// Closes files that no later window can join.
@@ -180,9 +200,15 @@ impl WindowTables {
 
     /// Closes every file; what each table got.
     pub async fn close(&mut self) -> Result<Vec<TableSummary>> {
+        // Beside the files, whose time is the drain's too.
+        let publishing = self.cloudwatch.take().map(|cloudwatch| tokio::spawn(cloudwatch.close()));
         let mut out = Vec::new();
         for (writer, name) in self.writers.iter_mut().zip(&self.names) {
             out.push((name.clone(), writer.close().await?));
+        }
+        if let Some(publishing) = publishing {
+            // It has counted and said what it could not publish; the tables are complete all the same.
+            let _ = publishing.await;
         }
         Ok(out)
     }

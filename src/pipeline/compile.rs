@@ -14,6 +14,7 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use super::analyze::WindowedAggregates;
 use super::dialect::StreamDialect;
 use super::file::{Header, PipelineFile};
+use super::metric;
 use super::output::Output;
 use super::physical::WindowQueryPlanner;
 use super::refusal::{refuse, refuse_at};
@@ -27,7 +28,7 @@ use crate::operator::concurrency::{ConcurrencyExec, ConcurrencyQuery};
 use crate::operator::percentile::percentile;
 use crate::operator::window::{LatenessRule, ShardWindows, WindowAggregateExec, WindowSpec};
 use crate::schema::{Contract, Kind};
-use crate::types::Micros;
+use crate::types::{MetricMapping, Micros};
 
 /// Compiles pipelines over one event stream.
 pub struct Compiler {
@@ -70,6 +71,8 @@ pub struct ContinuousPlan {
     pub header: Header,
     /// The windowed nodes, in plan order.
     pub nodes: Vec<StatefulNode>,
+    /// The metrics that the header makes of the rows.
+    pub metrics: Vec<MetricMapping>,
     rest: Arc<dyn ExecutionPlan>,
     output: Output,
     context: Arc<TaskContext>,
@@ -141,6 +144,7 @@ impl Compiler {
             name: file.name.clone(),
             header: file.header.clone(),
             nodes,
+            metrics: metric::check(file, &output)?,
             rest,
             output,
             context: self.state.task_ctx(),

@@ -129,6 +129,11 @@ catalogue! {
     Counter Bytes BYTES_WRITTEN_TOTAL ["table"] = "headcount_bytes_written_total";
     /// When the last file of a table was finished, as seconds since 1970.
     Gauge Seconds LAST_FILE_TIMESTAMP_SECONDS ["table"] = "headcount_last_file_timestamp_seconds";
+
+    /// Metric data that CloudWatch took.
+    Counter Count CLOUDWATCH_PUBLISHED_TOTAL [] = "headcount_cloudwatch_published_total";
+    /// Metric data that were left out or dropped instead of published to CloudWatch.
+    Counter Count CLOUDWATCH_DROPPED_TOTAL ["reason"] = "headcount_cloudwatch_dropped_total";
 }
 
 /// Tells the recorder what each metric means, and starts the counters without labels at zero, so that a rate can be taken of the

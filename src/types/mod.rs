@@ -1,8 +1,10 @@
-//! Words that every stage shares: time in microseconds, shards, records.
+//! Words that every stage shares: time in microseconds, shards, records, metrics made of rows.
 
+mod metric;
 mod record;
 mod time;
 
+pub use metric::{METRIC_UNITS, MetricMapping, MetricStatistic, is_metric_name, is_metric_text};
 pub use record::{ReadBatch, Record, ShardId};
 pub use time::{
     CALENDAR_FIRST, CALENDAR_LAST, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SEC, Micros,

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use headcount::engine::tables::published_tables;
 use headcount::serve::{Exhibits, Server};
+use headcount::sink::cloudwatch::{CloudWatch, CloudWatchOptions};
 use headcount::telemetry::metrics::{ALL, BUILD_INFO};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::cloudwatch_double::Double;
 
 /// Status code and body of a GET.
 async fn get(address: SocketAddr, path: &str) -> (u16, String) {
@@ -139,7 +142,11 @@ async fn a_job_says_how_it_is_over_http() {
     board.watch(source.trouble());
     let shards = source.list_shards().await.unwrap();
     let readers = shards.into_iter().map(|s| source.shard_reader(s.id, None)).collect();
-    let tables = open_tables(&pipelines, Target::Lake(&lake.lake), fixture::table_options(), "live", &clock);
+    let mut tables = open_tables(&pipelines, Target::Lake(&lake.lake), fixture::table_options(), "live", &clock);
+    let cloudwatch = Double::start(Arc::clone(&clock)).await;
+    let publishing = CloudWatchOptions::loopback("Custom/Streaming", cloudwatch.endpoint());
+    let sink = CloudWatch::connect(&publishing, published_tables(&pipelines), Arc::clone(&clock)).await.unwrap();
+    tables.1.publish_to(sink);
     let ending = Ending::default();
     let job =
         live::run(Arc::clone(&pipelines), readers, tables, Arc::clone(&board), ending.clone(), Arc::clone(&clock));
@@ -178,7 +185,12 @@ async fn a_job_says_how_it_is_over_http() {
     let raw = items(&ended["sinks"]["lake"]).find(|t| t["table"] == "user_events").unwrap();
     assert_eq!(raw["rows"], ended["events"]["kept"]);
     assert!(raw["last_file"].as_str().unwrap().ends_with(".parquet") && raw["last_file_at"].is_string(), "{raw:#}");
-    page_agrees(&get(address, "/metrics").await.1, &ended);
+    let page = get(address, "/metrics").await.1;
+    page_agrees(&page, &ended);
+    assert_eq!(metric(&page, "headcount_cloudwatch_published_total"), cloudwatch.data().len() as f64);
+    assert!(
+        !cloudwatch.data().is_empty() && metric(&page, "headcount_cloudwatch_dropped_total{reason=\"refused\"}") == 0.0
+    );
 
     stop_serving.cancel();
     within("the server ends", serving).await.unwrap().unwrap();

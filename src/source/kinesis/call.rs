@@ -6,10 +6,10 @@ use std::time::Duration;
 use aws_sdk_kinesis::config::http::HttpResponse;
 use aws_sdk_kinesis::error::{ProvideErrorMetadata, SdkError};
 
-use super::backoff::Backoff;
 use super::client::Shared;
 use super::counters::add;
 use super::fault::Fault;
+use crate::aws::Backoff;
 use crate::error::Error;
 use crate::telemetry::metrics as names;
 
