@@ -1,10 +1,12 @@
-//! Words that every stage shares: time in microseconds, shards, records.
+//! Words that every stage shares: time in microseconds, shards, records, text for people.
 
 mod record;
+mod text;
 mod time;
 
 pub use record::{ReadBatch, Record, ShardId};
+pub use text::{distance, edits_allowed, nearest, wrapped};
 pub use time::{
     CALENDAR_FIRST, CALENDAR_LAST, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SEC, Micros,
-    floor_to, format_micros, parse_rfc3339,
+    floor_to, format_micros, format_span, parse_rfc3339,
 };
