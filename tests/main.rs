@@ -8,6 +8,7 @@
 
 mod backfill;
 mod cli;
+mod explain;
 mod fixture;
 mod golden;
 mod harness;

@@ -94,7 +94,8 @@ pub(super) fn first_of(mut problems: Vec<Error>) -> Error {
     first.hint(format!("{remedy}`headcount check` lists this and {more} more"))
 }
 
-fn engine_options(config: &Config, lateness: Lateness) -> EngineOptions {
+/// The times of the configuration, for the engine.
+pub(super) fn engine_options(config: &Config, lateness: Lateness) -> EngineOptions {
     EngineOptions {
         judge: JudgeOptions {
             skew: SkewLimits {

@@ -13,12 +13,14 @@
 //! * [`PipelineFile`]: the file, its header; * `dialect`: Flink's `TABLE t PARTITION BY k` arguments;
 //! * `table_functions`: `TUMBLE` and `CONCURRENCY`; * `bound`: the function behind `window_start` and `window_end`;
 //! * `nodes`: the logical nodes; * `analyze`: what becomes a windowed node, what is refused;
-//! * `physical`: logical nodes to operators; * `compile`: all of it; * `stream_table`: the stream as a table.
+//! * `physical`: logical nodes to operators; * `compile`: all of it; * `stream_table`: the stream as a table;
+//! * [`Explanation`]: a plan in words.
 
 mod analyze;
 mod bound;
 mod compile;
 mod dialect;
+mod explain;
 mod file;
 mod nodes;
 mod output;
@@ -28,5 +30,6 @@ mod stream_table;
 mod table_functions;
 
 pub use compile::{Compiler, ContinuousPlan, Node, ShardPlan, StatefulNode, number_rows};
+pub use explain::{Explanation, JobTimes};
 pub use file::{Header, PipelineFile};
 pub use stream_table::ROW_NUMBER;
