@@ -93,7 +93,7 @@ pub const BUCKET_BATCH_ROWS_MIN: usize = 8_192;
 pub const LAKE_OPEN_PARTITIONS_MAX: usize = 8;
 
 /// Encoded bytes of a Parquet row group: large enough to scan well, small enough that an open file stays cheap.
-pub const LAKE_ROW_GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const LAKE_ROW_GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Bytes of one part of a multipart upload. S3 wants at least 5 MiB and takes 10,000 parts: files up to 80 GB.
 pub const LAKE_UPLOAD_PART_BYTES: usize = 8 * 1024 * 1024;
@@ -134,8 +134,9 @@ const _: () = assert!(GET_RECORDS_LIMIT_MAX <= 10_000, "GetRecords refuses a lim
 /// Event time of a backfill's bucket, in seconds: the unit of spilling, and how much of the windows' state is in memory at once.
 pub const BACKFILL_BUCKET_SECS: i64 = 120;
 
-/// Rows that a backfill keeps in memory between its two passes; beyond it they wait on disk. Half of what a small container has.
-pub const BACKFILL_BUFFER_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Rows that a backfill keeps in memory between its two passes; beyond it they wait on disk. A quarter of what a small
+/// container with two cores has.
+pub const BACKFILL_BUFFER_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// The embedded Kinesis is read at the service's 2 MiB/s a shard; at some 480 bytes an event, more than this would pile up unread.
 pub const EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX: u64 = 3_500;
@@ -147,3 +148,18 @@ const _: () = assert!(DRAIN_SECS_MAX + SERVE_DRAIN_SECS_MAX < 10, "a stop ends w
 
 /// Shards that the events of one file may name: more than any stream has. Each costs its own memory of ids.
 pub const SHARDS_PER_FILE_MAX: usize = 10_000;
+
+/// What a job did lately is what it did in this time, in seconds: long enough to even out the rhythm of reads and windows.
+pub const THROUGHPUT_SECS: i64 = 10;
+
+/// A shard further behind its tip than this, in seconds, makes a job degraded: twice what windows wait for late rows by default.
+pub const DEGRADED_LAG_SECS: i64 = 60;
+
+/// A shard whose reads were not answered for this long, in seconds, makes a job degraded: a few tries of a call.
+pub const DEGRADED_SILENCE_SECS: i64 = 30;
+
+/// A write to the lake that takes longer than this, in seconds, makes a job degraded: a part is 8 MiB, and takes a second or two.
+pub const DEGRADED_WRITE_SECS: i64 = 30;
+
+/// Seconds between two log lines about dead letters, at least: a producer gone wrong makes thousands a second.
+pub const DEAD_LETTER_LOG_SECS_MIN: i64 = 60;

@@ -18,7 +18,7 @@ use crate::engine::counters::Counters;
 use crate::engine::tables::{RawRows, RawTables, TableSummary, Target, WindowTables, open_tables};
 use crate::error::{Error, Result};
 use crate::limits::{BACKFILL_BUCKET_SECS, LAKE_QUEUE_BATCHES_MAX};
-use crate::sink::lake::{Lake, Replacement};
+use crate::sink::lake::{Lake, ReplaceSummary, Replacement};
 use crate::source::file::{FileShard, Progress};
 use crate::types::{MICROS_PER_SEC, Micros};
 
@@ -58,6 +58,16 @@ pub async fn run(
                 replacement.replace_hours(table, hours.iter().copied());
             }
             summary.replaced = replacement.commit().await?;
+            let ReplaceSummary { hours, files, files_removed, .. } = &summary.replaced;
+            tracing::info!(
+                lake = lake.url(),
+                hours,
+                files,
+                files_removed,
+                read = summary.counters.read,
+                kept = summary.counters.kept,
+                "table-hours replaced"
+            );
             summary.tables = tables;
             Ok(summary)
         }

@@ -164,7 +164,7 @@ Examples:
   headcount run
       Starts a Kinesis in this process, plays 2,000 events/s into it and reads them back.
       Every 5 s a line says events/s, lag, watermark, concurrent viewers and active streams.
-      The tables grow under ./data/lake; http://127.0.0.1:8080/metrics has the counters.
+      The tables grow under ./data/lake; http://127.0.0.1:8080/api/status says how it goes.
       Ctrl-C writes what is open and ends within 10 s.
 
   headcount run --for 120s

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::args::ExplainArgs;
 use super::setup;
 use crate::config::Config;
+use crate::engine::EngineOptions;
 use crate::error::{Error, Result};
 use crate::operator::concurrency::{Concurrency, ConcurrencyQuery};
 use crate::operator::window::Lateness;
@@ -40,7 +41,7 @@ async fn explanation(config: &Config, pipeline: &str) -> Result<String> {
             Some(Concurrency::finest_window(&queries).map_err(|e| e.at(&file.place))?)
         }
     };
-    let options = setup::engine_options(config, Lateness::Judge);
+    let options = EngineOptions::of(config, Lateness::Judge);
     let times = JobTimes {
         watermark_delay: options.watermark_delay,
         idle_timeout: options.judge.idle_timeout,

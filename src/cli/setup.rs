@@ -6,11 +6,9 @@ use std::sync::Arc;
 use crate::aws::BucketOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::engine::judge::{JudgeOptions, SkewLimits};
 use crate::engine::tables::TableOptions;
 use crate::engine::{EngineOptions, Pipelines};
 use crate::error::{Error, Result};
-use crate::operator::concurrency::ConcurrencyOptions;
 use crate::operator::window::Lateness;
 use crate::pipeline::PipelineFile;
 use crate::schema::Contract;
@@ -70,7 +68,7 @@ pub(super) async fn compile(config: &Config, lateness: Lateness) -> Result<Arc<P
             Err(e) => problems.push(e),
         }
     }
-    match Pipelines::compile(Arc::new(contract), &files, engine_options(config, lateness)).await {
+    match Pipelines::compile(Arc::new(contract), &files, EngineOptions::of(config, lateness)).await {
         Ok(pipelines) if problems.is_empty() => Ok(Arc::new(pipelines)),
         Ok(_) => Err(problems),
         Err(more) => {
@@ -94,32 +92,10 @@ pub(super) fn first_of(mut problems: Vec<Error>) -> Error {
     first.hint(format!("{remedy}`headcount check` lists this and {more} more"))
 }
 
-/// The times of the configuration, for the engine.
-pub(super) fn engine_options(config: &Config, lateness: Lateness) -> EngineOptions {
-    EngineOptions {
-        judge: JudgeOptions {
-            skew: SkewLimits {
-                max_future_skew: config.time.max_future_skew,
-                sent_at_skew: config.time.sent_at_skew,
-                max_event_age: config.time.max_event_age,
-            },
-            idle_timeout: config.time.idle_timeout,
-            dedupe_horizon: config.time.dedupe_horizon,
-        },
-        watermark_delay: config.time.watermark_delay,
-        concurrency: ConcurrencyOptions {
-            session_timeout: config.concurrency.session_timeout,
-            closed_retention: config.concurrency.closed_retention,
-            stream_timeout: config.concurrency.stream_timeout,
-            announced_timeout: config.concurrency.announced_timeout,
-        },
-        lateness,
-    }
-}
-
 /// How to reach S3: the lake's bucket, and those of inputs.
 pub(super) fn bucket_options(config: &Config) -> BucketOptions {
-    BucketOptions { region: config.lake.region.clone(), endpoint_url: config.lake.endpoint_url.clone() }
+    let region = config.lake.region.clone().unwrap_or_else(|| config.source.region.clone());
+    BucketOptions { region: Some(region), endpoint_url: config.lake.endpoint_url.clone() }
 }
 
 /// The lake at `url`, or the configured one, after completing what an earlier process left half done.

@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::{Config, SourceKind, Start};
 use crate::error::{Error, Result};
 use crate::source::kinesis::{KinesisOptions, KinesisSource, ShardReader, StartPosition};
+use crate::telemetry::LastTrouble;
 
 /// A source of records, and what fills it if it is ours.
 pub(super) struct Feeding {
@@ -46,6 +47,11 @@ impl Feeding {
             return Err(Error::external("the stream has no shards").at(self.place()));
         }
         Ok(shards.into_iter().map(|s| self.source.shard_reader(s.id, None)).collect())
+    }
+
+    /// The last failure of a call that was made again.
+    pub(super) fn trouble(&self) -> LastTrouble {
+        self.source.trouble()
     }
 
     /// The stream, for messages.

@@ -248,8 +248,8 @@ pub(super) const SECTIONS: &[SectionWords] = &[
             key(
                 "listen",
                 "\"0.0.0.0:9090\"",
-                "Address and port of `/metrics`, for Prometheus, and `/healthz`, for a load \
-                balancer. Port 0 takes any free one.",
+                "Address and port of `/api/status`, `/metrics`, `/readyz` and `/healthz` ([operations](operations.md)). Port 0 takes \
+                any free one.",
             ),
         ],
     },

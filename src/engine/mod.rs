@@ -10,6 +10,7 @@
 //!
 //! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
 //! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
+//! * [`board`]: what a live job says about itself;
 
 pub mod board;
 pub mod combine;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::engine::judge::JudgeOptions;
+use crate::config::Config;
+use crate::engine::judge::{JudgeOptions, SkewLimits};
 use crate::error::{Error, Result};
 use crate::operator::concurrency::{Concurrency, ConcurrencyOptions, ConcurrencyQuery, ShardMarks};
 use crate::operator::window::{Lateness, LatenessRule};
@@ -21,6 +22,31 @@ pub struct EngineOptions {
     pub concurrency: ConcurrencyOptions,
     /// Whether lateness is judged.
     pub lateness: Lateness,
+}
+
+impl EngineOptions {
+    /// The times that a configuration sets.
+    pub fn of(config: &Config, lateness: Lateness) -> Self {
+        Self {
+            judge: JudgeOptions {
+                skew: SkewLimits {
+                    max_future_skew: config.time.max_future_skew,
+                    sent_at_skew: config.time.sent_at_skew,
+                    max_event_age: config.time.max_event_age,
+                },
+                idle_timeout: config.time.idle_timeout,
+                dedupe_horizon: config.time.dedupe_horizon,
+            },
+            watermark_delay: config.time.watermark_delay,
+            concurrency: ConcurrencyOptions {
+                session_timeout: config.concurrency.session_timeout,
+                closed_retention: config.concurrency.closed_retention,
+                stream_timeout: config.concurrency.stream_timeout,
+                announced_timeout: config.concurrency.announced_timeout,
+            },
+            lateness,
+        }
+    }
 }
 
 /// All queries of a job.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 
+use super::board::{Board, TableStatus};
 use super::combine::Emission;
 use super::pipelines::Pipelines;
 use crate::clock::Clock;
 use crate::decode::DeadLetter;
 use crate::error::{Error, Result};
 use crate::sink::lake::{GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary};
-use crate::telemetry::metrics as names;
 use crate::types::{Micros, format_micros};
 
 /// Where a job's tables go.
@@ -140,19 +140,20 @@ impl RawTables {
     }
 
     /// Closes every file; what each table got.
-    pub async fn close(mut self) -> Result<Vec<TableSummary>> {
+    pub async fn close(&mut self) -> Result<Vec<TableSummary>> {
         let mut out = Vec::new();
-        let names = std::mem::take(&mut self.names);
+        let names = self.names.clone();
         for (writer, name) in self.writers().zip(names) {
             out.push((name, writer.close().await?));
         }
         Ok(out)
     }
 
-    /// Tells the metrics how far each table is.
-    pub fn report(&self) {
+    /// Posts how far each table is.
+    pub fn post(&self, board: &Board) {
         let writers = [&self.events, &self.dead_letters].into_iter().chain(&self.late);
-        writers.zip(&self.names).for_each(|(w, name)| report(name, w.summary()));
+        let status = |w: &TableWriter| TableStatus { written: w.summary(), last_file: w.last_file().cloned() };
+        writers.zip(&self.names).for_each(|(w, name)| board.table(name, status(w)));
     }
 
     fn writers(&mut self) -> impl Iterator<Item = &mut TableWriter> {
@@ -178,22 +179,17 @@ impl WindowTables {
     }
 
     /// Closes every file; what each table got.
-    pub async fn close(mut self) -> Result<Vec<TableSummary>> {
+    pub async fn close(&mut self) -> Result<Vec<TableSummary>> {
         let mut out = Vec::new();
-        for (writer, name) in self.writers.iter_mut().zip(self.names) {
-            out.push((name, writer.close().await?));
+        for (writer, name) in self.writers.iter_mut().zip(&self.names) {
+            out.push((name.clone(), writer.close().await?));
         }
         Ok(out)
     }
 
-    /// Tells the metrics how far each table is.
-    pub fn report(&self) {
-        self.writers.iter().zip(&self.names).for_each(|(w, name)| report(name, w.summary()));
+    /// Posts how far each table is.
+    pub fn post(&self, board: &Board) {
+        let status = |w: &GatherWriter| TableStatus { written: w.summary(), last_file: w.last_file().cloned() };
+        self.writers.iter().zip(&self.names).for_each(|(w, name)| board.table(name, status(w)));
     }
-}
-
-fn report(table: &str, summary: WriteSummary) {
-    metrics::counter!(names::ROWS_WRITTEN_TOTAL, "table" => table.to_owned()).absolute(summary.rows);
-    metrics::counter!(names::FILES_WRITTEN_TOTAL, "table" => table.to_owned()).absolute(summary.files);
-    metrics::counter!(names::BYTES_WRITTEN_TOTAL, "table" => table.to_owned()).absolute(summary.bytes);
 }

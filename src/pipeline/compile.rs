@@ -19,6 +19,7 @@ use super::physical::WindowQueryPlanner;
 use super::refusal::{refuse, refuse_at};
 use super::stream_table::{StreamTable, with_row_number};
 use super::table_functions::WindowTableFunctions;
+use super::unrepeatable::refuse_unrepeatable;
 use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::batch_scan::{BatchScanExec, BatchSlot};
@@ -125,6 +126,7 @@ impl Compiler {
     pub async fn compile(&self, file: &PipelineFile) -> Result<ContinuousPlan> {
         let statement = parse(file)?;
         let logical = self.state.statement_to_plan(statement).await.map_err(|e| refuse(file, &e))?;
+        refuse_unrepeatable(&logical).map_err(|e| refuse(file, &e))?;
         let optimized = self.state.optimize(&logical).map_err(|e| refuse(file, &e))?;
         let physical = self
             .state
@@ -135,6 +137,11 @@ impl Compiler {
         let output = Output::try_new(file, &physical.schema())?;
         let mut nodes = Vec::new();
         let rest = cut(physical, &mut nodes)?;
+        for node in &nodes {
+            if let Node::Window(window) = &node.node {
+                window.check().map_err(|e| refuse(file, &e))?;
+            }
+        }
         if nodes.is_empty() {
             return Err(refuse_at(file, 1, "the query does not read the stream through a window").hint(
                 "begin with FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))",

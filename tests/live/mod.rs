@@ -5,6 +5,8 @@
 //! watermark: the events alone, over five minutes of them; or mostly the arrivals, and a while of silence, with events of the last
 //! minute and a half.
 
+mod service;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::future::Future;
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headcount::clock::{Clock, SystemClock};
-use headcount::engine::board::{Board, Status};
+use headcount::engine::board::Board;
 use headcount::engine::counters::Counters;
 use headcount::engine::live::{self, Ending};
 use headcount::engine::tables::{Target, open_tables};
@@ -155,7 +157,7 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
         put += part.len() as u64;
         until("every record is read", || {
             let status = board.status();
-            watermarks.extend(status.watermark);
+            watermarks.extend(status.combine.watermark);
             assert!(!job.is_finished(), "the job ended by itself");
             (status.shards.values().map(|s| s.records).sum::<u64>() == put).then_some(())
         })
@@ -171,7 +173,7 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
     }
     until("windows come before the end", || {
         let status = board.status();
-        watermarks.extend(status.watermark);
+        watermarks.extend(status.combine.watermark);
         (status.windows.get("platform_totals") >= Some(&case.early_windows)).then_some(())
     })
     .await;
@@ -180,7 +182,9 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
     let summaries = within("the job ends", job).await.unwrap().unwrap();
     let written: BTreeMap<_, _> = summaries.into_iter().collect();
 
-    let counters = counters(pipelines, &board.status());
+    let status = board.status();
+    assert!(status.shards.values().all(|s| s.drained));
+    let counters = status.counters();
     assert_eq!(counters.contradictions(), Vec::<String>::new());
     assert_eq!(written["user_events"].rows, counters.kept);
     assert_eq!(written["_dead_letters"].rows, counters.dead_letters);
@@ -188,14 +192,6 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
         assert_eq!(written[&format!("_late/{name}")].rows, counts.late, "{name}");
     }
     counters
-}
-
-fn counters(pipelines: &Pipelines, status: &Status) -> Counters {
-    let concurrency: Vec<usize> = pipelines.concurrency_plans().collect();
-    let names: Vec<(String, bool)> =
-        pipelines.plans.iter().enumerate().map(|(i, p)| (p.name.clone(), concurrency.contains(&i))).collect();
-    assert!(status.shards.values().all(|s| s.drained));
-    status.counters(&names)
 }
 
 /// What lies in each shard, read from its beginning.

@@ -174,17 +174,18 @@ impl ShardMarks {
     }
 
     fn collect(&mut self, view: &EventView<'_>, taken: &[u32]) -> Result<()> {
-        let source = Arc::new(view.take_strings(taken)?);
-        for (i, &row) in taken.iter().enumerate() {
-            let row = row as usize;
-            let time = view.times.value(row);
+        // Where nearly all rows are of streams, sharing the columns costs no copy and little memory.
+        let share = taken.len() * 4 >= view.times.len() * 3;
+        let source = Arc::new(if share { view.strings() } else { view.take_strings(taken)? });
+        for (i, &row) in (0..).zip(taken) {
+            let time = view.times.value(row as usize);
             let bucket = floor_to(time, self.bucket_size);
             let partial = self.buckets.entry(bucket).or_insert_with(|| MarksPartial::new(bucket));
             if !partial.sources.last().is_some_and(|s| Arc::ptr_eq(s, &source)) {
                 partial.sources.push(Arc::clone(&source));
             }
-            let at = Place { time, source: (partial.sources.len() - 1) as u32, row: i as u32 };
-            push_marks(view, row, at, &mut partial.marks);
+            let at = Place { time, source: (partial.sources.len() - 1) as u32, row: if share { row } else { i } };
+            push_marks(view, row as usize, at, &mut partial.marks);
         }
         Ok(())
     }
@@ -196,7 +197,9 @@ impl ShardMarks {
             if first.key().saturating_add(self.bucket_size) > watermark {
                 break;
             }
-            closed.push(first.remove());
+            let mut marks = first.remove();
+            marks.sort();
+            closed.push(marks);
         }
         closed
     }
@@ -300,7 +303,17 @@ impl<'a> EventView<'a> {
         }
     }
 
-    /// Copies the strings that marks need: the batch itself need not be kept.
+    /// The strings that marks need.
+    fn strings(&self) -> MarkColumns {
+        MarkColumns {
+            event_id: self.event_id.clone(),
+            stream_id: self.stream_id.clone(),
+            channel_id: self.channel_id.clone(),
+            dimensions: self.dimensions.iter().map(|d| (*d).clone()).collect(),
+        }
+    }
+
+    /// As [`Self::strings`], of some rows.
     fn take_strings(&self, rows: &[u32]) -> Result<MarkColumns> {
         let indices = UInt32Array::from(rows.to_vec());
         let pick = |column: &StringArray| -> Result<StringArray> {

@@ -19,6 +19,7 @@ use crate::aws::sdk_defaults;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::telemetry::{LastTrouble, metrics as names};
 use crate::types::ShardId;
 
 /// What readers and producers of one stream share.
@@ -29,11 +30,12 @@ pub(super) struct Shared {
     pub(super) place: String,
     pub(super) counters: Arc<KinesisCounters>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) trouble: LastTrouble,
 }
 
 impl Shared {
     pub(super) fn caller(&self) -> Caller<'_> {
-        Caller { place: &self.place, counters: &self.counters }
+        Caller(self)
     }
 }
 
@@ -71,7 +73,10 @@ impl KinesisSource {
             })?;
         }
         let client = Client::new(&config);
-        Ok(Self { shared: Arc::new(Shared { client, options, place, counters: Arc::default(), clock }) })
+        // So that a rate can be taken of the first one.
+        metrics::counter!(names::RETRIES_TOTAL, "service" => "kinesis").increment(0);
+        let (counters, trouble) = (Arc::default(), LastTrouble::default());
+        Ok(Self { shared: Arc::new(Shared { client, options, place, counters, clock, trouble }) })
     }
 
     /// All shards that the stream still knows, open and closed, in its order.
@@ -118,6 +123,11 @@ impl KinesisSource {
     /// Counts of all readers and producers of this source.
     pub fn counters(&self) -> Arc<KinesisCounters> {
         Arc::clone(&self.shared.counters)
+    }
+
+    /// The last failure of a call that was made again.
+    pub fn trouble(&self) -> LastTrouble {
+        self.shared.trouble.clone()
     }
 
     /// Stream, region and endpoint, for messages.
