@@ -10,6 +10,7 @@ mod backfill;
 mod cli;
 mod cloudwatch;
 mod cloudwatch_double;
+mod explain;
 mod fixture;
 mod golden;
 mod harness;

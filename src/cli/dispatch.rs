@@ -24,6 +24,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Run(args) => super::run::run(args)?,
         Command::Backfill(args) => super::backfill::run(args)?,
         Command::Simulate(args) => super::simulate::run(args)?,
+        Command::Explain(args) => super::explain::run(args)?,
         Command::Check(args) => {
             return super::check::run(args).map(|problems| ExitCode::from(u8::from(problems > 0)));
         }

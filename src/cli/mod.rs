@@ -4,6 +4,7 @@
 //! headcount run        the long-running consumer
 //! headcount backfill   the same queries over files
 //! headcount check      is everything that I wrote right?
+//! headcount explain    what a query runs where, and what it keeps
 //! headcount simulate   events to play with
 //! ```
 //!
@@ -14,6 +15,7 @@ pub mod args;
 pub mod backfill;
 pub mod check;
 mod dispatch;
+pub mod explain;
 mod progress;
 pub mod run;
 mod setup;
@@ -22,5 +24,5 @@ pub mod simulate;
 mod source;
 mod status;
 
-pub use args::{BackfillArgs, CheckArgs, Cli, Command, Lateness, RunArgs, SimulateArgs};
+pub use args::{BackfillArgs, CheckArgs, Cli, Command, ExplainArgs, Lateness, RunArgs, SimulateArgs};
 pub use dispatch::main;

@@ -3,13 +3,13 @@
 //! Nothing here is checked beyond its type; `validate` turns it into [`Config`](super::Config). Numbers are read as `u64`
 //! whatever they become, so that a number out of range gets a message that knows the range.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::fields::fields;
 use super::sections::{LogFormat, LogLevel, SourceKind};
 
 /// A configuration file with its defaults filled in.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawConfig {
     pub(super) source: RawSource,
@@ -54,7 +54,7 @@ pub(super) fn is_key(section: &str, key: &str) -> bool {
     RawConfig::sections().iter().any(|(name, keys)| *name == section && keys.contains(&key))
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawSource {
     pub(super) kind: SourceKind,
@@ -78,7 +78,7 @@ impl Default for RawSource {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawEmbedded {
     pub(super) port: u64,
@@ -94,7 +94,7 @@ impl Default for RawEmbedded {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawTime {
     pub(super) max_future_skew_secs: u64,
@@ -118,7 +118,7 @@ impl Default for RawTime {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawConcurrency {
     pub(super) session_timeout_secs: u64,
@@ -138,7 +138,7 @@ impl Default for RawConcurrency {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawLake {
     pub(super) url: String,
@@ -164,7 +164,7 @@ impl Default for RawLake {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawCloudWatch {
     pub(super) enabled: bool,
@@ -192,19 +192,19 @@ impl Default for RawCloudWatch {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawPipelines {
     pub(super) dir: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawSchema {
     pub(super) path: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawServe {
     pub(super) enabled: bool,
@@ -217,7 +217,7 @@ impl Default for RawServe {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawLog {
     pub(super) format: LogFormat,
@@ -230,7 +230,7 @@ impl Default for RawLog {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawRun {
     pub(super) status_interval_secs: u64,

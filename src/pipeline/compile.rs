@@ -44,6 +44,16 @@ pub enum Node {
     Concurrency(ConcurrencyQuery),
 }
 
+impl Node {
+    /// The specification of a windowed aggregate.
+    pub fn window(&self) -> Option<&Arc<WindowSpec>> {
+        match self {
+            Node::Window(template) => Some(template.spec()),
+            Node::Concurrency(_) => None,
+        }
+    }
+}
+
 /// A windowed node, and where the rest of the query reads its complete windows.
 #[derive(Debug, Clone)]
 pub struct StatefulNode {
@@ -248,10 +258,7 @@ impl ContinuousPlan {
 
     /// The windowed aggregates' specifications, by node; `None` for concurrency.
     pub fn window_spec(&self, node: usize) -> Option<&Arc<WindowSpec>> {
-        match &self.nodes.get(node)?.node {
-            Node::Window(template) => Some(template.spec()),
-            Node::Concurrency(_) => None,
-        }
+        self.nodes.get(node)?.node.window()
     }
 
     /// Runs the rest of the query over one complete window: for each node its rows (`None`: it has none in this window).
@@ -268,6 +275,18 @@ impl ContinuousPlan {
     /// Positions of the header's keys in the table's schema.
     pub fn key_columns(&self) -> &[usize] {
         self.output.key_columns()
+    }
+
+    /// The plan over complete windows.
+    pub(super) fn rest(&self) -> &dyn ExecutionPlan {
+        self.rest.as_ref()
+    }
+
+    /// What a leaf of [`Self::rest`] reads: a windowed node, if it is one's complete windows.
+    pub(super) fn node_of(&self, leaf: &dyn ExecutionPlan) -> Option<&Node> {
+        let scan = leaf.downcast_ref::<BatchScanExec>().map(BatchScanExec::slot);
+        let slot = scan.or_else(|| leaf.downcast_ref::<ConcurrencyExec>().map(ConcurrencyExec::slot))?;
+        self.nodes.iter().find(|node| node.slot.is(slot)).map(|node| &node.node)
     }
 
     /// The plan over complete windows, as text.

@@ -14,12 +14,13 @@
 //! * `table_functions`: `TUMBLE` and `CONCURRENCY`; * `bound`: the function behind `window_start` and `window_end`;
 //! * `nodes`: the logical nodes; * `analyze`: what becomes a windowed node, what is refused;
 //! * `metric`: what becomes a metric of CloudWatch; * `physical`: logical nodes to operators; * `compile`: all of it;
-//! * `unrepeatable`: functions that are refused; * `stream_table`: the stream as a table.
+//! * `unrepeatable`: functions that are refused; * `stream_table`: the stream as a table; * [`Explanation`]: a plan in words.
 
 mod analyze;
 mod bound;
 mod compile;
 mod dialect;
+mod explain;
 mod file;
 mod metric;
 mod nodes;
@@ -31,6 +32,7 @@ mod table_functions;
 mod unrepeatable;
 
 pub use compile::{Compiler, ContinuousPlan, Node, ShardPlan, StatefulNode, number_rows};
+pub use explain::{Explanation, JobTimes};
 pub use file::{Header, PipelineFile, SinkName};
 pub use metric::MetricHeader;
 pub use stream_table::ROW_NUMBER;

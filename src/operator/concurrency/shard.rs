@@ -35,6 +35,20 @@ pub struct Seen {
     pub last: Micros,
 }
 
+/// The columns that marks are made of, besides the dimensions that some query counts by.
+const COLUMNS: [&str; 10] = [
+    "event_time",
+    "shard_high_time",
+    "event_type",
+    "event_id",
+    "stream_id",
+    "channel_id",
+    "session_id",
+    "previous_session_id",
+    "viewer_id",
+    "player_state",
+];
+
 /// Marks of one shard by bucket.
 #[derive(Debug)]
 pub struct ShardMarks {
@@ -63,6 +77,12 @@ struct ColumnIndices {
 }
 
 impl ShardMarks {
+    /// The columns that are read where sessions are counted by `dimensions`.
+    pub fn columns(dimensions: &[String]) -> Vec<String> {
+        let fixed = COLUMNS.iter().map(|name| (*name).to_owned());
+        fixed.chain(dimensions.iter().filter(|d| !COLUMNS.contains(&d.as_str())).cloned()).collect()
+    }
+
     /// An empty collection. `bucket_size` is the finest window in use; `dimensions` are the columns that some query counts by.
     ///
     /// # Errors
@@ -88,17 +108,33 @@ impl ShardMarks {
             ))
             .hint("change its type in the schema, or count with TUMBLE"))
         };
+        let mut fixed = [0; COLUMNS.len()];
+        for (place, name) in fixed.iter_mut().zip(COLUMNS) {
+            *place = index(name)?;
+        }
+        let [
+            event_time,
+            high_time,
+            event_type,
+            event_id,
+            stream_id,
+            channel_id,
+            session_id,
+            previous_session_id,
+            viewer_id,
+            player_state,
+        ] = fixed;
         let columns = ColumnIndices {
-            event_time: index("event_time")?,
-            high_time: index("shard_high_time")?,
-            event_type: index("event_type")?,
-            event_id: index("event_id")?,
-            stream_id: index("stream_id")?,
-            channel_id: index("channel_id")?,
-            session_id: index("session_id")?,
-            previous_session_id: index("previous_session_id")?,
-            viewer_id: index("viewer_id")?,
-            player_state: index("player_state")?,
+            event_time,
+            high_time,
+            event_type,
+            event_id,
+            stream_id,
+            channel_id,
+            session_id,
+            previous_session_id,
+            viewer_id,
+            player_state,
             dimensions: dimensions.iter().map(|d| index(d)).collect::<Result<_>>()?,
         };
         Ok(Self { bucket_size, rule, columns, buckets: BTreeMap::new(), counts: MarkCounts::default() })
