@@ -1,7 +1,21 @@
 /*
 title = "Concurrent viewers and active streams of the whole platform, every 10 seconds"
 keys = []
-sinks = ["lake"]
+sinks = ["lake", "cloudwatch"]
+
+# The dashboards read these two by name, without dimensions. docs/cloudwatch.md says what their statistics mean.
+[[cloudwatch]]
+metric = "ConcurrentViewers"
+unit = "Count"
+average = "viewers_avg"
+minimum = "viewers_min"
+maximum = "viewers_max"
+
+[[cloudwatch]]
+metric = "ActiveStreams"
+unit = "Count"
+current = "active_streams"          # just before the window's end
+maximum = "active_streams_max"
 */
 SELECT
   window_start,

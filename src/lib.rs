@@ -17,7 +17,7 @@
 //!  combine: windows that every shard's watermark has passed                                       engine::combine
 //!        └─► the rest of the query, plain DataFusion, over complete windows
 //!        ▼
-//!  lake: <table>/year=/month=/day=/hour=/….parquet                                                sink
+//!  lake: <table>/year=/month=/day=/hour=/….parquet; CloudWatch: metrics of the windows              sink
 //! ```
 //!
 //! Three choices make speed, exactness and scale the same design:

@@ -96,7 +96,7 @@ pub const BUCKET_BATCH_ROWS_MIN: usize = 8_192;
 pub const LAKE_OPEN_PARTITIONS_MAX: usize = 8;
 
 /// Encoded bytes of a Parquet row group: large enough to scan well, small enough that an open file stays cheap.
-pub const LAKE_ROW_GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const LAKE_ROW_GROUP_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Bytes of one part of a multipart upload. S3 wants at least 5 MiB and takes 10,000 parts: files up to 80 GB.
 pub const LAKE_UPLOAD_PART_BYTES: usize = 8 * 1024 * 1024;
@@ -137,8 +137,12 @@ const _: () = assert!(GET_RECORDS_LIMIT_MAX <= 10_000, "GetRecords refuses a lim
 /// Event time of a backfill's bucket, in seconds: the unit of spilling, and how much of the windows' state is in memory at once.
 pub const BACKFILL_BUCKET_SECS: i64 = 120;
 
-/// Rows that a backfill keeps in memory between its two passes; beyond it they wait on disk. Half of what a small container has.
-pub const BACKFILL_BUFFER_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Files of raw rows that a backfill writes at once in an hour: each is encoded by one thread, and more would be small files.
+pub const BACKFILL_RAW_WRITERS_MAX: usize = 4;
+
+/// Rows that a backfill keeps in memory between its two passes; beyond it they wait on disk. A quarter of what a small
+/// container with two cores has.
+pub const BACKFILL_BUFFER_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// The embedded Kinesis is read at the service's 2 MiB/s a shard; at some 480 bytes an event, more than this would pile up unread.
 pub const EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX: u64 = 3_500;
@@ -156,3 +160,68 @@ const _: () = assert!(DRAIN_SECS_MAX + SERVE_DRAIN_SECS_MAX < 10, "a stop ends w
 
 /// Shards that the events of one file may name: more than any stream has. Each costs its own memory of ids.
 pub const SHARDS_PER_FILE_MAX: usize = 10_000;
+
+/// What a job did lately is what it did in this time, in seconds: long enough to even out the rhythm of reads and windows.
+pub const THROUGHPUT_SECS: i64 = 10;
+
+/// A shard further behind its tip than this, in seconds, makes a job degraded: twice what windows wait for late rows by default.
+pub const DEGRADED_LAG_SECS: i64 = 60;
+
+/// A shard whose reads were not answered for this long, in seconds, makes a job degraded: a few tries of a call.
+pub const DEGRADED_SILENCE_SECS: i64 = 30;
+
+/// A write to the lake that takes longer than this, in seconds, makes a job degraded: a part is 8 MiB, and takes a second or two.
+pub const DEGRADED_WRITE_SECS: i64 = 30;
+
+/// Seconds between two log lines about dead letters, at least: a producer gone wrong makes thousands a second.
+pub const DEAD_LETTER_LOG_SECS_MIN: i64 = 60;
+/// Metrics that one PutMetricData call takes (documented limit of the service).
+pub const CLOUDWATCH_DATA_PER_PUT_MAX: usize = 1_000;
+
+/// Bytes of one PutMetricData call before compression: just under the documented 1 MB, whose prefix the documentation leaves open.
+pub const CLOUDWATCH_PUT_BYTES_MAX: usize = 990_000;
+
+/// Dimensions of a metric (documented limit of CloudWatch).
+pub const CLOUDWATCH_DIMENSIONS_MAX: usize = 30;
+
+/// Characters of the name of a metric, a dimension or a namespace (documented limit of CloudWatch).
+pub const CLOUDWATCH_NAME_CHARS_MAX: usize = 255;
+
+/// Characters of a dimension's value (documented limit of CloudWatch).
+pub const CLOUDWATCH_DIMENSION_VALUE_CHARS_MAX: usize = 1_024;
+
+/// Values beyond ±2^360 are refused (documented limit of CloudWatch). This is the exponent.
+pub const CLOUDWATCH_VALUE_EXPONENT_MAX: i32 = 360;
+
+/// How far back CloudWatch takes a time stamp, in seconds: two weeks (documented).
+pub const CLOUDWATCH_PAST_SECS_MAX: i64 = 14 * 24 * 3_600;
+
+/// How far ahead CloudWatch takes a time stamp, in seconds: two hours (documented).
+pub const CLOUDWATCH_FUTURE_SECS_MAX: i64 = 2 * 3_600;
+
+/// A time stamp this close to the edge of what CloudWatch takes is left out, in seconds: a call may last as long as this, and the
+/// service's clock is not ours. One time stamp too many would have it refuse the whole call.
+pub const CLOUDWATCH_EDGE_SECS: i64 = 60;
+
+/// Metric data that wait for CloudWatch: some megabytes. The shipped pipelines make 12 a minute.
+pub const CLOUDWATCH_BACKLOG_MAX: usize = 20_000;
+
+/// The first pause after a failed PutMetricData is at most this, in milliseconds; it doubles from try to try.
+pub const CLOUDWATCH_BACKOFF_MILLIS_MIN: u64 = 100;
+
+/// The longest pause between two tries of PutMetricData, in milliseconds: what a service that recovers should have to bear.
+pub const CLOUDWATCH_BACKOFF_MILLIS_MAX: u64 = 15_000;
+
+/// One try of PutMetricData may last this long, in seconds: it is a small request.
+pub const CLOUDWATCH_TRY_SECS_MAX: u64 = 10;
+
+/// At a graceful stop CloudWatch gets this long to take what waits, in seconds; the rest is dropped.
+pub const CLOUDWATCH_FLUSH_SECS_MAX: u64 = 3;
+
+/// Pause between two warnings that metric data are being dropped, in seconds: an outage must not flood the log.
+pub const CLOUDWATCH_WARN_SECS: u64 = 60;
+
+const _: () =
+    assert!(CLOUDWATCH_FLUSH_SECS_MAX < DRAIN_SECS_MAX, "a slow CloudWatch must not use up the time of the drain");
+const _: () =
+    assert!(CLOUDWATCH_TRY_SECS_MAX < CLOUDWATCH_EDGE_SECS as u64, "a time stamp must not leave the range under way");

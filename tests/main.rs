@@ -8,6 +8,9 @@
 
 mod backfill;
 mod cli;
+mod cloudwatch;
+mod cloudwatch_double;
+mod explain;
 mod fixture;
 mod golden;
 mod harness;

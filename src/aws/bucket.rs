@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use object_store::ObjectStore;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 
 use super::credentials::SdkCredentials;
 use crate::error::{Error, Result};
@@ -32,8 +32,10 @@ impl BucketOptions {
             builder = builder.with_region(region);
         }
         if let Some(endpoint) = &self.endpoint_url {
-            builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+            // The second because AWS_ENDPOINT_URL_S3 of the environment would count before the first.
+            builder = builder.with_endpoint(endpoint).with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
         }
+        builder = builder.with_allow_http(self.endpoint_url.as_ref().is_some_and(|e| e.starts_with("http://")));
         let unusable = |e| Error::user("the bucket cannot be reached as configured").at(place).because(e);
         Ok(Arc::new(builder.build().map_err(unusable)?))
     }

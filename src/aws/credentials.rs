@@ -57,7 +57,15 @@ impl CredentialProvider for SdkCredentials {
             return Ok(Arc::clone(credential));
         }
         let chain = self.chain().await.ok_or_else(|| unauthenticated("no credentials are configured".into()))?;
-        let found = chain.provide_credentials().await.map_err(|e| unauthenticated(e.into()))?;
+        let found = match (chain.provide_credentials().await, &*kept) {
+            (Ok(found), _) => found,
+            (Err(e), None) => return Err(unauthenticated(e.into())),
+            (Err(e), Some((_, credential))) => {
+                // Keys live for hours, and this may be a short failure. Should they have ended, the service says so.
+                tracing::warn!(error = %e, "AWS credentials could not be renewed: going on with those at hand");
+                return Ok(Arc::clone(credential));
+            }
+        };
         let credential = Arc::new(AwsCredential {
             key_id: found.access_key_id().to_owned(),
             secret_key: found.secret_access_key().to_owned(),
@@ -74,11 +82,13 @@ fn unauthenticated(source: Box<dyn StdError + Send + Sync>) -> object_store::Err
 
 #[cfg(test)]
 mod tests {
+    use aws_credential_types::provider::error::CredentialsError;
+    use aws_credential_types::provider::future::ProvideCredentials as ProvideFuture;
     use aws_sdk_kinesis::config::Credentials;
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn keys_are_passed_on_kept_for_a_while_and_not_shown() {
         let chain = Credentials::new("key", "hidden", Some("token".to_owned()), None, "test");
         let credentials = SdkCredentials::new(None);
@@ -86,9 +96,40 @@ mod tests {
         let first = credentials.get_credential().await.unwrap();
         assert_eq!((&*first.key_id, &*first.secret_key, first.token.as_deref()), ("key", "hidden", Some("token")));
         assert!(Arc::ptr_eq(&first, &credentials.get_credential().await.unwrap()));
-        tokio::time::advance(KEEP).await;
+        {
+            let mut kept = credentials.kept.lock().await;
+            let (since, _) = kept.as_mut().unwrap();
+            *since = since.checked_sub(KEEP).unwrap();
+        }
         assert!(!Arc::ptr_eq(&first, &credentials.get_credential().await.unwrap()));
         assert!(!format!("{credentials:?}").contains("hidden"));
+    }
+
+    /// Gives keys once.
+    #[derive(Debug, Default)]
+    struct Once(std::sync::atomic::AtomicBool);
+
+    impl ProvideCredentials for Once {
+        fn provide_credentials<'a>(&'a self) -> ProvideFuture<'a>
+        where
+            Self: 'a,
+        {
+            ProvideFuture::ready(match self.0.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                false => Ok(Credentials::new("key", "hidden", None, None, "test")),
+                true => Err(CredentialsError::provider_error("the metadata service is away")),
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_at_hand_outlast_a_failure_to_renew_them() {
+        let credentials = SdkCredentials::new(None);
+        credentials.chain.set(Some(SharedCredentialsProvider::new(Once::default()))).unwrap();
+        let first = credentials.get_credential().await.unwrap();
+        if let Some((since, _)) = &mut *credentials.kept.lock().await {
+            *since = since.checked_sub(KEEP).unwrap();
+        }
+        assert!(Arc::ptr_eq(&first, &credentials.get_credential().await.unwrap()));
     }
 
     #[tokio::test]

@@ -1,8 +1,12 @@
-//! What every AWS service needs alike: one credentials chain, and buckets opened with it.
+//! What every AWS service needs alike: one credentials chain, pauses between tries, and buckets opened with it.
 
+mod access;
+mod backoff;
 mod bucket;
 mod credentials;
 mod sdk;
 
+pub use access::{Access, is_loopback, loopback_credentials, without_user_info};
+pub use backoff::{Backoff, Pauses};
 pub use bucket::BucketOptions;
 pub use sdk::sdk_defaults;

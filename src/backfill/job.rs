@@ -17,8 +17,8 @@ use crate::engine::Pipelines;
 use crate::engine::counters::Counters;
 use crate::engine::tables::{RawRows, RawTables, TableSummary, Target, WindowTables, open_tables};
 use crate::error::{Error, Result};
-use crate::limits::{BACKFILL_BUCKET_SECS, LAKE_QUEUE_BATCHES_MAX};
-use crate::sink::lake::{Lake, Replacement};
+use crate::limits::{BACKFILL_BUCKET_SECS, BACKFILL_RAW_WRITERS_MAX, LAKE_QUEUE_BATCHES_MAX};
+use crate::sink::lake::{Lake, ReplaceSummary, Replacement};
 use crate::source::file::{FileShard, Progress};
 use crate::types::{MICROS_PER_SEC, Micros};
 
@@ -58,6 +58,16 @@ pub async fn run(
                 replacement.replace_hours(table, hours.iter().copied());
             }
             summary.replaced = replacement.commit().await?;
+            let ReplaceSummary { hours, files, files_removed, .. } = &summary.replaced;
+            tracing::info!(
+                lake = lake.url(),
+                hours,
+                files,
+                files_removed,
+                read = summary.counters.read,
+                kept = summary.counters.kept,
+                "table-hours replaced"
+            );
             summary.tables = tables;
             Ok(summary)
         }
@@ -80,8 +90,19 @@ async fn staged(
 ) -> Result<(BackfillSummary, Vec<TableSummary>)> {
     let (raw_tables, window_tables) =
         open_tables(pipelines, Target::Staging(replacement), options.tables, &options.prefix, clock);
-    let (raw, rows) = channel(LAKE_QUEUE_BATCHES_MAX);
-    let raw_writer = tokio::spawn(write_raw(raw_tables, rows));
+    // Encoding raw rows is half of the second pass, and one file is encoded by one thread.
+    let more = (1..options.workers.clamp(1, BACKFILL_RAW_WRITERS_MAX)).map(|i| {
+        let prefix = format!("{}-{i}", options.prefix);
+        open_tables(pipelines, Target::Staging(replacement), options.tables, &prefix, clock).0
+    });
+    let mut writers: JoinSet<Result<Vec<TableSummary>>> = JoinSet::new();
+    let mut raw = Vec::new();
+    for tables in std::iter::once(raw_tables).chain(more) {
+        let (to, rows) = channel(LAKE_QUEUE_BATCHES_MAX);
+        writers.spawn(write_raw(tables, rows));
+        raw.push(to);
+    }
+    let dead_letters = raw.first().cloned().ok_or_else(|| Error::internal("a backfill without a writer"))?;
     watch.begin(Stage::Read, shards.iter().map(FileShard::bytes).sum());
     let reading = Arc::new(Reading {
         pipelines: Arc::clone(pipelines),
@@ -90,14 +111,24 @@ async fn staged(
         shards: Mutex::new(shards.into()),
         progress: Progress::default(),
         events: AtomicU64::new(0),
-        dead_letters: raw.clone(),
+        dead_letters,
         now: clock.now(),
     });
     let done = read_and_compute(pipelines, reading, options, (window_tables, raw), watch).await;
-    // The writer has ended before this is left, whatever failed: nothing may be staged behind the back of an abort.
-    let raw_summary = raw_writer.await.map_err(|e| Error::internal("the writer of raw rows broke off").because(e))?;
-    // Its error comes first: that of the others is mostly the echo.
-    let (mut tables, (summary, windows)) = (raw_summary?, done?);
+    // The writers have ended before this is left, whatever failed: nothing may be staged behind the back of an abort.
+    let mut tables: Vec<TableSummary> = Vec::new();
+    let mut failed = None;
+    while let Some(written) = writers.join_next().await {
+        match written.map_err(|e| Error::internal("a writer of raw rows broke off").because(e)).flatten() {
+            Ok(written) => add_up(&mut tables, written),
+            Err(e) => failed = failed.or(Some(e)),
+        }
+    }
+    // Their error comes first: that of the others is mostly the echo.
+    if let Some(e) = failed {
+        return Err(e);
+    }
+    let (summary, windows) = done?;
     tables.extend(windows);
     Ok((summary, tables))
 }
@@ -107,7 +138,7 @@ async fn read_and_compute(
     pipelines: &Arc<Pipelines>,
     reading: Arc<Reading>,
     options: &BackfillOptions,
-    (window_tables, raw): (WindowTables, Sender<RawRows>),
+    (window_tables, raw): (WindowTables, Vec<Sender<RawRows>>),
     watch: &dyn Watch,
 ) -> Result<(BackfillSummary, Vec<TableSummary>)> {
     let bucket = BACKFILL_BUCKET_SECS * MICROS_PER_SEC;
@@ -162,6 +193,16 @@ async fn read_all(
     }
     watch.done(reading.progress.bytes(), reading.events.load(Ordering::Relaxed));
     Ok(all)
+}
+
+/// Adds what one more writer wrote; all write the same tables.
+fn add_up(all: &mut Vec<TableSummary>, written: Vec<TableSummary>) {
+    for (name, summary) in written {
+        match all.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => known.add(summary),
+            None => all.push((name, summary)),
+        }
+    }
 }
 
 async fn write_raw(mut tables: RawTables, mut rows: Receiver<RawRows>) -> Result<Vec<TableSummary>> {

@@ -14,6 +14,7 @@
 //! * [`run`]: a whole backfill; * [`BackfillOptions`], [`BackfillSummary`], [`Stage`];
 //! * [`buffer`]: rows by time, with spilling.
 
+mod ahead;
 pub mod buffer;
 mod job;
 mod options;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::datatypes::SchemaRef;
 use tokio::sync::mpsc::Sender;
 
+use super::ahead::{DecodeAhead, Events};
 use super::buffer::TimeBuckets;
 use super::options::Range;
 use crate::decode::{DeadLetter, Provenance};
@@ -15,7 +16,7 @@ use crate::engine::tables::RawRows;
 use crate::engine::{Intake, Pipelines};
 use crate::error::{Error, Result};
 use crate::sink::lake::time_values;
-use crate::source::file::{FileBatch, FileShard, FileShardReader, Progress};
+use crate::source::file::{FileShard, FileShardReader, Progress};
 use crate::types::{MICROS_PER_HOUR, Micros, floor_to};
 
 /// What the workers of the first pass share.
@@ -90,13 +91,14 @@ impl Reading {
     ) -> Result<()> {
         let contract = Arc::clone(&self.pipelines.contract);
         let time = contract.time_field().to_owned();
-        let mut intake = Intake::try_new(contract, Provenance::Row, self.pipelines.options.judge)?;
-        let mut reader = FileShardReader::new(shard, Arc::clone(&self.schema), self.progress.clone());
+        let mut intake = Intake::try_new(Arc::clone(&contract), Provenance::Row, self.pipelines.options.judge)?;
+        let reader = FileShardReader::new(shard, Arc::clone(&self.schema), self.progress.clone());
+        let mut reads = DecodeAhead::start(reader, contract);
         let mut early = Vec::new();
-        while let Some(batch) = reader.next().await? {
-            let taken = match &batch {
-                FileBatch::Records(read) => intake.take(read)?,
-                FileBatch::Rows(rows) => intake.take_rows(rows)?,
+        while let Some(events) = reads.next().await? {
+            let taken = match events {
+                Events::Decoded(read, decoded) => intake.take_decoded(&read, decoded)?,
+                Events::Rows(rows) => intake.take_rows(&rows)?,
             };
             let rows = taken.events.num_rows() as u64;
             self.events.fetch_add(rows, Ordering::Relaxed);

@@ -40,25 +40,26 @@ pub(super) async fn compute(
     bucket: Micros,
     workers: usize,
     (tables, range): (WindowTables, Range),
-    raw: Sender<RawRows>,
+    raw: Vec<Sender<RawRows>>,
     watch: &dyn Watch,
 ) -> Result<Windowed> {
     let (to_combine, messages) = channel(COMBINE_QUEUE_MAX);
     let mut combine = Combine::try_new(Arc::clone(pipelines))?;
     let mut stages: JoinSet<Result<Vec<PipelineCounts>>> = JoinSet::new();
     let mut queues = Vec::new();
+    let late = raw.first().cloned().ok_or_else(|| Error::internal("a backfill without a writer"))?;
     for i in 0..workers {
         let (queue, work) = channel(SHARD_QUEUE_BATCHES_MAX);
         queues.push(queue);
         let worker: ShardId = format!("worker {i}").into();
         combine.join(Arc::clone(&worker));
         let stage = ShardStage::try_new(Arc::clone(pipelines))?;
-        stages.spawn(run_stage(worker, stage, work, to_combine.clone(), (raw.clone(), range, pipelines.clone())));
+        stages.spawn(run_stage(worker, stage, work, to_combine.clone(), (late.clone(), range, pipelines.clone())));
     }
-    drop(to_combine);
+    drop((to_combine, late));
     let combining = tokio::spawn(write_windows(Arc::clone(pipelines), combine, messages, tables, range));
     let fed = feed(pipelines, buffers, bucket, range, &queues, &raw, watch).await;
-    drop(queues);
+    drop((queues, raw));
     let mut counts = vec![PipelineCounts::default(); pipelines.plans.len()];
     let mut failed = None;
     while let Some(done) = stages.join_next().await {
@@ -84,22 +85,22 @@ async fn feed(
     bucket: Micros,
     range: Range,
     queues: &[Sender<Work>],
-    raw: &Sender<RawRows>,
+    raw: &[Sender<RawRows>],
     watch: &dyn Watch,
 ) -> Result<()> {
     let ended = |_| Error::internal("a worker of the backfill ended before its work");
     let time = pipelines.contract.time_field();
     let mut rows_done = 0;
     let mut turn = queues.iter().cycle();
+    let mut writer = raw.iter().cycle();
     for of_time in merge_buckets(buffers) {
         for (_, part) in of_time.parts {
             for batch in part {
                 let batch = batch?;
                 rows_done += batch.num_rows() as u64;
-                if let Some(rows) = within(&batch, time, range)? {
-                    raw.send(RawRows::Events(rows))
-                        .await
-                        .map_err(|_| Error::internal("the writer of raw rows ended"))?;
+                if let (Some(rows), Some(writer)) = (within(&batch, time, range)?, writer.next()) {
+                    let sent = writer.send(RawRows::Events(rows)).await;
+                    sent.map_err(|_| Error::internal("the writer of raw rows ended"))?;
                 }
                 if let Some(queue) = turn.next() {
                     queue.send(Work::Rows(batch)).await.map_err(|e| ended(e.0))?;

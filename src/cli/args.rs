@@ -28,6 +28,8 @@ pub enum Command {
     Backfill(BackfillArgs),
     /// Say whether configuration, schemas and queries are right.
     Check(CheckArgs),
+    /// Say how a pipeline runs: what in each shard, what where shards meet, what it keeps and for how long.
+    Explain(ExplainArgs),
     /// Write a simulated platform's events to files.
     Simulate(SimulateArgs),
     /// See or give up what a stopped run left for the next one.
@@ -117,6 +119,19 @@ pub struct CheckArgs {
     pub config: Option<PathBuf>,
 }
 
+/// `headcount explain`
+#[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_EXAMPLES)]
+pub struct ExplainArgs {
+    /// A pipeline by its table's name, such as `concurrent_viewers`, or the path of a .sql file.
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: String,
+
+    /// Configuration file, for the folder of pipelines, the schema and the times.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
 /// `headcount simulate`
 #[derive(Debug, Args)]
 #[command(after_help = SIMULATE_EXAMPLES)]
@@ -193,7 +208,7 @@ Examples:
   headcount run
       Starts a Kinesis in this process, plays 2,000 events/s into it and reads them back.
       Every 5 s a line says events/s, lag, watermark, concurrent viewers and active streams.
-      The tables grow under ./data/lake; http://127.0.0.1:8080/metrics has the counters.
+      The tables grow under ./data/lake; http://127.0.0.1:8080/api/status says how it goes.
       Ctrl-C writes what is open and ends within 10 s.
 
   headcount run --for 120s
@@ -227,7 +242,23 @@ Examples:
 
   headcount check --config config/aws.toml
       Each problem is one paragraph: file and line, what is wrong, what to write instead.
-      Nothing is started and no service is called. Exit code 0 if all is well, 1 if not.";
+      Nothing is started and no service is called. Exit code 0 if all is well, 1 if not.
+
+docs/configuration.md explains every key, with its unit, default and environment variable.";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  headcount explain concurrent_viewers
+      The plan as a tree, one operator a line. Its first column says where the operator runs:
+      over each batch in the shard, over the shard's open windows, or where shards meet.
+      Below are the columns that are read, what is kept and when it is dropped, and a
+      summary in words.
+
+  headcount explain my-pipelines/errors_by_device.sql
+      A draft. Nothing is started; a query that cannot run for ever is refused as by `check`.
+
+  HEADCOUNT__TIME__WATERMARK_DELAY_SECS=120 headcount explain revenue
+      What a longer wait for late rows would keep.";
 
 const SIMULATE_EXAMPLES: &str = "\
 Examples:
@@ -312,6 +343,15 @@ mod tests {
     }
 
     #[test]
+    fn explain_takes_one_pipeline() {
+        let Command::Explain(args) = parse(&["explain", "revenue", "--config", "a.toml"]) else {
+            panic!("not explain")
+        };
+        assert_eq!((args.pipeline.as_str(), args.config), ("revenue", Some(PathBuf::from("a.toml"))));
+        assert_eq!(refused(&["explain"]).kind(), ErrorKind::MissingRequiredArgument);
+    }
+
+    #[test]
     fn simulate_counts_in_readable_numbers() {
         let Command::Simulate(args) = parse(&["simulate", "--events", "1_000_000", "--out", "o"]) else {
             panic!("not simulate")
@@ -350,7 +390,7 @@ mod tests {
 
     #[test]
     fn the_examples_in_the_help_parse() {
-        let texts = [RUN_EXAMPLES, BACKFILL_EXAMPLES, CHECK_EXAMPLES, SIMULATE_EXAMPLES];
+        let texts = [RUN_EXAMPLES, BACKFILL_EXAMPLES, CHECK_EXAMPLES, EXPLAIN_EXAMPLES, SIMULATE_EXAMPLES];
         let mut tried = 0;
         for text in texts {
             let joined = text.replace("\\\n", " ");
@@ -361,6 +401,6 @@ mod tests {
                 tried += 1;
             }
         }
-        assert!(tried >= 9, "{tried}");
+        assert!(tried >= 12, "{tried}");
     }
 }

@@ -22,7 +22,8 @@ pub fn run(args: &BackfillArgs) -> Result<()> {
     let range = Range::try_new(args.from, args.to)?;
     let config = setup::load_config(args.config.as_deref())?;
     start_logging(&config.log, std::env::var("RUST_LOG").ok().as_deref())?;
-    setup::runtime(&config)?.block_on(backfill(args, &config, range))
+    // Every worker is busy for tens of milliseconds at a time: two threads more see to it that what only hands work on need not wait.
+    setup::runtime_of(setup::workers(&config) + 2)?.block_on(backfill(args, &config, range))
 }
 
 async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<()> {
@@ -37,7 +38,7 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
     let lake = setup::open_lake(config, args.lake.as_deref(), clock.as_ref()).await?;
     let options = BackfillOptions {
         range,
-        workers: config.run.worker_threads.unwrap_or_else(cores),
+        workers: setup::workers(config),
         memory_bytes_max: BACKFILL_BUFFER_BYTES_MAX,
         spill_dir: None,
         // Whole hours are at hand, so an hour is one file.
@@ -57,10 +58,6 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
 async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
     signals.next().await;
     stop.cancel();
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn print(summary: &BackfillSummary, lake: &str, secs: f64) -> Result<()> {

@@ -4,6 +4,7 @@
 //! headcount run        the long-running consumer
 //! headcount backfill   the same queries over files
 //! headcount check      is everything that I wrote right?
+//! headcount explain    what a query runs where, and what it keeps
 //! headcount simulate   events to play with
 //! headcount checkpoint what a stopped run left: list, show, reset
 //! ```
@@ -16,6 +17,7 @@ pub mod backfill;
 pub mod check;
 pub mod checkpoint;
 mod dispatch;
+pub mod explain;
 mod progress;
 mod resume;
 pub mod run;
@@ -25,5 +27,5 @@ pub mod simulate;
 mod source;
 mod status;
 
-pub use args::{BackfillArgs, CheckArgs, CheckpointArgs, Cli, Command, Lateness, RunArgs, SimulateArgs};
+pub use args::{BackfillArgs, CheckArgs, CheckpointArgs, Cli, Command, ExplainArgs, Lateness, RunArgs, SimulateArgs};
 pub use dispatch::main;

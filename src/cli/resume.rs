@@ -58,7 +58,6 @@ impl Saved {
         pipelines: &Pipelines,
         (state, source): (JobState, Vec<u8>),
         status: &Status,
-        events_read: u64,
         clock: &dyn Clock,
     ) -> Result<()> {
         if !self.enabled {
@@ -67,8 +66,8 @@ impl Saved {
         let (sessions, streams) = state.combine.as_ref().map_or((0, 0), |c| c.remembered());
         let summary = Summary {
             positions: state.shards.iter().map(|(s, at)| (s.to_string(), words(at.position.as_ref()))).collect(),
-            watermark: status.watermark,
-            events_read,
+            watermark: status.combine.watermark,
+            events_read: status.counters().read,
             open_windows: state.open_windows() as u64,
             sessions: sessions as u64,
             streams: streams as u64,

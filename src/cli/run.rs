@@ -12,16 +12,18 @@ use super::setup;
 use super::signals::Signals;
 use super::source::Feeding;
 use super::status::StatusLine;
-use crate::config::Config;
+use crate::clock::Clock;
+use crate::config::{Config, LogFormat};
+use crate::engine::Pipelines;
 use crate::engine::board::Board;
-use crate::engine::counters::Counters;
 use crate::engine::live::{self, Ended, Ending};
 use crate::engine::tables::{TableSummary, Target, file_prefix, open_tables};
 use crate::error::{Error, Result};
 use crate::limits::DRAIN_SECS_MAX;
 use crate::operator::window::Lateness;
-use crate::serve::Server;
+use crate::serve::{Exhibits, Server};
 use crate::telemetry::{install_prometheus, start_logging};
+use crate::types::MICROS_PER_SEC;
 
 /// Runs until it is stopped or `--for` has passed.
 pub fn run(args: &RunArgs) -> Result<()> {
@@ -36,14 +38,21 @@ pub fn run(args: &RunArgs) -> Result<()> {
 
 async fn serve_and_run(args: &RunArgs, config: &Config) -> Result<()> {
     let metrics = install_prometheus()?;
+    let clock = setup::clock();
+    let board = Arc::new(Board::new(clock.now()));
     let stop_serving = CancellationToken::new();
     let mut serving = None;
     if config.serve.enabled {
         let server = Server::bind(config.serve.listen).await?;
-        println!("metrics at http://{0}/metrics, health at http://{0}/healthz", server.address());
-        serving = Some(tokio::spawn(server.run(metrics, stop_serving.clone())));
+        println!("metrics at http://{0}/metrics, status at http://{0}/api/status", server.address());
+        let exhibits = Exhibits { metrics, board: Arc::clone(&board), clock: Arc::clone(&clock) };
+        serving = Some(tokio::spawn(server.run(exhibits, stop_serving.clone())));
     }
-    let done = consume(args, config).await;
+    let done = consume(args, config, &board, clock).await;
+    // People read the report that the command ends with; a log for machines would lack it.
+    if let (Err(e), LogFormat::Json) = (&done, config.log.format) {
+        tracing::error!(error = %e, exit_code = e.exit_code(), "the run failed");
+    }
     stop_serving.cancel();
     if let Some(serving) = serving {
         serving.await.map_err(|e| Error::internal("the HTTP server broke off").because(e))??;
@@ -51,55 +60,80 @@ async fn serve_and_run(args: &RunArgs, config: &Config) -> Result<()> {
     done
 }
 
-async fn consume(args: &RunArgs, config: &Config) -> Result<()> {
-    let clock = setup::clock();
+async fn consume(args: &RunArgs, config: &Config, board: &Arc<Board>, clock: Arc<dyn Clock>) -> Result<()> {
     let pipelines = setup::compile(config, Lateness::Judge).await.map_err(setup::first_of)?;
     let lake = setup::open_lake(config, None, clock.as_ref()).await?;
+    board.lake_reached();
     println!("lake at {}", lake.url());
     let saved = Saved::new(config, &lake);
     let (mut from, source) = saved.load(&pipelines).await?.map(|c| (c.state, c.source)).unzip();
     let mut feeding = Feeding::start(config, &source.unwrap_or_default(), &clock).await?;
+    board.watch(feeding.trouble());
     let shards = feeding.shards(from.as_mut()).await?;
     println!("reading {} shards of {}", shards.len(), feeding.place());
+    log_start(config, &pipelines, feeding.place(), shards.len());
     let prefix = file_prefix(clock.as_ref());
-    let tables = open_tables(&pipelines, Target::Lake(&lake), setup::table_options(config), &prefix, &clock);
-    let board = Arc::new(Board::default());
+    let mut tables = open_tables(&pipelines, Target::Lake(&lake), setup::table_options(config), &prefix, &clock);
+    if let Some(place) = setup::publish(config, &pipelines, &mut tables.1, &clock).await? {
+        println!("publishing to {place}");
+    }
     let ending = Ending::default();
     let mut job = tokio::spawn(live::run(
         Arc::clone(&pipelines),
         shards,
         from,
         tables,
-        Arc::clone(&board),
+        Arc::clone(board),
         ending.clone(),
         Arc::clone(&clock),
     ));
-    let status = StatusLine::new(&pipelines, &board, &clock);
-    let wait = watch(args.duration, config, status, &mut job);
-    let early = wait.await?;
-    let (ended, source) = match early {
-        Some(done) => (done?, Vec::new()),
-        None => {
+    let status = StatusLine::new(board, &clock);
+    let (ended, source) = match watch(args.duration, config, status, &mut job).await? {
+        Until::Ended(done) => (done?, Vec::new()),
+        Until::Asked(why) => {
+            // From now on a load balancer is told to send nobody here; the drain takes seconds.
+            board.stopping();
+            tracing::info!(why, "stopping");
             println!("stopping: writing what is open");
             end(&mut feeding, &ending, &mut job).await?
         }
     };
-    let counters = board.status().counters(&StatusLine::names(&pipelines));
-    saved.save(&pipelines, (ended.state, source), &board.status(), counters.read, clock.as_ref()).await?;
+    saved.save(&pipelines, (ended.state, source), &board.status(), clock.as_ref()).await?;
     // A client that keeps its connection must not hold the end up.
     let _ = tokio::time::timeout(Duration::from_millis(300), feeding.shutdown()).await;
-    farewell(&counters, &ended.tables)
+    farewell(board, &ended.tables)
+}
+
+/// What a run is made of, as one log line: no secrets, since none are configured.
+fn log_start(config: &Config, pipelines: &Pipelines, source: &str, shards: usize) {
+    let names: Vec<&str> = pipelines.plans.iter().map(|p| p.name.as_str()).collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        source,
+        shards,
+        start = ?config.source.start,
+        lake = config.lake.url,
+        pipelines = names.join(","),
+        watermark_delay_secs = config.time.watermark_delay / MICROS_PER_SEC,
+        idle_timeout_secs = config.time.idle_timeout / MICROS_PER_SEC,
+        session_timeout_secs = config.concurrency.session_timeout / MICROS_PER_SEC,
+        worker_threads = config.run.worker_threads,
+        "started"
+    );
 }
 
 type Job = tokio::task::JoinHandle<Result<Ended>>;
 
-/// Prints the status until it is time to stop (`None`), or the job has ended by itself.
-async fn watch(
-    duration: Option<Duration>,
-    config: &Config,
-    mut status: StatusLine,
-    job: &mut Job,
-) -> Result<Option<Result<Ended>>> {
+/// Why the watching ended.
+enum Until {
+    /// The job has ended by itself.
+    Ended(Result<Ended>),
+    /// It is to end, for this reason.
+    Asked(&'static str),
+}
+
+/// Prints the status until it is time to stop, or the job has ended by itself.
+async fn watch(duration: Option<Duration>, config: &Config, mut status: StatusLine, job: &mut Job) -> Result<Until> {
     let interval = Duration::from_micros(config.run.status_interval.unsigned_abs());
     let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
     let until = async {
@@ -113,9 +147,9 @@ async fn watch(
     loop {
         tokio::select! {
             _ = tick.tick() => println!("{}", status.next()),
-            () = &mut until => return Ok(None),
-            () = signals.next() => return Ok(None),
-            done = &mut *job => return Ok(Some(done.map_err(broke_off)?)),
+            () = &mut until => return Ok(Until::Asked("the time given by --for has passed")),
+            () = signals.next() => return Ok(Until::Asked("a signal came")),
+            done = &mut *job => return Ok(Until::Ended(done.map_err(broke_off)?)),
         }
     }
 }
@@ -149,7 +183,18 @@ fn broke_off(e: tokio::task::JoinError) -> Error {
     Error::internal("the job broke off").because(e)
 }
 
-fn farewell(counters: &Counters, tables: &[TableSummary]) -> Result<()> {
+fn farewell(board: &Board, tables: &[TableSummary]) -> Result<()> {
+    let counters = board.status().counters();
+    tracing::info!(
+        read = counters.read,
+        kept = counters.kept,
+        duplicates = counters.duplicates,
+        dead_letters = counters.dead_letters,
+        rows = tables.iter().map(|(_, w)| w.rows).sum::<u64>(),
+        files = tables.iter().map(|(_, w)| w.files).sum::<u64>(),
+        bytes = tables.iter().map(|(_, w)| w.bytes).sum::<u64>(),
+        "stopped"
+    );
     println!(
         "read {}: kept {}, duplicates {}, dead letters {}",
         counters.read, counters.kept, counters.duplicates, counters.dead_letters

@@ -2,18 +2,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::aws::BucketOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::engine::judge::{JudgeOptions, SkewLimits};
-use crate::engine::tables::TableOptions;
+use crate::engine::tables::{TableOptions, WindowTables, published_tables};
 use crate::engine::{EngineOptions, Pipelines};
 use crate::error::{Error, Result};
-use crate::operator::concurrency::ConcurrencyOptions;
 use crate::operator::window::Lateness;
 use crate::pipeline::PipelineFile;
 use crate::schema::Contract;
+use crate::sink::cloudwatch::{CloudWatch, CloudWatchOptions, StorageResolution};
 use crate::sink::lake::{Lake, LakeOptions, RollPolicy};
 
 /// The configuration from a file, or the built-in one, with the environment over it.
@@ -23,10 +23,18 @@ pub(super) fn load_config(path: Option<&Path>) -> Result<Config> {
 
 /// A runtime with a worker a core, or as many as configured.
 pub(super) fn runtime(config: &Config) -> Result<tokio::runtime::Runtime> {
+    runtime_of(workers(config))
+}
+
+/// How many threads compute.
+pub(super) fn workers(config: &Config) -> usize {
+    config.run.worker_threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// A runtime of `threads` threads.
+pub(super) fn runtime_of(threads: usize) -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = config.run.worker_threads {
-        builder.worker_threads(threads);
-    }
+    builder.worker_threads(threads);
     builder.enable_all().build().map_err(|e| Error::external("the worker threads could not be started").because(e))
 }
 
@@ -70,7 +78,7 @@ pub(super) async fn compile(config: &Config, lateness: Lateness) -> Result<Arc<P
             Err(e) => problems.push(e),
         }
     }
-    match Pipelines::compile(Arc::new(contract), &files, engine_options(config, lateness)).await {
+    match Pipelines::compile(Arc::new(contract), &files, EngineOptions::of(config, lateness)).await {
         Ok(pipelines) if problems.is_empty() => Ok(Arc::new(pipelines)),
         Ok(_) => Err(problems),
         Err(more) => {
@@ -94,31 +102,10 @@ pub(super) fn first_of(mut problems: Vec<Error>) -> Error {
     first.hint(format!("{remedy}`headcount check` lists this and {more} more"))
 }
 
-fn engine_options(config: &Config, lateness: Lateness) -> EngineOptions {
-    EngineOptions {
-        judge: JudgeOptions {
-            skew: SkewLimits {
-                max_future_skew: config.time.max_future_skew,
-                sent_at_skew: config.time.sent_at_skew,
-                max_event_age: config.time.max_event_age,
-            },
-            idle_timeout: config.time.idle_timeout,
-            dedupe_horizon: config.time.dedupe_horizon,
-        },
-        watermark_delay: config.time.watermark_delay,
-        concurrency: ConcurrencyOptions {
-            session_timeout: config.concurrency.session_timeout,
-            closed_retention: config.concurrency.closed_retention,
-            stream_timeout: config.concurrency.stream_timeout,
-            announced_timeout: config.concurrency.announced_timeout,
-        },
-        lateness,
-    }
-}
-
 /// How to reach S3: the lake's bucket, and those of inputs.
 pub(super) fn bucket_options(config: &Config) -> BucketOptions {
-    BucketOptions { region: config.lake.region.clone(), endpoint_url: config.lake.endpoint_url.clone() }
+    let region = config.lake.region.clone().unwrap_or_else(|| config.source.region.clone());
+    BucketOptions { region: Some(region), endpoint_url: config.lake.endpoint_url.clone() }
 }
 
 /// The lake at `url`, or the configured one, after completing what an earlier process left half done.
@@ -133,6 +120,48 @@ pub(super) async fn open_lake(config: &Config, url: Option<&str>, clock: &dyn Cl
         tracing::warn!(replacement = %id, "an earlier backfill had been cut short: what it had staged was removed");
     }
     Ok(lake)
+}
+
+/// Has `tables` publish to CloudWatch as configured; where to, if so.
+///
+/// # Errors
+/// A user's error without credentials.
+pub(super) async fn publish(
+    config: &Config,
+    pipelines: &Pipelines,
+    tables: &mut WindowTables,
+    clock: &Arc<dyn Clock>,
+) -> Result<Option<String>> {
+    let configured = &config.cloudwatch;
+    let named: Vec<&str> = pipelines.plans.iter().filter(|p| !p.metrics.is_empty()).map(|p| p.name.as_str()).collect();
+    if named.is_empty() {
+        return Ok(None);
+    }
+    if !configured.enabled {
+        tracing::info!(
+            tables = named.join(","),
+            "nothing is published to CloudWatch, though pipelines name it: cloudwatch.enabled is false"
+        );
+        return Ok(None);
+    }
+    let options = CloudWatchOptions {
+        region: Some(configured.region.clone()),
+        endpoint_url: configured.endpoint_url.clone(),
+        resolution: match configured.by_the_second {
+            true => StorageResolution::Second,
+            false => StorageResolution::Minute,
+        },
+        flush: Duration::from_micros(configured.flush.unsigned_abs()),
+        retry: Duration::from_micros(configured.retry.unsigned_abs()),
+        series_max: configured.series_max,
+        // Processes that failed at one moment come back spread out.
+        jitter_seed: clock.now().unsigned_abs() ^ u64::from(std::process::id()),
+        ..CloudWatchOptions::new(&configured.namespace)
+    };
+    let cloudwatch = CloudWatch::connect(&options, published_tables(pipelines), Arc::clone(clock)).await?;
+    let place = cloudwatch.place().to_owned();
+    tables.publish_to(cloudwatch);
+    Ok(Some(place))
 }
 
 pub(super) fn table_options(config: &Config) -> TableOptions {

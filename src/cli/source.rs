@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{Config, SourceKind, Start};
-use crate::error::{Error, Result};
 use crate::engine::job_state::JobState;
+use crate::error::{Error, Result};
 use crate::source::kinesis::{KinesisOptions, KinesisSource, ShardReader, StartPosition};
+use crate::telemetry::LastTrouble;
 use crate::types::ShardPosition;
 
 /// A source of records, and what fills it if it is ours.
@@ -71,6 +72,11 @@ impl Feeding {
         return self.embedded.is_some();
         #[cfg(not(feature = "embedded"))]
         false
+    }
+
+    /// The last failure of a call that was made again.
+    pub(super) fn trouble(&self) -> LastTrouble {
+        self.source.trouble()
     }
 
     /// The stream, for messages.
@@ -173,7 +179,8 @@ mod embedded {
             if fed.skipped + fed.failed > 0 {
                 println!("the simulator left out {} records: the stream was too slow", fed.skipped + fed.failed);
             }
-            postcard::to_stdvec(&state).map_err(|e| Error::internal("the simulator's state cannot be written").because(e))
+            postcard::to_stdvec(&state)
+                .map_err(|e| Error::internal("the simulator's state cannot be written").because(e))
         }
 
         pub(super) async fn shutdown(self) {

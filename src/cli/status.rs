@@ -4,52 +4,36 @@ use std::sync::Arc;
 
 use super::progress::{Stopwatch, thousands};
 use crate::clock::Clock;
-use crate::engine::Pipelines;
 use crate::engine::board::{Board, Status};
 use crate::types::{MICROS_PER_SEC, Micros, floor_to, format_micros};
 
-/// Makes the status line, and reports the totals to the metrics while at it.
+/// Makes the status line.
 pub(super) struct StatusLine {
-    names: Vec<(String, bool)>,
     board: Arc<Board>,
     clock: Arc<dyn Clock>,
     last: (Stopwatch, u64),
 }
 
 impl StatusLine {
-    pub(super) fn new(pipelines: &Pipelines, board: &Arc<Board>, clock: &Arc<dyn Clock>) -> Self {
-        Self {
-            names: Self::names(pipelines),
-            board: Arc::clone(board),
-            clock: Arc::clone(clock),
-            last: (Stopwatch::start(), 0),
-        }
+    pub(super) fn new(board: &Arc<Board>, clock: &Arc<dyn Clock>) -> Self {
+        Self { board: Arc::clone(board), clock: Arc::clone(clock), last: (Stopwatch::start(), 0) }
     }
 
-    /// Pipelines by name, with whether they read the concurrency state.
-    pub(super) fn names(pipelines: &Pipelines) -> Vec<(String, bool)> {
-        let concurrency: Vec<usize> = pipelines.concurrency_plans().collect();
-        let named = |(i, p): (usize, &crate::pipeline::ContinuousPlan)| (p.name.clone(), concurrency.contains(&i));
-        pipelines.plans.iter().enumerate().map(named).collect()
-    }
-
-    /// The line of this moment.
+    /// The line of this moment; its rate is that since the line before.
     pub(super) fn next(&mut self) -> String {
         let status = self.board.status();
-        let counters = status.counters(&self.names);
-        status.report(&counters);
+        let read = status.counters().read;
         let (since, before) = self.last;
-        let rate = (counters.read - before) as f64 / since.secs().max(1e-3);
-        self.last = (Stopwatch::start(), counters.read);
+        let rate = read.saturating_sub(before) as f64 / since.secs().max(1e-3);
+        self.last = (Stopwatch::start(), read);
         line(self.clock.now(), rate, &status)
     }
 }
 
 fn line(now: Micros, rate: f64, status: &Status) -> String {
-    let lag = status.shards.values().filter_map(|s| s.lag_millis).max();
-    let lag = lag.map_or_else(|| "-".to_owned(), |ms| format!("{:.1} s", ms as f64 / 1e3));
-    let watermark = status.watermark.map_or_else(|| "-".to_owned(), time_of_day);
-    let (viewers, streams) = match status.presence {
+    let lag = status.lag_millis().map_or_else(|| "-".to_owned(), |ms| format!("{:.1} s", ms as f64 / 1e3));
+    let watermark = status.combine.watermark.map_or_else(|| "-".to_owned(), time_of_day);
+    let (viewers, streams) = match status.combine.presence {
         Some((viewers, streams)) => (count(viewers), count(streams)),
         None => ("-".to_owned(), "-".to_owned()),
     };
@@ -73,12 +57,16 @@ fn time_of_day(t: Micros) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::board::ShardStatus;
+    use crate::engine::board::{CombineStatus, ShardStatus};
 
     #[test]
     fn a_line_says_rate_lag_watermark_viewers_and_streams() {
-        let mut status =
-            Status { watermark: Some(1_767_290_400_500_000), presence: Some((1_234, 5)), ..Status::default() };
+        let combine = CombineStatus {
+            watermark: Some(1_767_290_400_500_000),
+            presence: Some((1_234, 5)),
+            ..CombineStatus::default()
+        };
+        let mut status = Status { combine, ..Status::default() };
         status.shards.insert("s".into(), ShardStatus { lag_millis: Some(1_500), ..ShardStatus::default() });
         let text = line(1_767_290_435_000_000, 2_000.4, &status);
         let expected =

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::limits::CONFIG_FILE_BYTES_MAX;
 
 /// What `run` does without `--config`; also the example to copy.
-const LOCAL_TOML: &str = include_str!("../../config/local.toml");
+pub(super) const LOCAL_TOML: &str = include_str!("../../config/local.toml");
 const LOCAL_TOML_NAME: &str = "built-in config/local.toml";
 
 impl Config {

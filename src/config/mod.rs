@@ -13,16 +13,22 @@
 //! that is, for `headcount check`. Every error says the key's path (`lake.raw_roll_secs`), where it was typed (file and line, or
 //! the environment variable), what is wrong and what to write instead.
 //!
+//! [`reference()`] is `docs/configuration.md`: names, types, choices and defaults of the keys from `raw`, their words from `keys`.
+//! Whoever adds a key is told by a test what is missing where.
+//!
 //! Two rules make the files readable. A key that is a time or a size carries its unit (`_secs`, `_ms`, `_bytes`); inside the
 //! program every time is [`Micros`](crate::types::Micros). And a key that would be ignored is refused: a setting that contradicts
 //! another is a mistake that should not wait for production.
 
 mod fields;
+mod keys;
 mod layers;
 mod load;
 mod problems;
 mod raw;
+mod reference;
 mod sections;
+mod shape;
 mod suggest;
 mod validate;
 
@@ -30,7 +36,8 @@ mod validate;
 #[cfg(test)]
 mod tests;
 
+pub use reference::reference;
 pub use sections::{
-    Concurrency, Config, Embedded, Lake, Log, LogFormat, LogLevel, Pipelines, Run, Schema, Serve, Source, SourceKind,
-    Start, Time,
+    CloudWatch, Concurrency, Config, Embedded, Lake, Log, LogFormat, LogLevel, Pipelines, Run, Schema, Serve, Source,
+    SourceKind, Start, Time,
 };

@@ -3,13 +3,13 @@
 //! Nothing here is checked beyond its type; `validate` turns it into [`Config`](super::Config). Numbers are read as `u64`
 //! whatever they become, so that a number out of range gets a message that knows the range.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::fields::fields;
 use super::sections::{LogFormat, LogLevel, SourceKind};
 
 /// A configuration file with its defaults filled in.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawConfig {
     pub(super) source: RawSource,
@@ -17,6 +17,7 @@ pub(super) struct RawConfig {
     pub(super) time: RawTime,
     pub(super) concurrency: RawConcurrency,
     pub(super) lake: RawLake,
+    pub(super) cloudwatch: RawCloudWatch,
     pub(super) pipelines: RawPipelines,
     pub(super) schema: RawSchema,
     pub(super) serve: RawServe,
@@ -26,13 +27,14 @@ pub(super) struct RawConfig {
 
 impl RawConfig {
     /// Every section with its keys, in the order of the structs.
-    pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 10] {
+    pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 11] {
         [
             ("source", fields::<RawSource>()),
             ("embedded", fields::<RawEmbedded>()),
             ("time", fields::<RawTime>()),
             ("concurrency", fields::<RawConcurrency>()),
             ("lake", fields::<RawLake>()),
+            ("cloudwatch", fields::<RawCloudWatch>()),
             ("pipelines", fields::<RawPipelines>()),
             ("schema", fields::<RawSchema>()),
             ("serve", fields::<RawServe>()),
@@ -52,7 +54,7 @@ pub(super) fn is_key(section: &str, key: &str) -> bool {
     RawConfig::sections().iter().any(|(name, keys)| *name == section && keys.contains(&key))
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawSource {
     pub(super) kind: SourceKind,
@@ -76,7 +78,7 @@ impl Default for RawSource {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawEmbedded {
     pub(super) port: u64,
@@ -92,7 +94,7 @@ impl Default for RawEmbedded {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawTime {
     pub(super) max_future_skew_secs: u64,
@@ -116,7 +118,7 @@ impl Default for RawTime {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawConcurrency {
     pub(super) session_timeout_secs: u64,
@@ -136,7 +138,7 @@ impl Default for RawConcurrency {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawLake {
     pub(super) url: String,
@@ -162,19 +164,47 @@ impl Default for RawLake {
     }
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawCloudWatch {
+    pub(super) enabled: bool,
+    pub(super) namespace: String,
+    pub(super) region: Option<String>,
+    pub(super) endpoint_url: Option<String>,
+    pub(super) storage_resolution_secs: u64,
+    pub(super) flush_secs: u64,
+    pub(super) retry_secs: u64,
+    pub(super) series_max: u64,
+}
+
+impl Default for RawCloudWatch {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            namespace: "Custom/Streaming".to_owned(),
+            region: None,
+            endpoint_url: None,
+            storage_resolution_secs: 60,
+            flush_secs: 2,
+            retry_secs: 300,
+            series_max: 100,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawPipelines {
     pub(super) dir: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawSchema {
     pub(super) path: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawServe {
     pub(super) enabled: bool,
@@ -187,7 +217,7 @@ impl Default for RawServe {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawLog {
     pub(super) format: LogFormat,
@@ -200,7 +230,7 @@ impl Default for RawLog {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawRun {
     pub(super) application: String,

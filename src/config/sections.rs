@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::types::Micros;
 
@@ -20,6 +20,8 @@ pub struct Config {
     pub concurrency: Concurrency,
     /// Where the tables go.
     pub lake: Lake,
+    /// Metrics of Amazon CloudWatch.
+    pub cloudwatch: CloudWatch,
     /// Where the queries come from.
     pub pipelines: Pipelines,
     /// Where the event contract comes from.
@@ -50,7 +52,7 @@ pub struct Source {
 }
 
 /// Which Kinesis is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceKind {
     /// One inside the process, fed by the simulator.
@@ -134,6 +136,27 @@ pub struct Lake {
     pub compression_level: i32,
 }
 
+/// `[cloudwatch]`: metrics of Amazon CloudWatch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudWatch {
+    /// Whether to publish at all.
+    pub enabled: bool,
+    /// The namespace of the metrics.
+    pub namespace: String,
+    /// The AWS region.
+    pub region: String,
+    /// An `http(s)://` address to call instead of the region's own.
+    pub endpoint_url: Option<String>,
+    /// Stored by the second instead of by the minute.
+    pub by_the_second: bool,
+    /// How long data wait for others to share a call with.
+    pub flush: Micros,
+    /// Data that CloudWatch has not taken after this long are dropped.
+    pub retry: Micros,
+    /// Combinations of dimension values that may be published.
+    pub series_max: usize,
+}
+
 /// `[pipelines]`: where the queries come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pipelines {
@@ -184,7 +207,7 @@ pub struct Log {
 }
 
 /// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// One readable line.
@@ -194,7 +217,7 @@ pub enum LogFormat {
 }
 
 /// How important a log line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// Something failed for good.

@@ -4,6 +4,7 @@ use toml::Value;
 
 use super::raw::{RawConfig, is_section};
 use crate::error::Error;
+use crate::types::{distance, edits_allowed, nearest};
 
 /// The error for a top-level entry that is not a table.
 pub(super) fn not_a_section(name: &str, value: Option<&Value>) -> Error {
@@ -21,10 +22,9 @@ pub(super) fn not_a_section(name: &str, value: Option<&Value>) -> Error {
 /// The error for a section that does not exist.
 pub(super) fn unknown_section(name: &str) -> Error {
     let sections: Vec<&str> = RawConfig::sections().iter().map(|(section, _)| *section).collect();
-    let closest = sections.iter().map(|section| (distance(name, section), section)).min();
-    let hint = match closest {
-        Some((edits, section)) if edits <= edits_allowed(name) => format!("did you mean [{section}]?"),
-        _ => format!("the sections are {}", sections.join(", ")),
+    let hint = match nearest(name, sections.iter().copied()) {
+        Some(section) => format!("did you mean [{section}]?"),
+        None => format!("the sections are {}", sections.join(", ")),
     };
     Error::user(format!("there is no section [{name}]")).hint(hint)
 }
@@ -69,6 +69,11 @@ pub(super) fn number_remedy(key: &str, value: Option<&Value>) -> Option<String> 
     })
 }
 
+/// The unit that a key's name ends with, in the plural: `seconds`.
+pub(super) fn unit_of(key: &str) -> Option<&'static str> {
+    Name::of(key).unit.map(|unit| unit.plural)
+}
+
 /// `keys` that `typed` may have meant, best only; those of another dimension (time for size) are left out.
 fn closest<'a>(typed: &Name, keys: &[&'a str]) -> Vec<&'a str> {
     let scored: Vec<(usize, &str)> = keys
@@ -108,11 +113,6 @@ fn unit_remedy(typed: &Name, key: &str, value: Option<&Value>) -> Option<String>
         Some(amount) => format!("write {key} = {amount}, in {}", known.plural),
         None => format!("write {key}, in {}", known.plural),
     })
-}
-
-/// How many edits still count as a slip of the finger.
-fn edits_allowed(word: &str) -> usize {
-    (word.chars().count() / 3).clamp(1, 3)
 }
 
 /// A key without its unit, and the unit.
@@ -187,39 +187,9 @@ fn snake_case(key: &str) -> String {
     out
 }
 
-/// Levenshtein distance in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    // `row[j]` is the distance between the characters of `a` seen so far and the first `j` of `b`.
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut left = i + 1;
-        let mut diagonal = i;
-        for (slot, cb) in row.iter_mut().skip(1).zip(&b) {
-            let replaced = diagonal + usize::from(ca != *cb);
-            diagonal = *slot;
-            left = replaced.min(left + 1).min(*slot + 1);
-            *slot = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distance_counts_edits() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("abc", ""), 3);
-        assert_eq!(distance("lake", "lake"), 0);
-        assert_eq!(distance("lkae", "lake"), 2);
-    }
 
     #[test]
     fn a_wrong_unit_points_to_the_right_key_with_the_number_converted() {

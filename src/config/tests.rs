@@ -61,6 +61,9 @@ fn the_defaults_are_the_definition() {
     assert_eq!(config.lake.region, None);
     assert_eq!(config.lake.raw_roll_bytes, 128 << 20);
     assert_eq!(config.serve.listen, "127.0.0.1:8080".parse().unwrap());
+    assert!(!config.cloudwatch.enabled && !config.cloudwatch.by_the_second);
+    assert_eq!(config.cloudwatch.namespace, "Custom/Streaming");
+    assert_eq!((config.cloudwatch.flush, config.cloudwatch.retry), (2 * MICROS_PER_SEC, 300 * MICROS_PER_SEC));
 }
 
 #[test]
@@ -93,6 +96,8 @@ fn aws_toml_is_valid_and_reads_aws() {
     assert_eq!(config.source.endpoint_url, None);
     assert!(config.lake.url.starts_with("s3://"));
     assert_eq!(config.lake.region.as_deref(), Some("eu-west-2"));
+    assert!(config.cloudwatch.enabled);
+    assert_eq!((&*config.cloudwatch.namespace, &*config.cloudwatch.region), ("Custom/Streaming", "eu-west-2"));
 }
 
 #[test]
@@ -103,8 +108,8 @@ fn an_unknown_key_is_refused_with_its_line_and_the_closest_key() {
     );
     assert_eq!(
         report("\n[laek]\nurl = 'a'\n"),
-        "FILE:2: there is no section [laek]\n  remedy: the sections are source, embedded, time, concurrency, lake, pipelines, \
-         schema, serve, log, run"
+        "FILE:2: there is no section [laek]\n  remedy: the sections are source, embedded, time, concurrency, lake, cloudwatch, \
+         pipelines, schema, serve, log, run"
     );
     assert_eq!(
         report("raw_roll_secs = 30"),
@@ -164,6 +169,10 @@ fn numbers_out_of_range_say_the_range_and_why() {
         ("lake", "raw_roll_secs", "0"),
         ("lake", "gather_secs", "3601"),
         ("lake", "compression_level", "23"),
+        ("cloudwatch", "storage_resolution_secs", "10"),
+        ("cloudwatch", "flush_secs", "61"),
+        ("cloudwatch", "retry_secs", "0"),
+        ("cloudwatch", "series_max", "100001"),
         ("embedded", "port", "65536"),
         ("embedded", "shards", "0"),
         ("run", "status_interval_secs", "0"),
@@ -184,6 +193,11 @@ fn addresses_and_names_are_checked() {
         ("lake", "url", "gs://bucket/lake"),
         ("lake", "url", "s3://"),
         ("lake", "url", ""),
+        ("cloudwatch", "namespace", ""),
+        ("cloudwatch", "namespace", "AWS/Kinesis"),
+        ("cloudwatch", "namespace", "Zürich"),
+        ("cloudwatch", "region", "London"),
+        ("cloudwatch", "endpoint_url", "localhost:4566"),
         ("pipelines", "dir", "/no/such/folder"),
         ("schema", "path", "/no/such/file.json"),
     ] {

@@ -11,13 +11,14 @@ use url::Url;
 
 use super::layers::{Layers, Origin};
 use super::problems::Problems;
-use super::raw::{RawConcurrency, RawConfig, RawEmbedded, RawLake, RawSource, RawTime};
+use super::raw::{RawCloudWatch, RawConcurrency, RawConfig, RawEmbedded, RawLake, RawSource, RawTime};
 use super::sections::{
-    Concurrency, Config, Embedded, Lake, Log, Pipelines, Run, Schema, Serve, Source, SourceKind, Start, Time,
+    CloudWatch, Concurrency, Config, Embedded, Lake, Log, Pipelines, Run, Schema, Serve, Source, SourceKind, Start,
+    Time,
 };
 use crate::error::Error;
-use crate::limits::{EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX, SIMULATOR_EVENTS_PER_SEC_MAX};
-use crate::types::{MICROS_PER_SEC, Micros, parse_rfc3339};
+use crate::limits::{CLOUDWATCH_NAME_CHARS_MAX, EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX, SIMULATOR_EVENTS_PER_SEC_MAX};
+use crate::types::{MICROS_PER_SEC, Micros, is_metric_name, parse_rfc3339};
 
 /// No time in a configuration is longer: whoever types more has most likely typed milliseconds.
 const SECS_MAX: u64 = 366 * 24 * 60 * 60;
@@ -31,6 +32,7 @@ pub(super) fn validate(raw: &RawConfig, layers: &Layers, problems: &mut Problems
         time: judge.time(&raw.time),
         concurrency: judge.concurrency(&raw.concurrency),
         lake: judge.lake(&raw.lake, &raw.source.region),
+        cloudwatch: judge.cloudwatch(&raw.cloudwatch, &raw.source.region),
         pipelines: Pipelines { dir: judge.existing("pipelines", "dir", raw.pipelines.dir.as_deref(), Path::is_dir) },
         schema: Schema { path: judge.existing("schema", "path", raw.schema.path.as_deref(), Path::is_file) },
         serve: Serve { enabled: raw.serve.enabled, listen: judge.address("serve", "listen", &raw.serve.listen) },
@@ -233,6 +235,36 @@ impl Judge<'_> {
                 1..=22,
                 "Zstandard has the levels 1, fast, to 22, small",
             ) as i32,
+        }
+    }
+
+    fn cloudwatch(&mut self, raw: &RawCloudWatch, source_region: &str) -> CloudWatch {
+        let section = "cloudwatch";
+        if !is_metric_name(&raw.namespace, CLOUDWATCH_NAME_CHARS_MAX) || raw.namespace.starts_with("AWS/") {
+            let message = format!("is \"{}\", which cannot be a namespace of yours", raw.namespace);
+            let hint =
+                "use 1 to 255 printable ASCII characters, not beginning with `:` or `AWS/`, as in \"Custom/Streaming\"";
+            self.refuse(section, "namespace", message, hint);
+        }
+        if let Some(region) = &raw.region {
+            self.region(section, region);
+        }
+        self.endpoint(section, raw.endpoint_url.as_deref());
+        if !matches!(raw.storage_resolution_secs, 1 | 60) {
+            let message = format!("is {}, but CloudWatch stores by 1 or by 60", raw.storage_resolution_secs);
+            self.refuse(section, "storage_resolution_secs", message, "write 1 for alarms of 10 s, else 60");
+        }
+        let call = "a call carries up to 1000 metrics: a second or two is enough to fill it";
+        let combinations = "CloudWatch bills each combination of dimension values by the month";
+        CloudWatch {
+            enabled: raw.enabled,
+            namespace: raw.namespace.clone(),
+            region: raw.region.clone().unwrap_or_else(|| source_region.to_owned()),
+            endpoint_url: raw.endpoint_url.clone(),
+            by_the_second: raw.storage_resolution_secs == 1,
+            flush: self.whole(section, "flush_secs", raw.flush_secs, 0..=60, call) as Micros * MICROS_PER_SEC,
+            retry: self.secs(section, "retry_secs", raw.retry_secs, 1),
+            series_max: self.whole(section, "series_max", raw.series_max, 0..=100_000, combinations) as usize,
         }
     }
 

@@ -34,7 +34,6 @@ impl<'a> Flat<'a> {
         let mut before = raw.followers.start();
         loop {
             let key = self.key(before, names, raw)?;
-            self.expect(b':')?;
             let value = self.value(raw)?;
             match key {
                 Key::Known(place) => {
@@ -54,18 +53,19 @@ impl<'a> Flat<'a> {
         }
     }
 
-    /// The next key; `before` is the place of the known one before it.
+    /// The next key and its colon; `before` is the place of the known one before it.
     fn key(&mut self, before: usize, names: &Names, raw: &mut RawEvent<'a>) -> Option<Key<'a>> {
         self.peek()?;
         let guess = raw.followers.guess(before);
-        if let Some(quoted) = names.quoted(guess)
-            && self.text.as_bytes().get(self.at..)?.starts_with(quoted.as_bytes())
+        if let Some(written) = names.written(guess)
+            && begins_with(self.text.as_bytes().get(self.at..)?, written.as_bytes())
         {
-            self.at += quoted.len();
+            self.at += written.len();
             return Some(Key::Known(guess));
         }
         let quoted = self.string()?;
         let name = quoted.get(1..quoted.len() - 1)?;
+        self.expect(b':')?;
         let Some(place) = names.get(name) else { return Some(Key::Unknown(name)) };
         raw.followers.learn(before, place);
         Some(Key::Known(place))
@@ -155,6 +155,17 @@ fn plain_len(bytes: &[u8]) -> usize {
     full + bytes[full..].iter().position(special).unwrap_or(bytes.len() - full)
 }
 
+/// `starts_with` without the call that compares: keys are a few words long.
+fn begins_with(text: &[u8], key: &[u8]) -> bool {
+    let Some(text) = text.get(..key.len()) else { return false };
+    let (Some(head), Some(tail)) = (key.first_chunk::<8>(), key.last_chunk::<8>()) else { return text == key };
+    if text.first_chunk() != Some(head) || text.last_chunk() != Some(tail) {
+        return false;
+    }
+    // Head and tail overlap or meet where the key is no longer than both.
+    key.len() <= 16 || text[8..key.len() - 8] == key[8..key.len() - 8]
+}
+
 /// Whether a byte of `word` is a quote, a backslash or below 0x20.
 fn has_special(word: u64) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -179,6 +190,22 @@ mod tests {
                     bytes[at] = special;
                     assert_eq!(plain_len(&bytes), at, "{special} after {plain}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_of_any_length_is_told_from_all_others() {
+        for len in 1..40 {
+            let key: Vec<u8> = (b'a'..).cycle().take(len).map(|b| b % 64 + 32).collect();
+            let mut text = key.clone();
+            text.push(b'x');
+            assert!(begins_with(&text, &key) && begins_with(&key, &key));
+            assert!(!begins_with(&key[..len - 1], &key));
+            for at in 0..len {
+                let mut other = text.clone();
+                other[at] ^= 1;
+                assert!(!begins_with(&other, &key), "{len} {at}");
             }
         }
     }

@@ -15,6 +15,7 @@
 
 use std::ops::Range;
 
+use memchr::memchr;
 use serde::de::IgnoredAny;
 
 use super::elements::Elements;
@@ -50,7 +51,7 @@ pub(super) fn split(data: &[u8]) -> Pieces<'_> {
         return Pieces::Elements(Elements::new(data, text.start));
     }
     let text_bytes = &data[text.clone()];
-    if !text_bytes.contains(&b'\n') {
+    if memchr(b'\n', text_bytes).is_none() {
         return one;
     }
     let first_line = lines(text_bytes).next().unwrap_or_default();
@@ -86,7 +87,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn line_len(text: &[u8]) -> usize {
-    text.iter().position(|&b| b == b'\n').unwrap_or(text.len())
+    memchr(b'\n', text).unwrap_or(text.len())
 }
 
 fn is_object(line: &[u8]) -> bool {

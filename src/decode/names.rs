@@ -6,19 +6,19 @@ use std::collections::HashMap;
 #[derive(Debug)]
 pub(super) struct Names {
     places: HashMap<String, usize, ahash::RandomState>,
-    /// By place: the key as plain JSON writes it, with quotes. Keys of a contract need no escapes.
-    quoted: Vec<String>,
+    /// By place: the key as compact JSON writes it, with quotes and colon. Keys of a contract need no escapes.
+    written: Vec<String>,
 }
 
 impl FromIterator<String> for Names {
     fn from_iter<I: IntoIterator<Item = String>>(names: I) -> Self {
         let mut places = HashMap::default();
-        let mut quoted = Vec::new();
+        let mut written = Vec::new();
         for (place, name) in names.into_iter().enumerate() {
-            quoted.push(format!("\"{name}\""));
+            written.push(format!("\"{name}\":"));
             places.insert(name, place);
         }
-        Self { places, quoted }
+        Self { places, written }
     }
 }
 
@@ -28,9 +28,9 @@ impl Names {
         self.places.get(key).copied()
     }
 
-    /// The key at `place`, in quotes.
-    pub(super) fn quoted(&self, place: usize) -> Option<&str> {
-        self.quoted.get(place).map(String::as_str)
+    /// The key at `place` as compact JSON writes it: in quotes, with its colon.
+    pub(super) fn written(&self, place: usize) -> Option<&str> {
+        self.written.get(place).map(String::as_str)
     }
 }
 
@@ -82,6 +82,6 @@ mod tests {
     fn names_have_places() {
         let names: Names = ["a", "b"].map(str::to_owned).into_iter().collect();
         assert_eq!((names.get("b"), names.get("c")), (Some(1), None));
-        assert_eq!((names.quoted(0), names.quoted(2)), (Some("\"a\""), None));
+        assert_eq!((names.written(0), names.written(2)), (Some("\"a\":"), None));
     }
 }

@@ -26,10 +26,22 @@ fn config() -> ProptestConfig {
     }
 }
 
+/// Events that teach a decoder an order of keys, and another.
+const LEARNT: &str = concat!(
+    r#"{"schema_version":"1","event_id":"w","event_type":"tip.sent","event_time":1767225600000,"stream_id":"s"}"#,
+    "\n",
+    r#"{"event_time":1767225600000,"stream_id":"s","event_type":"tip.sent","event_id":"w","schema_version":"1"}"#
+);
+
+/// What a decoder makes of the data that has decoded before.
 fn decode(data: Vec<u8>) -> Decoded {
-    let record = Record { data: Bytes::from(data), sequence_number: Arc::from("1"), arrival_time: None };
-    let read = ReadBatch { shard: Arc::from("s"), records: vec![record], millis_behind_latest: None, polled_at: None };
-    Decoder::new(Arc::clone(&CONTRACT), Provenance::Record).decode(&read).unwrap()
+    let read = |data: Vec<u8>| {
+        let record = Record { data: Bytes::from(data), sequence_number: Arc::from("1"), arrival_time: None };
+        ReadBatch { shard: Arc::from("s"), records: vec![record], millis_behind_latest: None, polled_at: None }
+    };
+    let mut decoder = Decoder::new(Arc::clone(&CONTRACT), Provenance::Record);
+    assert_eq!(decoder.decode(&read(LEARNT.into())).unwrap().events.num_rows(), 2);
+    decoder.decode(&read(data)).unwrap()
 }
 
 /// A row as `serde_json` would have it: only fields that are there, timestamps in microseconds, objects parsed.

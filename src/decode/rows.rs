@@ -15,6 +15,9 @@ use crate::types::{Micros, Record};
 #[derive(Debug)]
 pub(super) struct Rows {
     contract: Arc<Contract>,
+    rows: usize,
+    /// The contract's. Shorter than `rows` where nulls are still to be added: an event has a third of the fields, and many nulls at
+    /// once cost no more than one.
     columns: Vec<Column>,
     shard_id: StringBuilder,
     sequence_number: StringBuilder,
@@ -28,6 +31,7 @@ impl Rows {
         let columns = contract.fields().iter().map(|field| Column::new(field.kind)).collect();
         Self {
             contract,
+            rows: 0,
             columns,
             shard_id: StringBuilder::new(),
             sequence_number: StringBuilder::new(),
@@ -41,8 +45,11 @@ impl Rows {
     pub(super) fn append(&mut self, values: &[Value<'_>], shard: &str, record: &Record, sub_sequence_number: i64) {
         let (fields, provenance) = values.split_at(self.columns.len().min(values.len()));
         for (column, value) in self.columns.iter_mut().zip(fields) {
-            column.append(value);
+            if !matches!(value, Value::Absent) {
+                column.append(self.rows, value);
+            }
         }
+        self.rows += 1;
         let text = |index: usize| provenance.get(index).and_then(Value::text);
         let whole = |index: usize| provenance.get(index).and_then(Value::whole);
         self.shard_id.append_value(text(0).unwrap_or(shard));
@@ -56,7 +63,8 @@ impl Rows {
 
     /// The batch so far; empties the columns.
     pub(super) fn finish(&mut self) -> Result<RecordBatch> {
-        let mut columns: Vec<ArrayRef> = self.columns.iter_mut().map(Column::finish).collect();
+        let rows = std::mem::take(&mut self.rows);
+        let mut columns: Vec<ArrayRef> = self.columns.iter_mut().map(|column| column.finish(rows)).collect();
         columns.push(Arc::new(finish_text(&mut self.shard_id)));
         columns.push(Arc::new(finish_text(&mut self.sequence_number)));
         columns.push(Arc::new(finish_numbers(&mut self.sub_sequence_number)));
@@ -106,8 +114,35 @@ impl Column {
         }
     }
 
-    /// The value was read by the column's kind.
-    fn append(&mut self, value: &Value<'_>) {
+    fn len(&self) -> usize {
+        match self {
+            Column::Text(builder) => builder.len(),
+            Column::Time(builder) => builder.len(),
+            Column::Int32(builder) => builder.len(),
+            Column::Int64(builder) => builder.len(),
+            Column::Bool(builder) => builder.len(),
+        }
+    }
+
+    /// Nulls, as far as row `rows`.
+    fn fill(&mut self, rows: usize) {
+        let nulls = rows.saturating_sub(self.len());
+        if nulls == 0 {
+            // Not even none of them: a column without nulls needs no bitmap.
+            return;
+        }
+        match self {
+            Column::Text(builder) => builder.append_nulls(nulls),
+            Column::Time(builder) => builder.append_nulls(nulls),
+            Column::Int32(builder) => builder.append_nulls(nulls),
+            Column::Int64(builder) => builder.append_nulls(nulls),
+            Column::Bool(builder) => builder.append_nulls(nulls),
+        }
+    }
+
+    /// The value of row `row`, which was read by the column's kind.
+    fn append(&mut self, row: usize, value: &Value<'_>) {
+        self.fill(row);
         match self {
             Column::Text(builder) => builder.append_option(value.text()),
             Column::Time(builder) => builder.append_option(value.whole()),
@@ -120,7 +155,8 @@ impl Column {
         }
     }
 
-    fn finish(&mut self) -> ArrayRef {
+    fn finish(&mut self, rows: usize) -> ArrayRef {
+        self.fill(rows);
         match self {
             Column::Text(builder) => Arc::new(finish_text(builder)),
             Column::Time(builder) => finish_time(builder),

@@ -6,7 +6,7 @@ use super::dead_letter::{Reason, Rejection};
 use super::decoder::Provenance;
 use super::names::Names;
 use super::scan::RawEvent;
-use super::values::{self, Value};
+use super::values::{self, Refused, Value};
 use crate::schema::{Contract, Field, Kind, PROVENANCE};
 
 /// The rules of a contract, in the order in which an event is judged by them.
@@ -16,6 +16,8 @@ pub(super) struct Rules {
     /// Each value of a row by its place: the contract's fields, then, if rows bring it, their provenance.
     slots: Vec<Field>,
     names: Names,
+    /// The places of what every event must have.
+    required: Vec<usize>,
     type_index: Option<usize>,
 }
 
@@ -41,29 +43,30 @@ impl Rules {
         }
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
         let type_index = contract.field_index(contract.type_field());
-        Self { contract, slots, names, type_index }
+        let required = contract.fields().iter().enumerate().filter(|(_, f)| f.required).map(|(i, _)| i).collect();
+        Self { contract, slots, names, required, type_index }
     }
 
     pub(super) fn scratch<'a>(&self) -> Scratch<'a> {
-        Scratch { raw: RawEvent::new(self.slots.len()), values: Vec::with_capacity(self.slots.len()) }
+        Scratch { raw: RawEvent::new(self.slots.len()), values: vec![Value::Absent; self.slots.len()] }
     }
 
     /// Reads one event into `scratch`.
     pub(super) fn read<'a>(&self, bytes: &'a [u8], scratch: &mut Scratch<'a>) -> Result<(), Rejection> {
         scratch.raw.scan(bytes, &self.names)?;
-        scratch.values.clear();
-        for (slot, raw) in self.slots.iter().zip(&scratch.raw.values) {
-            scratch.values.push(match raw {
-                Some(raw) => read_value(slot, raw)?,
-                None => Value::Absent,
-            });
+        let Scratch { raw, values } = scratch;
+        for ((slot, text), value) in self.slots.iter().zip(&raw.values).zip(values) {
+            match text {
+                Some(text) => read_value(slot, text, raw.plain, value).map_err(|refused| *refused)?,
+                None => *value = Value::Absent,
+            }
         }
         self.check_required(&scratch.values)
     }
 
     fn check_required(&self, values: &[Value<'_>]) -> Result<(), Rejection> {
-        for (field, value) in self.contract.fields().iter().zip(values) {
-            if field.required {
+        for &index in &self.required {
+            if let (Some(field), Some(value)) = (self.slots.get(index), values.get(index)) {
                 present(&field.name, field.kind, value, "")?;
             }
         }
@@ -79,17 +82,17 @@ impl Rules {
     }
 }
 
-fn read_value<'a>(slot: &Field, raw: &'a str) -> Result<Value<'a>, Rejection> {
-    let value = values::read(&slot.name, slot.kind, raw)?;
+fn read_value<'a>(slot: &Field, raw: &'a str, plain: bool, value: &mut Value<'a>) -> Result<(), Refused> {
+    values::read(&slot.name, slot.kind, raw, plain, value)?;
     if slot.allowed.is_empty() || value.text().is_none_or(|text| slot.allowed.iter().any(|allowed| allowed == text)) {
-        return Ok(value);
+        return Ok(());
     }
     if slot.required && value.text().is_some_and(str::is_empty) {
         // It is missing, which says more.
-        return Ok(value);
+        return Ok(());
     }
     let message = format!("`{}` is {}, not one of {}", slot.name, values::quote(raw), slot.allowed.join(", "));
-    Err(Rejection::new(Reason::WrongType, message))
+    Err(Box::new(Rejection::new(Reason::WrongType, message)))
 }
 
 fn present(name: &str, kind: Kind, value: &Value<'_>, event_type: &str) -> Result<(), Rejection> {

@@ -22,6 +22,8 @@ pub(super) struct RawEvent<'a> {
     pub(super) unknown: Vec<Cow<'a, str>>,
     /// Of all events before.
     pub(super) followers: Followers,
+    /// No string in it has an escape.
+    pub(super) plain: bool,
     /// How deep it nests, the event itself being 1.
     depth: usize,
 }
@@ -29,14 +31,14 @@ pub(super) struct RawEvent<'a> {
 impl<'a> RawEvent<'a> {
     /// Room for `len` known fields.
     pub(super) fn new(len: usize) -> Self {
-        Self { values: vec![None; len], unknown: Vec::new(), followers: Followers::new(len), depth: 1 }
+        Self { values: vec![None; len], unknown: Vec::new(), followers: Followers::new(len), plain: false, depth: 1 }
     }
 
     /// Parses one event. After an error the values are not to be used.
     pub(super) fn scan(&mut self, bytes: &'a [u8], names: &Names) -> Result<(), Rejection> {
         self.clear();
-        let plain = std::str::from_utf8(bytes).is_ok_and(|text| flat::scan(text, names, self));
-        if !plain {
+        self.plain = std::str::from_utf8(bytes).is_ok_and(|text| flat::scan(text, names, self));
+        if !self.plain {
             self.clear();
             self.parse(bytes, names)?;
         }

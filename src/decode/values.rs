@@ -35,56 +35,68 @@ impl Value<'_> {
     }
 }
 
-/// Reads the valid JSON text `raw` as the value of field `name`.
-pub(super) fn read<'a>(name: &str, kind: Kind, raw: &'a str) -> Result<Value<'a>, Rejection> {
-    let wrong = || Rejection::new(Reason::WrongType, format!("`{name}` is {}, not {kind}", quote(raw)));
-    match kind {
-        Kind::String => Ok(Value::Text(string(name, raw)?.ok_or_else(wrong)?)),
-        Kind::Json => raw.starts_with('{').then_some(Value::Text(Cow::Borrowed(raw))).ok_or_else(wrong),
-        Kind::Bool => match raw {
-            "true" => Ok(Value::Truth(true)),
-            "false" => Ok(Value::Truth(false)),
-            _ => Err(wrong()),
+/// Why a value is refused. In a box: it is rare, and what every value pays for is the size of its result.
+pub(super) type Refused = Box<Rejection>;
+
+/// Reads the valid JSON text `raw` as the value of field `name`, to `to`. `plain`: it is known to have no escapes.
+pub(super) fn read<'a>(name: &str, kind: Kind, raw: &'a str, plain: bool, to: &mut Value<'a>) -> Result<(), Refused> {
+    *to = match kind {
+        Kind::String => match string(name, raw, plain)? {
+            Some(text) => Value::Text(text),
+            None => return Err(wrong(name, kind, raw)),
         },
-        Kind::Int32 | Kind::Int64 => {
-            if !is_whole(raw) {
-                return Err(wrong());
-            }
-            let whole = raw.parse::<i64>().ok().filter(|&n| kind == Kind::Int64 || i32::try_from(n).is_ok());
-            whole.map(Value::Whole).ok_or_else(|| {
-                Rejection::new(Reason::WrongType, format!("`{name}` is {}, out of the range of {kind}", quote(raw)))
-            })
-        }
-        Kind::Timestamp => match instant(name, raw)? {
-            Some(micros) => Ok(Value::Whole(micros)),
+        Kind::Json if raw.starts_with('{') => Value::Text(Cow::Borrowed(raw)),
+        Kind::Bool if raw == "true" => Value::Truth(true),
+        Kind::Bool if raw == "false" => Value::Truth(false),
+        Kind::Json | Kind::Bool => return Err(wrong(name, kind, raw)),
+        Kind::Int32 | Kind::Int64 => Value::Whole(whole(name, kind, raw)?),
+        Kind::Timestamp => match instant(name, raw, plain)? {
+            Some(micros) => Value::Whole(micros),
             None => {
                 let message =
                     format!("`{name}` is {}, neither RFC 3339 with a zone nor integer epoch milliseconds", quote(raw));
-                Err(Rejection::new(Reason::BadTimestamp, message))
+                return Err(refused(Reason::BadTimestamp, message));
             }
         },
+    };
+    Ok(())
+}
+
+fn refused(reason: Reason, message: String) -> Refused {
+    Box::new(Rejection::new(reason, message))
+}
+
+fn wrong(name: &str, kind: Kind, raw: &str) -> Refused {
+    refused(Reason::WrongType, format!("`{name}` is {}, not {kind}", quote(raw)))
+}
+
+fn whole(name: &str, kind: Kind, raw: &str) -> Result<i64, Refused> {
+    if !is_whole(raw) {
+        return Err(wrong(name, kind, raw));
     }
+    let whole = raw.parse::<i64>().ok().filter(|&n| kind == Kind::Int64 || i32::try_from(n).is_ok());
+    whole.ok_or_else(|| refused(Reason::WrongType, format!("`{name}` is {}, out of the range of {kind}", quote(raw))))
 }
 
 /// The text of a JSON string; None if it is none.
-fn string<'a>(name: &str, raw: &'a str) -> Result<Option<Cow<'a, str>>, Rejection> {
+fn string<'a>(name: &str, raw: &'a str, plain: bool) -> Result<Option<Cow<'a, str>>, Refused> {
     let Some(inner) = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return Ok(None);
     };
-    if !inner.as_bytes().contains(&b'\\') {
+    if plain || !inner.as_bytes().contains(&b'\\') {
         return Ok(Some(Cow::Borrowed(inner)));
     }
     // The syntax is right already: only half of a surrogate pair, which is no text, can fail here.
     let text = serde_json::from_str(raw)
-        .map_err(|e| Rejection::new(Reason::NotJson, format!("`{name}` is {}, not text: {e}", quote(raw))))?;
+        .map_err(|e| refused(Reason::NotJson, format!("`{name}` is {}, not text: {e}", quote(raw))))?;
     Ok(Some(Cow::Owned(text)))
 }
 
-fn instant(name: &str, raw: &str) -> Result<Option<Micros>, Rejection> {
+fn instant(name: &str, raw: &str, plain: bool) -> Result<Option<Micros>, Refused> {
     if is_whole(raw) {
         return Ok(raw.parse().ok().and_then(timestamp::from_epoch_millis));
     }
-    Ok(string(name, raw)?.and_then(|text| timestamp::parse(&text)))
+    Ok(string(name, raw, plain)?.and_then(|text| timestamp::parse(&text)))
 }
 
 /// Whether a valid JSON text is a number without fraction and exponent.

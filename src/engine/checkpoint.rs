@@ -131,8 +131,11 @@ impl Checkpoint {
         let header = postcard::to_stdvec(&self.header).map_err(broken)?;
         let state = postcard::to_stdvec(&(&self.state, &self.source)).map_err(broken)?;
         if state.len() as u64 > CHECKPOINT_BYTES_MAX {
-            return Err(Error::external(format!("the state has {} bytes, more than {CHECKPOINT_BYTES_MAX}", state.len()))
-                .hint("shorten time.dedupe_horizon_secs or the timeouts of [concurrency]"));
+            return Err(Error::external(format!(
+                "the state has {} bytes, more than {CHECKPOINT_BYTES_MAX}",
+                state.len()
+            ))
+            .hint("shorten time.dedupe_horizon_secs or the timeouts of [concurrency]"));
         }
         let length = u32::try_from(header.len()).map_err(|e| Error::internal("a header too long").because(e))?;
         let mut bytes = MAGIC.to_vec();

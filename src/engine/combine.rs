@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
+use super::board::{CombineStatus, OpenWindows};
 use super::pipelines::Pipelines;
 use super::revision::changed_rows;
 use super::shard_stage::ShardPartials;
@@ -110,7 +111,8 @@ impl Combine {
     /// Internal if the state is of other pipelines.
     pub fn resume(pipelines: Arc<Pipelines>, state: CombineState) -> Result<Self> {
         let mut combine = Self::try_new(pipelines)?;
-        if combine.windows.len() != state.windows.len() || combine.concurrency.is_some() != state.concurrency.is_some() {
+        if combine.windows.len() != state.windows.len() || combine.concurrency.is_some() != state.concurrency.is_some()
+        {
             return Err(Error::internal("a state of other pipelines"));
         }
         if let Some(concurrency) = state.concurrency {
@@ -237,9 +239,15 @@ impl Combine {
         self.watermark
     }
 
-    /// (Concurrent viewers, active streams) as far as resolved; `None` without a concurrency table.
-    pub fn presence(&self) -> Option<(i64, i64)> {
-        self.concurrency.as_ref().map(|c| (c.present_sessions(), c.active_streams()))
+    /// Everything that is to be known about it now.
+    pub fn status(&self) -> CombineStatus {
+        CombineStatus {
+            watermark: self.watermark,
+            presence: self.concurrency.as_ref().map(|c| (c.present_sessions(), c.active_streams())),
+            remembered: self.concurrency.as_ref().map_or((0, 0), Concurrency::remembered),
+            ignored_touches: self.ignored_touches(),
+            open: (0..self.windows.len()).map(|pipeline| self.open_windows(pipeline)).collect(),
+        }
     }
 
     /// Touches of closed sessions so far.
@@ -247,9 +255,25 @@ impl Combine {
         self.concurrency.as_ref().map_or(0, Concurrency::ignored_touches)
     }
 
-    /// Windows that shards have begun to hand over and that are not complete.
-    pub fn open_windows(&self) -> usize {
-        self.windows.iter().map(BTreeMap::len).sum()
+    /// Windows of a pipeline that shards have begun to hand over and that are not complete.
+    fn open_windows(&self, pipeline: usize) -> OpenWindows {
+        let mut open = OpenWindows::default();
+        if let Some(windows) = self.windows.get(pipeline) {
+            open.ends.extend(windows.keys());
+            let partials = windows.values().flat_map(|w| &w.partials);
+            open.groups = partials.flat_map(|(on_time, late)| on_time.iter().chain(late)).map(|p| p.groups).sum();
+        }
+        let nodes = self.pipelines.plans.get(pipeline).map_or(&[][..], |p| &p.nodes);
+        for node in nodes {
+            let Node::Concurrency(asked) = &node.node else { continue };
+            let query = self.pipelines.queries.iter().position(|q| q == asked);
+            if let (Some(query), Some(concurrency)) = (query, &self.concurrency) {
+                let (ends, groups) = concurrency.open_windows(query);
+                open.ends.extend(ends);
+                open.groups += groups;
+            }
+        }
+        open
     }
 }
 

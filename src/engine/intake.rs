@@ -82,6 +82,11 @@ impl Intake {
     /// Takes a read in: decodes it, judges its events.
     pub fn take(&mut self, read: &ReadBatch) -> Result<Taken> {
         let decoded = self.decoder.decode(read)?;
+        self.take_decoded(read, decoded)
+    }
+
+    /// As [`Self::take`], of a read that was decoded elsewhere.
+    pub fn take_decoded(&mut self, read: &ReadBatch, decoded: Decoded) -> Result<Taken> {
         self.events_read += decoded.events_read;
         self.undecodable += decoded.dead_letters.len() as u64;
         let arrivals = highest_arrivals(read, &decoded);
@@ -90,11 +95,13 @@ impl Intake {
             // Records without an event count too.
             self.judge.arrived(last);
         }
-        let mut dead_letters = decoded.dead_letters.clone();
-        dead_letters.extend(judged.too_old.iter().filter_map(|&row| {
+        let too_old = judged.too_old.iter().filter_map(|&row| {
             let row = row as usize;
             too_old(&decoded.events, row, bytes_of(read, &decoded, row))
-        }));
+        });
+        let too_old: Vec<DeadLetter> = too_old.collect();
+        let mut dead_letters = decoded.dead_letters;
+        dead_letters.extend(too_old);
         Ok(Taken { events: judged.events, dead_letters })
     }
 
@@ -186,6 +193,11 @@ impl Intake {
         let mut counts = self.judge.counts();
         self.others.values().for_each(|judge| counts += judge.counts());
         (self.events_read, self.undecodable, counts)
+    }
+
+    /// How many event ids are remembered.
+    pub fn remembered_ids(&self) -> usize {
+        self.others.values().chain([&self.judge]).map(ShardJudge::remembered_ids).sum()
     }
 
     /// How often each unknown field came.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
@@ -14,12 +15,21 @@ use super::pipelines::Pipelines;
 use super::shard_task::{Message, ShardSource, Shared, hand_over, read_shard};
 use super::tables::{RawRows, RawTables, TableSummary, WindowTables};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Domain, Error, Result};
 use crate::limits::{COMBINE_QUEUE_MAX, LAKE_QUEUE_BATCHES_MAX};
 use crate::types::ShardId;
 
 /// How often files are looked at for their age.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// The queue of rows that are written as they are read, and their writer.
+const RAW: &str = "raw";
+
+/// The queue of shards' news.
+const COMBINE: &str = "combine";
+
+/// The writer of complete windows.
+const WINDOWS: &str = "windows";
 
 /// How a job ends.
 #[derive(Debug, Clone, Default)]
@@ -32,13 +42,42 @@ pub struct Ending {
     pub stop: CancellationToken,
 }
 
+impl Ending {
+    /// Whether what is open waits for another run.
+    fn suspends(&self) -> bool {
+        self.stop.is_cancelled() || self.catch_up.is_cancelled()
+    }
+}
+
 /// What an ended job leaves.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ended {
     /// What each table got.
     pub tables: Vec<TableSummary>,
     /// What another run goes on from. (Of a job whose stream was drained it is of no use.)
     pub state: JobState,
+}
+
+/// What a task of the job leaves.
+pub(super) enum Part {
+    Tables(Vec<TableSummary>),
+    Combine(Vec<TableSummary>, Box<CombineState>),
+    Shard(ShardId, Box<ShardState>),
+}
+
+impl Ended {
+    fn add(&mut self, part: Part) {
+        match part {
+            Part::Tables(tables) => self.tables.extend(tables),
+            Part::Combine(tables, state) => {
+                self.tables.extend(tables);
+                self.state.combine = Some(*state);
+            }
+            Part::Shard(shard, state) => {
+                self.state.shards.insert(shard, *state);
+            }
+        }
+    }
 }
 
 /// Runs a job over `shards` until they are drained or it is stopped.
@@ -56,130 +95,175 @@ pub async fn run<S: ShardSource + 'static>(
     board: Arc<Board>,
     ending: Ending,
     clock: Arc<dyn Clock>,
-) -> Result<Vec<TableSummary>> {
+) -> Result<Ended> {
     let (raw, raw_rows) = channel(LAKE_QUEUE_BATCHES_MAX);
     let (to_combine, messages) = channel(COMBINE_QUEUE_MAX);
-    let JobState { shards: mut states, combine } = from.map_or_else(JobState::default, |state| state);
+    let JobState { shards: mut states, combine } = from.unwrap_or_default();
     let mut combine = match combine {
         Some(state) => Combine::resume(Arc::clone(&pipelines), state)?,
         None => Combine::try_new(Arc::clone(&pipelines))?,
     };
     shards.iter().for_each(|s| combine.join(s.shard()));
+    board.begin(&pipelines, shards.iter().map(ShardSource::shard));
     let mut tasks: JoinSet<Result<Part>> = JoinSet::new();
-    tasks.spawn(write_raw(raw_tables, raw_rows, clock));
+    let raw_writing = RawWriting { tables: raw_tables, board: Arc::clone(&board), clock: Arc::clone(&clock) };
+    tasks.spawn(raw_writing.run(raw_rows));
     let combining = Combining {
         combine,
         tables: window_tables,
         pipelines: Arc::clone(&pipelines),
         board: Arc::clone(&board),
-        suspended: suspends(&ending),
+        clock: Arc::clone(&clock),
+        ending: ending.clone(),
     };
     tasks.spawn(combining.run(messages));
-    let shared = Arc::new(Shared { pipelines, board, ending: ending.clone(), raw, combine: to_combine });
+    let shared = Arc::new(Shared {
+        pipelines,
+        board: Arc::clone(&board),
+        clock: Arc::clone(&clock),
+        ending: ending.clone(),
+        raw,
+        combine: to_combine,
+    });
     for source in shards {
-        let (shared, state) = (Arc::clone(&shared), states.remove(&source.shard()));
-        tasks.spawn(read_shard(source, state, shared));
+        let state = states.remove(&source.shard());
+        tasks.spawn(read_shard(source, state, Arc::clone(&shared)));
     }
     for (shard, state) in states {
         tasks.spawn(hand_over(shard, state, Arc::clone(&shared)));
     }
     // The last shard's copy closes the channels, which ends the other two.
     drop(shared);
-    let mut ended = Ended { tables: Vec::new(), state: JobState::default() };
+    let done = supervise(tasks, &board, &ending, clock.as_ref()).await;
+    board.tick(clock.now());
+    done
+}
+
+/// Waits for the tasks' end, and keeps the board's figures fresh meanwhile.
+async fn supervise(
+    mut tasks: JoinSet<Result<Part>>,
+    board: &Board,
+    ending: &Ending,
+    clock: &dyn Clock,
+) -> Result<Ended> {
+    let mut tick = tokio::time::interval(HOUSEKEEPING);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ended = Ended::default();
     let mut failed = None;
-    while let Some(done) = tasks.join_next().await {
-        match done.map_err(|e| Error::internal("a task of the job broke off").because(e)).flatten() {
-            Ok(Part::Tables(tables)) => ended.tables.extend(tables),
-            Ok(Part::Combine(tables, state)) => {
-                ended.tables.extend(tables);
-                ended.state.combine = Some(*state);
+    loop {
+        let done = tokio::select! {
+            _ = tick.tick() => {
+                board.tick(clock.now());
+                continue;
             }
-            Ok(Part::Shard(shard, state)) => drop(ended.state.shards.insert(shard, *state)),
-            // Later errors are mostly channels that the first one closed.
+            done = tasks.join_next() => done,
+        };
+        let Some(done) = done else { break };
+        match done.map_err(|e| Error::internal("a task of the job broke off").because(e)).flatten() {
+            Ok(part) => ended.add(part),
+            // Later errors are mostly channels that the first one closed; but its echo may be the faster.
+            Err(e) if failed.as_ref().is_some_and(|f: &Error| !is_echo(f) || is_echo(&e)) => {
+                tracing::debug!(error = %e, "another task of the job ended");
+            }
             Err(e) => {
+                tracing::error!(error = %e, "a task of the job failed: the others are stopped");
+                board.failed(clock.now(), &e);
                 ending.stop.cancel();
-                failed.get_or_insert(e);
+                failed = Some(e);
             }
         }
     }
     failed.map_or(Ok(ended), Err)
 }
 
-/// What a task of the job leaves.
-pub(super) enum Part {
-    Tables(Vec<TableSummary>),
-    Combine(Vec<TableSummary>, Box<CombineState>),
-    Shard(ShardId, Box<ShardState>),
+/// Whether it may be what a task says whose neighbour is gone.
+fn is_echo(e: &Error) -> bool {
+    e.domain() == Domain::Internal
 }
 
-/// Whether the job is suspended, not finished.
-fn suspends(ending: &Ending) -> impl Fn() -> bool + Send + use<> {
-    let ending = ending.clone();
-    move || ending.stop.is_cancelled() || ending.catch_up.is_cancelled()
-}
-
-async fn write_raw(
-    mut tables: RawTables,
-    mut rows: Receiver<RawRows>,
+/// The task that writes what is written as it is read.
+struct RawWriting {
+    tables: RawTables,
+    board: Arc<Board>,
     clock: Arc<dyn Clock>,
-) -> Result<Part> {
-    let mut tick = tokio::time::interval(HOUSEKEEPING);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            next = rows.recv() => match next {
-                Some(rows) => tables.write(rows).await?,
-                None => return tables.close().await.map(Part::Tables),
-            },
-            _ = tick.tick() => {
-                tables.roll_due(clock.now()).await?;
-                tables.report();
+}
+
+impl RawWriting {
+    async fn run(mut self, mut rows: Receiver<RawRows>) -> Result<Part> {
+        let mut tick = tokio::time::interval(HOUSEKEEPING);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let next = tokio::select! {
+                next = rows.recv() => Some(next),
+                _ = tick.tick() => None,
+            };
+            self.board.writing(RAW, Some(self.clock.now()));
+            self.board.queue(RAW, rows.len());
+            match next {
+                Some(Some(rows)) => self.tables.write(rows).await?,
+                Some(None) => break,
+                None => {
+                    self.tables.roll_due(self.clock.now()).await?;
+                    self.tables.post(&self.board);
+                }
             }
+            self.board.writing(RAW, None);
         }
+        let summaries = self.tables.close().await?;
+        self.board.writing(RAW, None);
+        self.tables.post(&self.board);
+        Ok(Part::Tables(summaries))
     }
 }
 
 /// The task where shards meet.
-struct Combining<F> {
+struct Combining {
     combine: Combine,
     tables: WindowTables,
     pipelines: Arc<Pipelines>,
     board: Arc<Board>,
-    /// Whether what is open waits for another run.
-    suspended: F,
+    clock: Arc<dyn Clock>,
+    ending: Ending,
 }
 
-impl<F: Fn() -> bool> Combining<F> {
+impl Combining {
     async fn run(mut self, mut messages: Receiver<Message>) -> Result<Part> {
         while let Some(message) = messages.recv().await {
+            self.board.queue(COMBINE, messages.len());
             let emissions = match message {
                 Message::Shard(message) => self.combine.handle(message).await?,
                 Message::Drained(shard) => self.combine.leave(&shard).await?,
             };
             self.write(emissions).await?;
-            if let Some(watermark) = self.combine.watermark() {
-                self.tables.advance(watermark).await?;
-            }
         }
-        if (self.suspended)() {
-            tracing::info!(open_windows = self.combine.open_windows(), "stopped: what is open waits for the next start");
+        if self.ending.suspends() {
+            let open_windows: usize = self.combine.status().open.iter().map(|o| o.ends.len()).sum();
+            tracing::info!(open_windows, "stopped: windows that are not complete wait for the next start");
         } else {
             let emissions = self.combine.finish().await?;
             self.write(emissions).await?;
         }
-        let state = Box::new(self.combine.state());
-        Ok(Part::Combine(self.tables.close().await?, state))
+        self.board.writing(WINDOWS, Some(self.clock.now()));
+        let summaries = self.tables.close().await?;
+        self.board.writing(WINDOWS, None);
+        self.tables.post(&self.board);
+        Ok(Part::Combine(summaries, Box::new(self.combine.state())))
     }
 
     async fn write(&mut self, emissions: Vec<super::combine::Emission>) -> Result<()> {
+        self.board.writing(WINDOWS, Some(self.clock.now()));
         for emission in emissions {
             self.tables.write(&emission).await?;
             if let Some(plan) = self.pipelines.plans.get(emission.pipeline) {
                 self.board.emitted(&plan.name);
             }
         }
-        self.tables.report();
-        self.board.combined(self.combine.watermark(), self.combine.presence(), self.combine.ignored_touches());
+        if let Some(watermark) = self.combine.watermark() {
+            self.tables.advance(watermark).await?;
+        }
+        self.board.writing(WINDOWS, None);
+        self.tables.post(&self.board);
+        self.board.combined(self.combine.status());
         Ok(())
     }
 }

@@ -5,12 +5,13 @@
 //!  ReadBatch ─► Decoder ─► ShardJudge ─► ShardStage ─────────► Combine ─► Emission (rows of a complete window)
 //!                 │           │              │  partials, marks,   │
 //!                 ▼           ▼              ▼  watermark          ▼
-//!            dead letters  raw events    late rows               lake
+//!            dead letters  raw events    late rows               lake, CloudWatch
 //! ```
 //!
 //! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
 //! * [`job_state`]: all that a job remembers; * [`checkpoint`]: that state as an object of the lake;
 //! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
+//! * [`board`]: what a live job says about itself;
 
 pub mod board;
 pub mod checkpoint;

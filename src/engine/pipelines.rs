@@ -1,8 +1,10 @@
 //! The compiled queries of a job, and what they share.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::judge::JudgeOptions;
+use crate::config::Config;
+use crate::engine::judge::{JudgeOptions, SkewLimits};
 use crate::error::{Error, Result};
 use crate::operator::concurrency::{Concurrency, ConcurrencyOptions, ConcurrencyQuery, ShardMarks};
 use crate::operator::window::{Lateness, LatenessRule};
@@ -21,6 +23,31 @@ pub struct EngineOptions {
     pub concurrency: ConcurrencyOptions,
     /// Whether lateness is judged.
     pub lateness: Lateness,
+}
+
+impl EngineOptions {
+    /// The times that a configuration sets.
+    pub fn of(config: &Config, lateness: Lateness) -> Self {
+        Self {
+            judge: JudgeOptions {
+                skew: SkewLimits {
+                    max_future_skew: config.time.max_future_skew,
+                    sent_at_skew: config.time.sent_at_skew,
+                    max_event_age: config.time.max_event_age,
+                },
+                idle_timeout: config.time.idle_timeout,
+                dedupe_horizon: config.time.dedupe_horizon,
+            },
+            watermark_delay: config.time.watermark_delay,
+            concurrency: ConcurrencyOptions {
+                session_timeout: config.concurrency.session_timeout,
+                closed_retention: config.concurrency.closed_retention,
+                stream_timeout: config.concurrency.stream_timeout,
+                announced_timeout: config.concurrency.announced_timeout,
+            },
+            lateness,
+        }
+    }
 }
 
 /// All queries of a job.
@@ -78,6 +105,7 @@ impl Pipelines {
         if let (false, Err(e)) = (queries.is_empty(), marks) {
             problems.push(e);
         }
+        problems.extend(metrics_named_twice(&plans, files));
         if problems.is_empty() { Ok(Self { contract, plans, queries, options }) } else { Err(problems) }
     }
 
@@ -108,6 +136,24 @@ impl Pipelines {
         let reads = |p: &ContinuousPlan| p.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
         self.plans.iter().enumerate().filter(move |(_, p)| reads(p)).map(|(i, _)| i)
     }
+}
+
+/// Metrics that two tables would both publish.
+fn metrics_named_twice(plans: &[ContinuousPlan], files: &[PipelineFile]) -> Vec<Error> {
+    let mut owners = HashMap::new();
+    let mut problems = Vec::new();
+    for plan in plans {
+        for (n, metric) in plan.metrics.iter().enumerate() {
+            let owner: &String = owners.entry(metric.identity()).or_insert(&plan.name);
+            if let (false, Some(file)) = (*owner == plan.name, files.iter().find(|f| f.name == plan.name)) {
+                let reason = format!("the table {owner} publishes the metric {} already", metric.metric);
+                let error = Error::user(reason).at(file.at_metric(n, "metric"));
+                problems
+                    .push(error.hint("rename one, or give it another dimension: CloudWatch would mix their values"));
+            }
+        }
+    }
+    problems
 }
 
 /// Whether the concurrency windows fit together; if not, at the file of one that does not.

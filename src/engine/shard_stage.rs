@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
+use super::board::OpenWindows;
 use super::counters::PipelineCounts;
 use super::pipelines::Pipelines;
 use crate::error::{Error, Result};
@@ -89,7 +90,8 @@ impl ShardStage {
     /// Takes the state out, to be put away.
     pub fn suspend(&mut self) -> Result<StageState> {
         let windows_of = |plan: &Option<ShardPlan>| plan.as_ref().map(|p| lock(&p.windows).suspend()).transpose();
-        let windows = self.plans.iter().map(|nodes| nodes.iter().map(windows_of).collect()).collect::<Result<_, _>>()?;
+        let windows =
+            self.plans.iter().map(|nodes| nodes.iter().map(windows_of).collect()).collect::<Result<_, _>>()?;
         let marks = self.marks.as_ref().map(ShardMarks::state);
         Ok(StageState { windows, marks, joined: self.joined.clone(), rows_seen: self.rows_seen })
     }
@@ -204,14 +206,18 @@ impl ShardStage {
             .collect()
     }
 
-    /// Open windows and the groups in them, over all pipelines.
-    pub fn open(&self) -> (usize, usize) {
-        self.plans
-            .iter()
-            .flatten()
-            .flatten()
-            .map(|p| lock(&p.windows).open())
-            .fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+    /// The open windows of each pipeline. Those of concurrency are open where shards meet.
+    pub fn open_windows(&self) -> Vec<OpenWindows> {
+        let of_pipeline = |nodes: &Vec<Option<ShardPlan>>| {
+            let mut open = OpenWindows::default();
+            for plan in nodes.iter().flatten() {
+                let windows = lock(&plan.windows);
+                open.ends.extend(windows.open_ends());
+                open.groups += windows.open_groups();
+            }
+            open
+        };
+        self.plans.iter().map(of_pipeline).collect()
     }
 }
 

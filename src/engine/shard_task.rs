@@ -13,9 +13,9 @@ use super::live::{Ending, Part};
 use super::pipelines::Pipelines;
 use super::shard_stage::{ShardPartials, ShardStage};
 use super::tables::RawRows;
+use crate::clock::Clock;
 use crate::decode::Provenance;
 use crate::error::{Error, Result};
-use crate::telemetry::metrics as names;
 use crate::types::{MICROS_PER_SEC, Micros, ReadBatch, ShardId, ShardPosition};
 
 /// An empty, caught-up shard has told us about all records that arrived this long before it was asked.
@@ -51,6 +51,7 @@ impl ShardSource for crate::source::kinesis::ShardReader {
 pub(super) struct Shared {
     pub pipelines: Arc<Pipelines>,
     pub board: Arc<Board>,
+    pub clock: Arc<dyn Clock>,
     pub ending: Ending,
     pub raw: Sender<RawRows>,
     pub combine: Sender<Message>,
@@ -71,16 +72,21 @@ pub(super) async fn read_shard<S: ShardSource>(
     let shard = source.shard();
     let mut reading = Reading::try_new(Arc::clone(&shard), state, &shared)?;
     let Ending { drain, catch_up, stop } = &shared.ending;
+    tracing::info!(shard = %shard, from = ?source.position(), "shard opened");
     loop {
         // A read that is asked for after the last put, and comes back empty, has seen the end.
         let may_end = drain.is_cancelled() || catch_up.is_cancelled();
         let read = tokio::select! {
             biased;
-            () = stop.cancelled() => return reading.suspend(source.position()),
+            () = stop.cancelled() => {
+                reading.closed("stopped");
+                return reading.suspend(source.position());
+            }
             read = source.next() => read.map_err(|e| e.at(format!("shard {shard}")))?,
         };
         let Some(read) = read else {
             reading.finish(&shared).await?;
+            reading.closed("the shard has ended");
             send(&shared.combine, Message::Drained(Arc::clone(&shard))).await?;
             return Ok(Part::Shard(shard, Box::new(ShardState::drained(source.position()))));
         };
@@ -89,6 +95,7 @@ pub(super) async fn read_shard<S: ShardSource>(
             if drain.is_cancelled() {
                 reading.finish(&shared).await?;
             }
+            reading.closed("the stream has ended");
             return reading.suspend(source.position());
         }
     }
@@ -116,8 +123,7 @@ struct Reading {
 impl Reading {
     fn try_new(shard: ShardId, state: Option<ShardState>, shared: &Shared) -> Result<Self> {
         let pipelines = &shared.pipelines;
-        let mut intake =
-            Intake::try_new(Arc::clone(&pipelines.contract), Provenance::Record, pipelines.options.judge)?;
+        let mut intake = Intake::try_new(Arc::clone(&pipelines.contract), Provenance::Record, pipelines.options.judge)?;
         let stage = match state.and_then(|s| s.work) {
             None => ShardStage::try_new(Arc::clone(pipelines))?,
             Some(work) => {
@@ -144,7 +150,7 @@ impl Reading {
         } else {
             let taken = self.intake.take(read)?;
             for letter in &taken.dead_letters {
-                metrics::counter!(names::DEAD_LETTERS_TOTAL, "reason" => letter.reason.code()).increment(1);
+                *self.status.dead_letters.entry(letter.reason.code()).or_default() += 1;
             }
             if !taken.dead_letters.is_empty() {
                 send(&shared.raw, RawRows::DeadLetters(taken.dead_letters)).await?;
@@ -158,7 +164,7 @@ impl Reading {
                 seen = processed.seen;
             }
         }
-        self.note(read);
+        self.note(read, shared.clock.now());
         let watermark = self.watermark(shared);
         self.status.watermark = watermark;
         let partials = watermark.map_or_else(|| Ok(ShardPartials::default()), |w| self.stage.close(w))?;
@@ -183,8 +189,14 @@ impl Reading {
         Ok(Part::Shard(self.shard, Box::new(state)))
     }
 
-    fn note(&mut self, read: &ReadBatch) {
+    fn closed(&self, why: &str) {
+        let ShardStatus { records, events_read, .. } = &self.status;
+        tracing::info!(shard = %self.shard, records, events = events_read, why, "shard closed");
+    }
+
+    fn note(&mut self, read: &ReadBatch, now: Micros) {
         self.status.reads += 1;
+        self.status.last_read = Some(now);
         self.status.records += read.records.len() as u64;
         self.status.bytes += read.records.iter().map(|r| r.data.len() as u64).sum::<u64>();
         self.status.lag_millis = read.millis_behind_latest.or(self.status.lag_millis);
@@ -192,7 +204,9 @@ impl Reading {
 
     fn post(&mut self, shared: &Shared) {
         (self.status.events_read, self.status.undecodable, self.status.judged) = self.intake.counts();
+        self.status.remembered_ids = self.intake.remembered_ids();
         self.status.pipelines = self.stage.counts();
+        self.status.open = self.stage.open_windows();
         self.status.unknown_fields.clone_from(self.intake.unknown_fields());
         shared.board.shard(&self.shard, self.status.clone());
     }

@@ -1,16 +1,18 @@
-//! The lake's tables of a job: raw events, dead letters, late rows, windows.
+//! The tables of a job: raw events, dead letters, late rows, windows; and what of the windows is published besides.
 
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 
+use super::board::{Board, TableStatus};
 use super::combine::Emission;
 use super::pipelines::Pipelines;
 use crate::clock::Clock;
 use crate::decode::DeadLetter;
 use crate::error::{Error, Result};
+use crate::pipeline::ContinuousPlan;
+use crate::sink::cloudwatch::{CloudWatch, PublishedTable};
 use crate::sink::lake::{GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary};
-use crate::telemetry::metrics as names;
 use crate::types::{Micros, format_micros};
 
 /// Where a job's tables go.
@@ -54,6 +56,7 @@ pub struct RawTables {
 pub struct WindowTables {
     writers: Vec<GatherWriter>,
     names: Vec<String>,
+    cloudwatch: Option<CloudWatch>,
 }
 
 /// Rows, files and bytes of one table.
@@ -114,6 +117,7 @@ pub fn open_tables(
     let window_tables = WindowTables {
         writers: pipelines.plans.iter().map(|p| windows(&p.name, &p.header.keys)).collect(),
         names: pipelines.plans.iter().map(|p| p.name.clone()).collect(),
+        cloudwatch: None,
     };
     (raw_tables, window_tables)
 }
@@ -140,19 +144,20 @@ impl RawTables {
     }
 
     /// Closes every file; what each table got.
-    pub async fn close(mut self) -> Result<Vec<TableSummary>> {
+    pub async fn close(&mut self) -> Result<Vec<TableSummary>> {
         let mut out = Vec::new();
-        let names = std::mem::take(&mut self.names);
+        let names = self.names.clone();
         for (writer, name) in self.writers().zip(names) {
             out.push((name, writer.close().await?));
         }
         Ok(out)
     }
 
-    /// Tells the metrics how far each table is.
-    pub fn report(&self) {
+    /// Posts how far each table is.
+    pub fn post(&self, board: &Board) {
         let writers = [&self.events, &self.dead_letters].into_iter().chain(&self.late);
-        writers.zip(&self.names).for_each(|(w, name)| report(name, w.summary()));
+        let status = |w: &TableWriter| TableStatus { written: w.summary(), last_file: w.last_file().cloned() };
+        writers.zip(&self.names).for_each(|(w, name)| board.table(name, status(w)));
     }
 
     fn writers(&mut self) -> impl Iterator<Item = &mut TableWriter> {
@@ -160,13 +165,29 @@ impl RawTables {
     }
 }
 
+/// What of each table's rows is published as metrics, in the order of the pipelines.
+pub fn published_tables(pipelines: &Pipelines) -> Vec<PublishedTable> {
+    let published = |p: &ContinuousPlan| PublishedTable { metrics: p.metrics.clone(), window: p.window_size() };
+    pipelines.plans.iter().map(published).collect()
+}
+
 impl WindowTables {
+    /// Has the rows of windows published too. For live jobs only: CloudWatch cannot replace what it has, as a backfill would.
+    pub fn publish_to(&mut self, cloudwatch: CloudWatch) {
+        self.cloudwatch = Some(cloudwatch);
+    }
+
     /// Writes the rows of a complete window.
     pub async fn write(&mut self, emission: &Emission) -> Result<()> {
         match self.writers.get_mut(emission.pipeline) {
-            Some(writer) => writer.write(&emission.rows).await,
-            None => Err(Error::internal("rows of no pipeline")),
+            Some(writer) => writer.write(&emission.rows).await?,
+            None => return Err(Error::internal("rows of no pipeline")),
         }
+        // What CloudWatch was told once it cannot be told better.
+        if let (Some(cloudwatch), 0) = (&mut self.cloudwatch, emission.revision) {
+            cloudwatch.offer(emission.pipeline, emission.window_end, &emission.rows);
+        }
+        Ok(())
     }
 
     /// Closes files that no later window can join.
@@ -178,22 +199,23 @@ impl WindowTables {
     }
 
     /// Closes every file; what each table got.
-    pub async fn close(mut self) -> Result<Vec<TableSummary>> {
+    pub async fn close(&mut self) -> Result<Vec<TableSummary>> {
+        // Beside the files, whose time is the drain's too.
+        let publishing = self.cloudwatch.take().map(|cloudwatch| tokio::spawn(cloudwatch.close()));
         let mut out = Vec::new();
-        for (writer, name) in self.writers.iter_mut().zip(self.names) {
-            out.push((name, writer.close().await?));
+        for (writer, name) in self.writers.iter_mut().zip(&self.names) {
+            out.push((name.clone(), writer.close().await?));
+        }
+        if let Some(publishing) = publishing {
+            // It has counted and said what it could not publish; the tables are complete all the same.
+            let _ = publishing.await;
         }
         Ok(out)
     }
 
-    /// Tells the metrics how far each table is.
-    pub fn report(&self) {
-        self.writers.iter().zip(&self.names).for_each(|(w, name)| report(name, w.summary()));
+    /// Posts how far each table is.
+    pub fn post(&self, board: &Board) {
+        let status = |w: &GatherWriter| TableStatus { written: w.summary(), last_file: w.last_file().cloned() };
+        self.writers.iter().zip(&self.names).for_each(|(w, name)| board.table(name, status(w)));
     }
-}
-
-fn report(table: &str, summary: WriteSummary) {
-    metrics::counter!(names::ROWS_WRITTEN_TOTAL, "table" => table.to_owned()).absolute(summary.rows);
-    metrics::counter!(names::FILES_WRITTEN_TOTAL, "table" => table.to_owned()).absolute(summary.files);
-    metrics::counter!(names::BYTES_WRITTEN_TOTAL, "table" => table.to_owned()).absolute(summary.bytes);
 }

@@ -25,6 +25,11 @@ impl BatchSlot {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = batches;
     }
 
+    /// Whether both are the same slot.
+    pub fn is(&self, other: &BatchSlot) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn take(&self) -> Vec<RecordBatch> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

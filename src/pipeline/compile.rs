@@ -15,11 +15,13 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::analyze::WindowedAggregates;
 use super::dialect::StreamDialect;
 use super::file::{Header, PipelineFile};
+use super::metric;
 use super::output::Output;
 use super::physical::WindowQueryPlanner;
 use super::refusal::{refuse, refuse_at};
 use super::stream_table::{StreamTable, with_row_number};
 use super::table_functions::WindowTableFunctions;
+use super::unrepeatable::refuse_unrepeatable;
 use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::batch_scan::{BatchScanExec, BatchSlot};
@@ -27,7 +29,7 @@ use crate::operator::concurrency::{ConcurrencyExec, ConcurrencyQuery};
 use crate::operator::percentile::percentile;
 use crate::operator::window::{LatenessRule, ShardWindows, WindowAggregateExec, WindowSpec};
 use crate::schema::{Contract, Kind};
-use crate::types::Micros;
+use crate::types::{MetricMapping, Micros};
 
 /// Compiles pipelines over one event stream.
 pub struct Compiler {
@@ -41,6 +43,16 @@ pub enum Node {
     Window(Arc<WindowAggregateExec>),
     /// A question to the shared concurrency state.
     Concurrency(ConcurrencyQuery),
+}
+
+impl Node {
+    /// The specification of a windowed aggregate.
+    pub fn window(&self) -> Option<&Arc<WindowSpec>> {
+        match self {
+            Node::Window(template) => Some(template.spec()),
+            Node::Concurrency(_) => None,
+        }
+    }
 }
 
 /// A windowed node, and where the rest of the query reads its complete windows.
@@ -72,6 +84,8 @@ pub struct ContinuousPlan {
     pub nodes: Vec<StatefulNode>,
     /// Tells queries apart whose states do not fit each other: a hash of the query as parsed, and of the allowed lateness.
     pub fingerprint: u64,
+    /// The metrics that the header makes of the rows.
+    pub metrics: Vec<MetricMapping>,
     rest: Arc<dyn ExecutionPlan>,
     output: Output,
     context: Arc<TaskContext>,
@@ -120,6 +134,7 @@ impl Compiler {
         let words = format!("{statement}; {}", file.header.allowed_lateness_secs);
         let fingerprint = xxh3_64(words.as_bytes());
         let logical = self.state.statement_to_plan(statement).await.map_err(|e| refuse(file, &e))?;
+        refuse_unrepeatable(&logical).map_err(|e| refuse(file, &e))?;
         let optimized = self.state.optimize(&logical).map_err(|e| refuse(file, &e))?;
         let physical = self
             .state
@@ -130,6 +145,11 @@ impl Compiler {
         let output = Output::try_new(file, &physical.schema())?;
         let mut nodes = Vec::new();
         let rest = cut(physical, &mut nodes)?;
+        for node in &nodes {
+            if let Node::Window(window) = &node.node {
+                window.check().map_err(|e| refuse(file, &e))?;
+            }
+        }
         if nodes.is_empty() {
             return Err(refuse_at(file, 1, "the query does not read the stream through a window").hint(
                 "begin with FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))",
@@ -140,6 +160,7 @@ impl Compiler {
             header: file.header.clone(),
             nodes,
             fingerprint,
+            metrics: metric::check(file, &output)?,
             rest,
             output,
             context: self.state.task_ctx(),
@@ -243,10 +264,7 @@ impl ContinuousPlan {
 
     /// The windowed aggregates' specifications, by node; `None` for concurrency.
     pub fn window_spec(&self, node: usize) -> Option<&Arc<WindowSpec>> {
-        match &self.nodes.get(node)?.node {
-            Node::Window(template) => Some(template.spec()),
-            Node::Concurrency(_) => None,
-        }
+        self.nodes.get(node)?.node.window()
     }
 
     /// Runs the rest of the query over one complete window: for each node its rows (`None`: it has none in this window).
@@ -263,6 +281,18 @@ impl ContinuousPlan {
     /// Positions of the header's keys in the table's schema.
     pub fn key_columns(&self) -> &[usize] {
         self.output.key_columns()
+    }
+
+    /// The plan over complete windows.
+    pub(super) fn rest(&self) -> &dyn ExecutionPlan {
+        self.rest.as_ref()
+    }
+
+    /// What a leaf of [`Self::rest`] reads: a windowed node, if it is one's complete windows.
+    pub(super) fn node_of(&self, leaf: &dyn ExecutionPlan) -> Option<&Node> {
+        let scan = leaf.downcast_ref::<BatchScanExec>().map(BatchScanExec::slot);
+        let slot = scan.or_else(|| leaf.downcast_ref::<ConcurrencyExec>().map(ConcurrencyExec::slot))?;
+        self.nodes.iter().find(|node| node.slot.is(slot)).map(|node| &node.node)
     }
 
     /// The plan over complete windows, as text.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::metric::MetricHeader;
 use crate::error::{Error, Result};
 use crate::limits::PIPELINE_FILE_BYTES_MAX;
 
@@ -33,6 +34,9 @@ pub struct Header {
     /// How long after its end a window still takes rows, in seconds; they are emitted as revision 1.
     #[serde(default)]
     pub allowed_lateness_secs: u32,
+    /// The metrics that the sink `cloudwatch` makes of the rows.
+    #[serde(default)]
+    pub cloudwatch: Vec<MetricHeader>,
 }
 
 /// A sink that a pipeline can name.
@@ -41,6 +45,9 @@ pub struct Header {
 pub enum SinkName {
     /// Partitioned Parquet.
     Lake,
+    /// Metrics of Amazon CloudWatch, as the header's `[[cloudwatch]]` say. Revision 0 only, and never of a backfill.
+    #[serde(rename = "cloudwatch")]
+    CloudWatch,
 }
 
 fn default_sinks() -> Vec<SinkName> {
@@ -132,7 +139,7 @@ impl PipelineFile {
             let line = e.span().map_or(0, |s| after[..s.start.min(end)].matches('\n').count());
             Error::user(format!("the header is wrong: {}", e.message()))
                 .at(format!("{place}:{}", 1 + text[..leading].matches('\n').count() + line))
-                .hint("known keys: title, keys, sinks, allowed_lateness_secs")
+                .hint("known keys: title, keys, sinks, allowed_lateness_secs, and [[cloudwatch]] with its own")
         })?;
         let sql_start = leading + 2 + end + 2;
         let body = &text[sql_start..];
@@ -159,10 +166,27 @@ impl PipelineFile {
 
     /// `file:line` of a key of the header; the header's first line if the key is not there.
     pub fn at_key(&self, key: &str) -> String {
-        let is_key = |l: &str| l.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
-        let line = self.head.lines().position(is_key).map_or(1, |i| i + 1);
+        let line = self.head.lines().position(|l| is_key(l, key)).map_or(1, |i| i + 1);
         format!("{}:{line}", self.place)
     }
+
+    /// `file:line` of a key of the header's `n`th `[[cloudwatch]]`, counted from 0; the line of that itself if the key is not in it,
+    /// or of what stands for it.
+    pub fn at_metric(&self, n: usize, key: &str) -> String {
+        const SECTION: &str = "[[cloudwatch]]";
+        let is_section = |l: &str| l.trim_start().starts_with(SECTION);
+        let mut sections = self.head.lines().enumerate().filter(|(_, l)| is_section(l)).map(|(i, _)| i);
+        let Some(start) = sections.nth(n) else { return self.at_key("cloudwatch") };
+        let end = sections.next().unwrap_or(usize::MAX);
+        let mut within = self.head.lines().enumerate().skip(start).take_while(|(i, _)| *i < end);
+        let line = within.find(|(_, l)| is_key(l, key)).map_or(start, |(i, _)| i);
+        format!("{}:{}", self.place, line + 1)
+    }
+}
+
+/// Whether a line of TOML gives this key its value.
+fn is_key(line: &str, key: &str) -> bool {
+    line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='))
 }
 
 fn is_table_name(name: &str) -> bool {
@@ -186,6 +210,16 @@ mod tests {
         let f = PipelineFile::parse("p/a_b.sql", "/*\ntitle = \"t\"\nkeys = [\"k\"]\n*/\n\nSELECT 1;\n").unwrap();
         assert_eq!((f.name.as_str(), f.first_line, f.sql.as_str()), ("a_b", 6, "SELECT 1"));
         assert_eq!(f.at_line(1), "p/a_b.sql:6");
+    }
+
+    #[test]
+    fn keys_of_metrics_have_their_lines() {
+        let text = "/*\ntitle = \"t\"\n[[cloudwatch]]\nmetric = \"a\"\nvalue = \"x\"\n\n[[cloudwatch]]\nmetric = \"b\"\n*/\nSELECT 1";
+        let f = PipelineFile::parse("p/a.sql", text).unwrap();
+        assert_eq!(f.header.cloudwatch[1].metric, "b");
+        let places =
+            [(0, "value"), (0, "unit"), (1, "metric"), (1, "value"), (2, "value")].map(|(n, k)| f.at_metric(n, k));
+        assert_eq!(places, ["p/a.sql:5", "p/a.sql:3", "p/a.sql:8", "p/a.sql:7", "p/a.sql:1"]);
     }
 
     #[test]

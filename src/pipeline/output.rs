@@ -77,6 +77,11 @@ impl Output {
         &self.table
     }
 
+    /// Position of a column in the table.
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        self.table.index_of(name).ok()
+    }
+
     pub(super) fn key_columns(&self) -> &[usize] {
         &self.keys
     }

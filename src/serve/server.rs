@@ -7,12 +7,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::health::healthz;
-use super::metrics::metrics;
+use super::answers::{Exhibits, healthz, metrics, readyz, status};
 use crate::error::{Error, Result};
 use crate::limits::SERVE_DRAIN_SECS_MAX;
 
@@ -46,9 +44,9 @@ impl Server {
     ///
     /// # Errors
     /// An external error if the listener fails.
-    pub async fn run(self, metrics: PrometheusHandle, stop: CancellationToken) -> Result<()> {
+    pub async fn run(self, exhibits: Exhibits, stop: CancellationToken) -> Result<()> {
         let serving =
-            axum::serve(self.listener, routes(metrics)).with_graceful_shutdown(stop.clone().cancelled_owned());
+            axum::serve(self.listener, routes(exhibits)).with_graceful_shutdown(stop.clone().cancelled_owned());
         let out_of_patience = async {
             stop.cancelled().await;
             tokio::time::sleep(Duration::from_secs(SERVE_DRAIN_SECS_MAX)).await;
@@ -63,12 +61,14 @@ impl Server {
     }
 }
 
-fn routes(handle: PrometheusHandle) -> Router {
+fn routes(exhibits: Exhibits) -> Router {
     Router::new()
-        .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "not here; try /metrics or /healthz\n") })
-        .with_state(handle)
+        .route("/readyz", get(readyz))
+        .route("/api/status", get(status))
+        .route("/metrics", get(metrics))
+        .fallback(|| async { (StatusCode::NOT_FOUND, "not here; try /api/status, /metrics, /readyz or /healthz\n") })
+        .with_state(exhibits)
 }
 
 fn refused(listen: SocketAddr, error: std::io::Error) -> Error {
@@ -97,12 +97,14 @@ fn refused(listen: SocketAddr, error: std::io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
-    use metrics_exporter_prometheus::PrometheusBuilder;
+    use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
 
     use super::*;
+    use crate::clock::ManualClock;
 
     const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -116,8 +118,12 @@ mod tests {
         answer
     }
 
+    fn exhibits(metrics: PrometheusHandle) -> Exhibits {
+        Exhibits { metrics, board: Arc::default(), clock: Arc::new(ManualClock::at(5_000_000)) }
+    }
+
     #[tokio::test]
-    async fn it_serves_metrics_and_health_until_it_is_stopped() {
+    async fn it_serves_metrics_health_and_status_until_it_is_stopped() {
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
         ::metrics::with_local_recorder(&recorder, crate::telemetry::describe);
@@ -125,7 +131,7 @@ mod tests {
         let address = server.address();
         assert_ne!(address.port(), 0);
         let stop = CancellationToken::new();
-        let running = tokio::spawn(server.run(handle, stop.clone()));
+        let running = tokio::spawn(server.run(exhibits(handle), stop.clone()));
 
         let metrics = get_over_tcp(address, "/metrics").await;
         assert!(metrics.starts_with("HTTP/1.1 200 OK\r\n"), "{metrics}");
@@ -133,8 +139,15 @@ mod tests {
         assert!(metrics.contains("\nheadcount_events_read_total 0\n"), "{metrics}");
         let health = get_over_tcp(address, "/healthz").await;
         assert!(health.starts_with("HTTP/1.1 200 OK\r\n") && health.ends_with("\r\n\r\nok\n"), "{health}");
+        let ready = get_over_tcp(address, "/readyz").await;
+        assert!(ready.starts_with("HTTP/1.1 503 ") && ready.contains("cache-control: no-store\r\n"), "{ready}");
+        assert!(ready.contains("\"status\": \"not_ready\"") && ready.contains("lake_not_reached"), "{ready}");
+        let status = get_over_tcp(address, "/api/status").await;
+        assert!(status.starts_with("HTTP/1.1 200 OK\r\n"), "{status}");
+        assert!(status.contains("content-type: application/json\r\n"), "{status}");
+        assert!(status.contains("\"uptime_secs\": 5.0") && status.contains("\"phase\": \"starting\""), "{status}");
         let lost = get_over_tcp(address, "/").await;
-        assert!(lost.starts_with("HTTP/1.1 404 ") && lost.contains("/metrics or /healthz"), "{lost}");
+        assert!(lost.starts_with("HTTP/1.1 404 ") && lost.contains("/readyz or /healthz"), "{lost}");
 
         stop.cancel();
         running.await.unwrap().unwrap();
@@ -147,7 +160,7 @@ mod tests {
         let server = Server::bind(ANY_PORT).await.unwrap();
         let address = server.address();
         let stop = CancellationToken::new();
-        let running = tokio::spawn(server.run(handle, stop.clone()));
+        let running = tokio::spawn(server.run(exhibits(handle), stop.clone()));
         let mut idle = TcpStream::connect(address).await.unwrap();
         idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
         let mut first = [0_u8; 12];

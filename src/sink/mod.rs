@@ -1,3 +1,4 @@
-//! Where results go. So far: the lake, partitioned Parquet on a disk or in an S3 bucket.
+//! Where results go: the lake, partitioned Parquet on a disk or in an S3 bucket; and metrics of Amazon CloudWatch.
 
+pub mod cloudwatch;
 pub mod lake;

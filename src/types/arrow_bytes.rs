@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
-use serde::de::{Error as _, Visitor};
+use serde::de::Visitor;
 use serde::ser::Error as _;
 use serde::{Deserializer, Serializer};
 

@@ -32,6 +32,16 @@ pub fn format_micros(t: Micros) -> String {
     }
 }
 
+/// A length of time in the largest unit that it is a whole number of, hours at most: `1 min`, `90 s`, `48 h`, `250 ms`.
+pub fn format_span(span: Micros) -> String {
+    let units = [(MICROS_PER_HOUR, "h"), (MICROS_PER_MINUTE, "min"), (MICROS_PER_SEC, "s"), (1_000, "ms")];
+    match units.into_iter().find(|(unit, _)| span % unit == 0 && span != 0) {
+        Some((unit, name)) => format!("{} {name}", span / unit),
+        None if span == 0 => "0 s".to_owned(),
+        None => format!("{span} us"),
+    }
+}
+
 /// Parses an RFC 3339 timestamp with a zone. Digits beyond microseconds are cut, not rounded.
 pub fn parse_rfc3339(text: &str) -> Option<Micros> {
     DateTime::parse_from_rfc3339(text).ok().map(|dt| dt.timestamp_micros())
@@ -53,5 +63,11 @@ mod tests {
     fn rfc3339_round_trips() {
         let t = parse_rfc3339("2026-01-31T19:00:00.25+01:00").unwrap();
         assert_eq!(format_micros(t), "2026-01-31T18:00:00.250Z");
+    }
+
+    #[test]
+    fn spans_are_in_the_largest_unit_that_fits() {
+        let spans = [0, 250_000, 90 * MICROS_PER_SEC, MICROS_PER_MINUTE, 2 * MICROS_PER_DAY, 1];
+        assert_eq!(spans.map(format_span), ["0 s", "250 ms", "90 s", "1 min", "48 h", "1 us"]);
     }
 }

@@ -24,6 +24,7 @@ fn usage() {
     {
         place.run(help, &[]).works(&["Usage", "headcount run"][..1 + usize::from(help.len() == 1)]);
     }
+    place.run(&["explain", "--help"], &[]).works(&["Usage", "headcount explain concurrent_viewers"]);
 }
 
 #[test]
@@ -111,6 +112,27 @@ fn queries() {
     place.run(&["run"], &[gone, ANY_PORT]).fails(2, &["q"]);
     place.run(&["check"], &[gone]).fails(1, &["q"]);
     assert!(!place.path().join("data").exists(), "no lake is made for a query that is wrong");
+}
+
+#[test]
+fn pipelines_that_cannot_be_explained() {
+    let place = place();
+    let known = ["there is no pipeline concurent_viewers", "did you mean concurrent_viewers?", "revenue", "built in"];
+    place.run(&["explain", "concurent_viewers"], &[]).fails(2, &known);
+    place.run(&["explain", "none.sql"], &[]).fails(2, &["none.sql", "cannot be read"]);
+    place.run(&["explain"], &[]).fails(2, &["<PIPELINE>"]);
+    let header = "/*\ntitle = \"t\"\n*/\n";
+    place.write("p/endless.sql", &format!("{header}SELECT\n  COUNT(*)\nFROM user_events\n"));
+    place.write("p/headless.sql", "SELECT 1");
+    place.run(&["explain", "p/endless.sql"], &[]).fails(2, &["endless.sql:", "TUMBLE"]);
+    let dir = ("HEADCOUNT__PIPELINES__DIR", "p");
+    place.run(&["explain", "endless"], &[dir]).fails(2, &["endless.sql:", "TUMBLE"]);
+    place.run(&["explain", "headless"], &[dir]).fails(2, &["headless.sql:1", "the header is missing"]);
+    place.run(&["explain", "revenue"], &[dir]).fails(2, &["the pipelines are endless"]);
+    // 7 s do not fit into the shipped windows of 10 s, and 10 s not into 7 s.
+    let from = "TABLE(CONCURRENCY(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '7' SECOND))";
+    place.write("odd.sql", &format!("{header}SELECT window_start, window_end, viewers_max FROM {from}\n"));
+    place.run(&["explain", "odd.sql"], &[]).fails(2, &["odd.sql", "no multiple"]);
 }
 
 #[test]

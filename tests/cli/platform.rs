@@ -2,8 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+
+use headcount::clock::SystemClock;
 
 use super::program::Place;
+use crate::cloudwatch_double::Double;
 
 /// A small platform, on free ports.
 const SMALL: [(&str, &str); 3] = [
@@ -42,6 +46,35 @@ fn a_terminated_platform_writes_what_is_open() {
     assert!(!place.parquet("data/lake/user_events").is_empty(), "{ended:#?}");
     assert!(!place.parquet("data/lake/platform_totals").is_empty(), "{ended:#?}");
     assert!(TcpStream::connect(&address).is_err(), "nobody serves any more");
+}
+
+/// The program publishes what it writes, and ends well. A demonstration that nobody configured keeps to itself.
+#[test]
+fn a_platform_that_publishes_to_cloudwatch() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let double = runtime.block_on(Double::start(Arc::new(SystemClock)));
+    let place = Place::new();
+    let publishing = [
+        ("HEADCOUNT__CLOUDWATCH__ENABLED", "true"),
+        ("HEADCOUNT__CLOUDWATCH__ENDPOINT_URL", double.endpoint()),
+        ("HEADCOUNT__CLOUDWATCH__STORAGE_RESOLUTION_SECS", "1"),
+        ("AWS_ACCESS_KEY_ID", "k"),
+        ("AWS_SECRET_ACCESS_KEY", "s"),
+    ];
+    let said = format!("publishing to CloudWatch namespace `Custom/Streaming` in eu-west-2 at {}", double.endpoint());
+    place.run(&["run", "--for", "3s"], &[&SMALL[..], &publishing].concat()).works(&[&said]);
+    assert!(double.refusals().is_empty(), "{:?}", double.refusals());
+    let data = double.data();
+    for metric in ["ConcurrentViewers", "ActiveStreams"] {
+        let published: Vec<_> = data.iter().filter(|d| d.metric == metric).collect();
+        assert!(!published.is_empty(), "{metric} is not published");
+        assert!(published.iter().all(|d| d.dimensions.is_empty() && d.resolution == 1), "{published:?}");
+    }
+
+    let calls = double.calls();
+    let ended = place.run(&["run", "--for", "1s"], &[&SMALL[..], &publishing[1..]].concat());
+    assert_eq!((ended.code, double.calls()), (Some(0), calls), "{ended:#?}");
+    assert!(ended.stderr.contains("cloudwatch.enabled is false"), "{ended:#?}");
 }
 
 /// The whole answer to a GET.

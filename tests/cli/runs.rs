@@ -1,4 +1,4 @@
-//! What works, from events to tables: check, simulate, backfill.
+//! What works, from events to tables: check, explain, simulate, backfill.
 
 use super::program::Place;
 
@@ -22,6 +22,29 @@ fn check_says_what_would_run() {
         let config = format!("{}/config/{name}", env!("CARGO_MANIFEST_DIR"));
         Place::new().run(&["check", "--config", &config], &[]).works(&[name, "All is well."]);
     }
+}
+
+#[test]
+fn explain_says_what_runs_where_and_what_is_kept() {
+    let place = Place::new();
+    let of_viewers = ["concurrent_viewers: ", "combine ", "shard ", "batch ", "buckets of 10 s", "In words:"];
+    let said = place.run(&["explain", "concurrent_viewers"], &[]).works(&of_viewers);
+    assert!(said.stderr.is_empty(), "{said:#?}");
+    // The times are the configuration's.
+    let delay = ("HEADCOUNT__TIME__WATERMARK_DELAY_SECS", "45");
+    place.run(&["explain", "revenue"], &[delay]).works(&["45 s (time.watermark_delay_secs)", "_late/revenue"]);
+    place.write("c.toml", "[time]\nwatermark_delay_secs = 50\n");
+    place.run(&["explain", "revenue", "--config", "c.toml"], &[]).works(&["50 s (time.watermark_delay_secs)"]);
+    // A draft shares the concurrency state with the tables that run beside it: the shipped one of 10 s is the finest.
+    let from = "TABLE(CONCURRENCY(TABLE user_events PARTITION BY country, DESCRIPTOR(event_time), INTERVAL '1' HOUR))";
+    let draft = format!("/*\ntitle = \"t\"\n*/\nSELECT window_start, window_end, country, viewers_max FROM {from}\n");
+    place.write("drafts/by_country.sql", &draft);
+    let words = ["by_country: t", "windows of 1 h by country", "buckets of 10 s"];
+    place.run(&["explain", "drafts/by_country.sql"], &[]).works(&words);
+    place
+        .run(&["explain", "by_country"], &[("HEADCOUNT__PIPELINES__DIR", "drafts")])
+        .works(&["by_country: t", "in buckets of 1 h"]);
+    assert!(!place.path().join("data").exists(), "nothing is opened");
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub struct Run {
     pub events: Vec<Row>,
     pub dead_letters: Vec<DeadLetter>,
     pub counters: Counters,
+    /// In the order in which they came.
+    pub emissions: Vec<Emission>,
 }
 
 /// How the input is cut and interleaved; none of it may matter.
@@ -150,6 +152,7 @@ fn emit(pipelines: &Pipelines, emissions: Vec<Emission>, run: &mut Run) {
     for e in emissions {
         let name = &pipelines.plans[e.pipeline].name;
         run.tables.entry(name.clone()).or_default().extend(rows(&e.rows));
+        run.emissions.push(e);
     }
 }
 

@@ -5,6 +5,8 @@
 //! watermark: the events alone, over five minutes of them; or mostly the arrivals, and a while of silence, with events of the last
 //! minute and a half.
 
+mod service;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::future::Future;
@@ -13,8 +15,8 @@ use std::time::Duration;
 
 use headcount::clock::{Clock, SystemClock};
 use headcount::engine::board::{Board, Status};
-use headcount::engine::counters::Counters;
 use headcount::engine::checkpoint::{Checkpoint, Header, Summary};
+use headcount::engine::counters::Counters;
 use headcount::engine::job_state::JobState;
 use headcount::engine::live::{self, Ended, Ending};
 use headcount::engine::tables::{Target, open_tables};
@@ -23,7 +25,7 @@ use headcount::schema::Contract;
 use headcount::source::embedded::{EmbeddedKinesis, EmbeddedOptions};
 use headcount::source::kinesis::{KinesisOptions, KinesisSource, PutRecord};
 use headcount::source::simulator::{Disturbance, Simulator, SimulatorConfig};
-use headcount::types::{MICROS_PER_MINUTE, MICROS_PER_SEC, Micros, Record, format_micros};
+use headcount::types::{MICROS_PER_MINUTE, MICROS_PER_SEC, Micros, Record, ShardId, format_micros};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -157,7 +159,7 @@ impl Running {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let shards = source.list_shards().await.unwrap();
         assert_eq!(shards.len(), 4);
-        let position = |shard| from.as_ref().and_then(|f| f.shards.get(shard)?.position.clone());
+        let position = |shard: &ShardId| from.as_ref().and_then(|f| f.shards.get(shard)?.position.clone());
         let readers = shards.into_iter().map(|s| source.shard_reader(s.id.clone(), position(&s.id))).collect();
         let prefix = format!("live-{before}");
         let tables = open_tables(pipelines, Target::Lake(&lake.lake), fixture::table_options(), &prefix, &clock);
@@ -208,7 +210,7 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
         producer.put(part.to_vec()).await.unwrap();
         put += part.len() as u64;
         until("every record is read", || {
-            watermarks.extend(running.board.status().watermark);
+            watermarks.extend(running.board.status().combine.watermark);
             assert!(!running.job.is_finished(), "the job ended by itself");
             (running.records() == put).then_some(())
         })
@@ -231,7 +233,7 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
     }
     until("windows come before the end", || {
         let status = running.board.status();
-        watermarks.extend(status.watermark);
+        watermarks.extend(status.combine.watermark);
         (status.windows.get("platform_totals") >= Some(&case.early_windows)).then_some(())
     })
     .await;
@@ -239,7 +241,8 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
     running.ending.drain.cancel();
     let (_, status) = running.end(&mut written).await;
 
-    let counters = counters(pipelines, &status);
+    assert!(status.shards.values().all(|s| s.drained));
+    let counters = status.counters();
     assert_eq!(counters.contradictions(), Vec::<String>::new());
     assert_eq!(written["user_events"], counters.kept);
     assert_eq!(written["_dead_letters"], counters.dead_letters);
@@ -247,14 +250,6 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
         assert_eq!(written[&format!("_late/{name}")], counts.late, "{name}");
     }
     counters
-}
-
-fn counters(pipelines: &Pipelines, status: &Status) -> Counters {
-    let concurrency: Vec<usize> = pipelines.concurrency_plans().collect();
-    let names: Vec<(String, bool)> =
-        pipelines.plans.iter().enumerate().map(|(i, p)| (p.name.clone(), concurrency.contains(&i))).collect();
-    assert!(status.shards.values().all(|s| s.drained));
-    status.counters(&names)
 }
 
 /// What lies in each shard, read from its beginning.

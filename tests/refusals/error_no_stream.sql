@@ -1,4 +1,4 @@
 /*
 title = "Refused"
 */
-SELECT now() AS window_start, now() AS window_end -- here
+SELECT TIMESTAMP '2026-01-01' AS window_start, TIMESTAMP '2026-01-02' AS window_end -- here

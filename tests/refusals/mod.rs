@@ -115,6 +115,20 @@ async fn no_table_may_have_the_name_of_the_stream() {
 }
 
 #[tokio::test]
+async fn two_tables_do_not_publish_one_metric() {
+    let published = |seconds| {
+        let header =
+            "title = \"t\"\nsinks = [\"cloudwatch\"]\n[[cloudwatch]]\nmetric = \"Viewers\"\nvalue = \"viewers_max\"";
+        totals(seconds).replace("title = \"t\"", header)
+    };
+    assert_eq!(
+        problems(&[("pipelines/a.sql", &published(10)), ("pipelines/b.sql", &published(60))]).await,
+        ["pipelines/b.sql:5: the table a publishes the metric Viewers already\n  \
+          remedy: rename one, or give it another dimension: CloudWatch would mix their values"]
+    );
+}
+
+#[tokio::test]
 async fn every_problem_of_every_file_is_told() {
     let found = problems(&[
         ("pipelines/a.sql", &totals(10).replace("viewers_max", "viewers_mix")),

@@ -94,6 +94,21 @@ fn distinct_values_of_all_shards_are_counted_once() {
 }
 
 #[test]
+fn an_aggregate_with_an_order_goes_by_it_over_all_shards() {
+    let file = pipeline(
+        "table",
+        "keys = []",
+        "SELECT window_start, window_end,
+           FIRST_VALUE(stream_id ORDER BY event_time) AS first,
+           LAST_VALUE(stream_id ORDER BY event_time) AS last
+         FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+         GROUP BY window_start, window_end",
+    );
+    let run = run(file, &scene("0/b~Q7 0/a~Q5 1/d~Q9 1/c~Q3"));
+    assert_eq!(lines(&run.tables["table"], "first last"), ["c d"]);
+}
+
+#[test]
 fn a_ratio_is_null_on_nothing_over_nothing() {
     let started = |second: i64, played: Option<i64>, stall: Option<i64>| {
         let [event] = scene(&format!("J{second}")).try_into().unwrap();

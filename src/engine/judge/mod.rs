@@ -13,5 +13,5 @@ mod skew;
 
 pub use dedupe::{Dedupe, DedupeState};
 pub use high_time::HighTime;
-pub use shard_judge::{JudgeCounts, JudgeOptions, Judged, JudgeState, ShardJudge};
+pub use shard_judge::{JudgeCounts, JudgeOptions, JudgeState, Judged, ShardJudge};
 pub use skew::{Repair, SkewLimits};

@@ -117,6 +117,11 @@ impl Groups {
         Self { size, window_start, groups: HashMap::new(), viewers: HashMap::default(), gone: Vec::new() }
     }
 
+    /// How many groups the current window has so far.
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
     pub(super) fn window_start(&self) -> Micros {
         self.window_start
     }

@@ -145,10 +145,11 @@ impl MarksPartial {
         self.marks.extend(other.marks.into_iter().map(|m| Mark { source: m.source + shift, ..m }));
     }
 
-    /// Orders marks by stream, session, then (time, rank, event id).
+    /// Orders marks by stream, session, then (time, rank, event id). Runs that are in order already are only merged: each shard sorts
+    /// its own before it hands them over.
     pub(super) fn sort(&mut self) {
         let sources = std::mem::take(&mut self.sources);
-        self.marks.sort_unstable_by(|a, b| {
+        self.marks.sort_by(|a, b| {
             (a.stream, a.session, a.time, a.kind.rank())
                 .cmp(&(b.stream, b.session, b.time, b.kind.rank()))
                 .then_with(|| event_id(&sources, a).cmp(event_id(&sources, b)))

@@ -1,6 +1,6 @@
 //! Where shards meet: marks of closed buckets become presence, presence becomes windows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::record_batch::RecordBatch;
 use hashbrown::HashMap;
@@ -329,6 +329,17 @@ impl Concurrency {
     /// Touches that came after their session was closed.
     pub fn ignored_touches(&self) -> u64 {
         self.ignored_touches
+    }
+
+    /// Ends of a query's windows that have seen events and are not given yet, and the groups of the one that is being counted.
+    pub fn open_windows(&self, query: usize) -> (BTreeSet<Micros>, usize) {
+        let Some(windows) = self.queries.get(query) else { return Default::default() };
+        let from = self.cursor.map_or(Micros::MIN, |_| windows.oldest_start());
+        let end = |bucket: &Micros| floor_to(*bucket, windows.size()).saturating_add(windows.size());
+        let ends: BTreeSet<Micros> = self.seen.range(from..).map(|(bucket, _)| end(bucket)).collect();
+        // Who is present when no window is open will be a group of the next one, if there is one.
+        let groups = if ends.is_empty() { 0 } else { windows.groups() };
+        (ends, groups)
     }
 
     /// Sessions and streams remembered.

@@ -127,6 +127,11 @@ impl QueryWindows {
         self.groups.window_end()
     }
 
+    /// How many groups the open window has so far.
+    pub(super) fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
     /// The first window is the one that holds the first event.
     pub(super) fn begin(&mut self, first: Micros) {
         let start = floor_to(first, self.query.size);

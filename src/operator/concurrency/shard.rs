@@ -36,6 +36,20 @@ pub struct Seen {
     pub last: Micros,
 }
 
+/// The columns that marks are made of, besides the dimensions that some query counts by.
+const COLUMNS: [&str; 10] = [
+    "event_time",
+    "shard_high_time",
+    "event_type",
+    "event_id",
+    "stream_id",
+    "channel_id",
+    "session_id",
+    "previous_session_id",
+    "viewer_id",
+    "player_state",
+];
+
 /// Marks of one shard by bucket.
 #[derive(Debug)]
 pub struct ShardMarks {
@@ -71,6 +85,12 @@ struct ColumnIndices {
 }
 
 impl ShardMarks {
+    /// The columns that are read where sessions are counted by `dimensions`.
+    pub fn columns(dimensions: &[String]) -> Vec<String> {
+        let fixed = COLUMNS.iter().map(|name| (*name).to_owned());
+        fixed.chain(dimensions.iter().filter(|d| !COLUMNS.contains(&d.as_str())).cloned()).collect()
+    }
+
     /// An empty collection. `bucket_size` is the finest window in use; `dimensions` are the columns that some query counts by.
     ///
     /// # Errors
@@ -96,17 +116,33 @@ impl ShardMarks {
             ))
             .hint("change its type in the schema, or count with TUMBLE"))
         };
+        let mut fixed = [0; COLUMNS.len()];
+        for (place, name) in fixed.iter_mut().zip(COLUMNS) {
+            *place = index(name)?;
+        }
+        let [
+            event_time,
+            high_time,
+            event_type,
+            event_id,
+            stream_id,
+            channel_id,
+            session_id,
+            previous_session_id,
+            viewer_id,
+            player_state,
+        ] = fixed;
         let columns = ColumnIndices {
-            event_time: index("event_time")?,
-            high_time: index("shard_high_time")?,
-            event_type: index("event_type")?,
-            event_id: index("event_id")?,
-            stream_id: index("stream_id")?,
-            channel_id: index("channel_id")?,
-            session_id: index("session_id")?,
-            previous_session_id: index("previous_session_id")?,
-            viewer_id: index("viewer_id")?,
-            player_state: index("player_state")?,
+            event_time,
+            high_time,
+            event_type,
+            event_id,
+            stream_id,
+            channel_id,
+            session_id,
+            previous_session_id,
+            viewer_id,
+            player_state,
             dimensions: dimensions.iter().map(|d| index(d)).collect::<Result<_>>()?,
         };
         Ok(Self { bucket_size, rule, columns, buckets: BTreeMap::new(), counts: MarkCounts::default() })
@@ -146,17 +182,18 @@ impl ShardMarks {
     }
 
     fn collect(&mut self, view: &EventView<'_>, taken: &[u32]) -> Result<()> {
-        let source = Arc::new(view.take_strings(taken)?);
-        for (i, &row) in taken.iter().enumerate() {
-            let row = row as usize;
-            let time = view.times.value(row);
+        // Where nearly all rows are of streams, sharing the columns costs no copy and little memory.
+        let share = taken.len() * 4 >= view.times.len() * 3;
+        let source = Arc::new(if share { view.strings() } else { view.take_strings(taken)? });
+        for (i, &row) in (0..).zip(taken) {
+            let time = view.times.value(row as usize);
             let bucket = floor_to(time, self.bucket_size);
             let partial = self.buckets.entry(bucket).or_insert_with(|| MarksPartial::new(bucket));
             if !partial.sources.last().is_some_and(|s| Arc::ptr_eq(s, &source)) {
                 partial.sources.push(Arc::clone(&source));
             }
-            let at = Place { time, source: (partial.sources.len() - 1) as u32, row: i as u32 };
-            push_marks(view, row, at, &mut partial.marks);
+            let at = Place { time, source: (partial.sources.len() - 1) as u32, row: if share { row } else { i } };
+            push_marks(view, row as usize, at, &mut partial.marks);
         }
         Ok(())
     }
@@ -168,7 +205,9 @@ impl ShardMarks {
             if first.key().saturating_add(self.bucket_size) > watermark {
                 break;
             }
-            closed.push(first.remove());
+            let mut marks = first.remove();
+            marks.sort();
+            closed.push(marks);
         }
         closed
     }
@@ -283,7 +322,17 @@ impl<'a> EventView<'a> {
         }
     }
 
-    /// Copies the strings that marks need: the batch itself need not be kept.
+    /// The strings that marks need.
+    fn strings(&self) -> MarkColumns {
+        MarkColumns {
+            event_id: self.event_id.clone(),
+            stream_id: self.stream_id.clone(),
+            channel_id: self.channel_id.clone(),
+            dimensions: self.dimensions.iter().map(|d| (*d).clone()).collect(),
+        }
+    }
+
+    /// As [`Self::strings`], of some rows.
     fn take_strings(&self, rows: &[u32]) -> Result<MarkColumns> {
         let indices = UInt32Array::from(rows.to_vec());
         let pick = |column: &StringArray| -> Result<StringArray> {

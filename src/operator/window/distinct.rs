@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Int64Array, ListArray};
 use arrow::buffer::{Buffer, OffsetBuffer};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::{Result, internal_datafusion_err, internal_err, not_impl_err};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
@@ -34,6 +35,7 @@ impl DistinctTexts {
         };
         aggregate.is_distinct()
             && aggregate.fun().name() == "count"
+            && aggregate.expressions().len() == 1
             && aggregate.state_fields().is_ok_and(|state| matches!(state.as_slice(), [texts] if of_text(texts)))
     }
 
@@ -63,9 +65,9 @@ impl GroupsAccumulator for DistinctTexts {
         groups_total: usize,
     ) -> Result<()> {
         let [texts] = values else { return internal_err!("COUNT(DISTINCT) of {} columns", values.len()) };
-        let Some(texts) = texts.as_string_opt::<i32>() else {
-            return internal_err!("COUNT(DISTINCT) of texts was given {}", texts.data_type());
-        };
+        // A dictionary of texts counts as its texts.
+        let texts = cast(texts, &DataType::Utf8)?;
+        let texts = texts.as_string::<i32>();
         self.counts.resize(groups_total, 0);
         for (row, &group) in groups.iter().enumerate() {
             let counts = filter.is_none_or(|f| f.is_valid(row) && f.value(row));
@@ -129,8 +131,8 @@ impl GroupsAccumulator for DistinctTexts {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::StringArray;
-    use arrow::datatypes::Int64Type;
+    use arrow::array::{DictionaryArray, StringArray};
+    use arrow::datatypes::{Int32Type, Int64Type};
 
     use super::*;
 
@@ -151,6 +153,15 @@ mod tests {
         acc.update_batch(&values, &[0, 0, 0, 0, 1, 1, 1], Some(&filter), 3).unwrap();
         assert_eq!(counts(&mut acc), [1, 2, 0]);
         assert!(counts(&mut acc).is_empty(), "emitting empties it");
+    }
+
+    #[test]
+    fn a_dictionary_counts_as_its_texts() {
+        let mut acc = DistinctTexts::default();
+        let dictionary: DictionaryArray<Int32Type> = vec!["a", "b", "a"].into_iter().collect();
+        acc.update_batch(&[Arc::new(dictionary)], &[0, 0, 0], None, 1).unwrap();
+        acc.update_batch(&texts(&[Some("b")]), &[0], None, 1).unwrap();
+        assert_eq!(counts(&mut acc), [2]);
     }
 
     #[test]

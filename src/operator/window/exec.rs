@@ -64,6 +64,14 @@ impl WindowAggregateExec {
         (copy, state)
     }
 
+    /// Finds out before the first row whether its aggregates can be computed.
+    ///
+    /// # Errors
+    /// What an accumulator says of its arguments.
+    pub fn check(&self) -> Result<()> {
+        super::pane::check(&self.spec)
+    }
+
     /// What it computes.
     pub fn spec(&self) -> &Arc<WindowSpec> {
         &self.spec

@@ -33,7 +33,12 @@ impl InputPlan {
             })
         };
         let keys = spec.keys.iter().map(&mut place).collect();
-        let arguments = spec.aggregates.iter().map(|a| a.expressions().iter().map(&mut place).collect()).collect();
+        // An accumulator that goes by an order takes its columns after its arguments.
+        let arguments = spec.aggregates.iter().map(|a| {
+            let order = a.order_bys().iter().map(|by| Arc::clone(&by.expr));
+            a.expressions().into_iter().chain(order).map(|e| place(&e)).collect()
+        });
+        let arguments = arguments.collect();
         let filters = spec.filters.iter().map(|f| f.as_ref().map(&mut place)).collect();
         Self { expressions, keys, arguments, filters }
     }

@@ -103,6 +103,13 @@ impl Pane {
     }
 }
 
+/// Whether accumulators can be made of all aggregates: some find out about their arguments only then.
+pub(super) fn check(spec: &WindowSpec) -> Result<()> {
+    Pane::try_new(spec)?;
+    let mut rowwise = spec.aggregates.iter().filter(|a| !a.groups_accumulator_supported() && !DistinctTexts::counts(a));
+    rowwise.try_for_each(|a| a.create_accumulator().map(drop))
+}
+
 /// This product's accumulator where it has one, the aggregate's vectorised one, or DataFusion's adapter over its row-wise one.
 fn new_accumulator(aggregate: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
     if DistinctTexts::counts(aggregate) {

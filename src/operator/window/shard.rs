@@ -188,9 +188,14 @@ impl ShardWindows {
         self.counts
     }
 
-    /// Open panes and the groups in them.
-    pub fn open(&self) -> (usize, usize) {
-        (self.panes.len(), self.panes.values().map(Pane::groups).sum())
+    /// Ends of the windows that have a pane, in order.
+    pub fn open_ends(&self) -> impl Iterator<Item = Micros> + '_ {
+        self.panes.keys().map(|(end, _)| *end)
+    }
+
+    /// The groups in all panes.
+    pub fn open_groups(&self) -> usize {
+        self.panes.values().map(Pane::groups).sum()
     }
 }
 

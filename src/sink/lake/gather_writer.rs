@@ -30,6 +30,7 @@ pub struct GatherWriter {
     hours: BTreeMap<Micros, Gathered>,
     failed: bool,
     summary: WriteSummary,
+    last_file: Option<(String, Micros)>,
 }
 
 /// Windows of one hour that wait for their file.
@@ -48,7 +49,15 @@ impl GatherWriter {
     }
 
     pub(super) fn over(files: FileMaker, gather: Micros, clock: Arc<dyn Clock>) -> Self {
-        Self { files, gather, clock, hours: BTreeMap::new(), failed: false, summary: WriteSummary::default() }
+        Self {
+            files,
+            gather,
+            clock,
+            hours: BTreeMap::new(),
+            failed: false,
+            summary: WriteSummary::default(),
+            last_file: None,
+        }
     }
 
     /// Adds the rows of whole windows: any schema that has the table's time column, the same in every call.
@@ -115,6 +124,11 @@ impl GatherWriter {
         self.summary
     }
 
+    /// The file that was finished last, as `<lake>/<path>`, and when by the injected clock.
+    pub fn last_file(&self) -> Option<&(String, Micros)> {
+        self.last_file.as_ref()
+    }
+
     /// Start of the oldest and end of the newest window in a batch (its start, where rows have no end).
     fn span(&self, part: &RecordBatch) -> Result<(Micros, Micros)> {
         let spec = &self.files.spec;
@@ -133,7 +147,9 @@ impl GatherWriter {
         let rows = sorted(&concat_batches(first.schema_ref(), &gathered.batches)?, &self.files.spec.sort_columns)?;
         let mut file = self.files.create(hour, rows.schema(), self.clock.now())?;
         file.write(&rows).await?;
+        let place = file.place().to_owned();
         self.summary.add(file.finish().await?);
+        self.last_file = Some((place, self.clock.now()));
         self.files.finished();
         Ok(())
     }

@@ -36,9 +36,9 @@ mod replacement;
 mod spec;
 mod table_writer;
 
+pub use checkpoints::{CheckpointStore, StoredCheckpoint};
 pub use gather_writer::GatherWriter;
 pub use listing::LakeFile;
-pub use checkpoints::{CheckpointStore, StoredCheckpoint};
 pub use location::{Lake, LakeOptions};
 pub use parquet_file::WriteSummary;
 pub use partition::{split_by_time, time_values};

@@ -76,6 +76,11 @@ impl ParquetFile {
         Ok(Self { place: lake.place(relative), opened_at, encoder: Some(encoder), upload, rows: 0 })
     }
 
+    /// The file as the user sees it: `<lake>/<path>`.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
     /// Bytes so far: uploaded ones and an estimate of those still in memory.
     pub(super) fn bytes(&self) -> u64 {
         self.encoder.as_ref().map_or(0, |e| (e.bytes_written() + e.in_progress_size()) as u64)

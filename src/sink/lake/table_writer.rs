@@ -34,6 +34,7 @@ pub struct TableWriter {
     writes: u64,
     failed: bool,
     summary: WriteSummary,
+    last_file: Option<(String, Micros)>,
 }
 
 struct OpenFile {
@@ -49,7 +50,16 @@ impl TableWriter {
     }
 
     pub(super) fn over(files: FileMaker, roll: RollPolicy, clock: Arc<dyn Clock>) -> Self {
-        Self { files, roll, clock, open: BTreeMap::new(), writes: 0, failed: false, summary: WriteSummary::default() }
+        Self {
+            files,
+            roll,
+            clock,
+            open: BTreeMap::new(),
+            writes: 0,
+            failed: false,
+            summary: WriteSummary::default(),
+            last_file: None,
+        }
     }
 
     /// Writes a batch: any schema that has the table's time column, the same in every call.
@@ -87,7 +97,9 @@ impl TableWriter {
 
     async fn close_hour(&mut self, hour: Micros) -> Result<()> {
         let Some(open) = self.open.remove(&hour) else { return Ok(()) };
+        let place = open.file.place().to_owned();
         self.summary.add(open.file.finish().await?);
+        self.last_file = Some((place, self.clock.now()));
         self.files.finished();
         Ok(())
     }
@@ -129,6 +141,11 @@ impl TableWriter {
     /// What is complete and visible so far.
     pub fn summary(&self) -> WriteSummary {
         self.summary
+    }
+
+    /// The file that was finished last, as `<lake>/<path>`, and when by the injected clock.
+    pub fn last_file(&self) -> Option<&(String, Micros)> {
+        self.last_file.as_ref()
     }
 
     async fn close_hours(&mut self, hours: Vec<Micros>) -> Result<()> {

@@ -95,7 +95,16 @@ impl Feeder {
     pub fn new(config: SimulatorConfig, producer: Producer, clock: Arc<dyn Clock>) -> Result<Self> {
         let config = SimulatorConfig { start: clock.now(), ..config };
         let simulator = Simulator::new(config.clone())?;
-        Ok(Self { config, clock, counters: Arc::default(), producer, simulator, next: None, taken: 0, catching_up: false })
+        Ok(Self {
+            config,
+            clock,
+            counters: Arc::default(),
+            producer,
+            simulator,
+            next: None,
+            taken: 0,
+            catching_up: false,
+        })
     }
 
     /// Goes on with the platform of an earlier feeder, as if it had lived on meanwhile: what happened in between is put at once, if it is

@@ -223,7 +223,7 @@ async fn a_feeder_that_cannot_keep_up_leaves_out_and_one_whose_clock_jumps_begin
     clock.set(DEFAULT_START);
     until(&|c| c.restarts == 2).await;
     stop.cancel();
-    assert_eq!(feeding.await.unwrap().unwrap().failed, 0);
+    assert_eq!(feeding.await.unwrap().unwrap().0.failed, 0);
     embedded.shutdown().await;
 }
 

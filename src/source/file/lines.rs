@@ -1,11 +1,11 @@
 //! A file of lines as records: blocks of a few megabytes that all records of a batch share, without a copy for each line.
 
 use std::fmt::Write as _;
-use std::io::BufRead;
 use std::mem;
 use std::sync::Arc;
 
 use ::bytes::Bytes;
+use memchr::{memchr, memrchr};
 
 use super::bytes::FileBytes;
 use crate::error::Result;
@@ -55,7 +55,7 @@ impl LineReader {
             block.drain(..3);
         }
         if self.skipping {
-            let Some(end) = block.iter().position(|b| *b == b'\n') else { return Ok(None) };
+            let Some(end) = memchr(b'\n', &block) else { return Ok(None) };
             block.drain(..=end);
             self.skipping = false;
         }
@@ -64,7 +64,7 @@ impl LineReader {
         }
         // The carry holds no newline: look at the new bytes only, from their end.
         let fresh = block.get(seen.min(block.len())..).unwrap_or_default();
-        match fresh.iter().rposition(|b| *b == b'\n') {
+        match memrchr(b'\n', fresh) {
             Some(at) => {
                 self.carry = block.split_off(block.len() - fresh.len() + at + 1);
                 Ok(Some(Bytes::from(block)))
@@ -85,12 +85,11 @@ impl LineReader {
 fn records(block: Bytes, lines: &mut u64) -> Vec<Record> {
     let mut records = Vec::new();
     let mut digits = String::new();
-    let mut rest: &[u8] = &block;
     let mut start = 0;
-    // On a slice this is a plain memchr, and cannot fail.
-    while let Ok(n @ 1..) = rest.skip_until(b'\n') {
+    while let Some(rest) = block.get(start..).filter(|rest| !rest.is_empty()) {
+        let n = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
         *lines += 1;
-        let line = block.get(start..start + n).unwrap_or_default();
+        let line = rest.get(..n).unwrap_or_default();
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if !line.trim_ascii_start().is_empty() {

@@ -6,19 +6,19 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::{Credentials, ProvideCredentials};
+use aws_sdk_kinesis::config::ProvideCredentials;
 
-use super::backoff::Backoff;
 use super::call::Caller;
 use super::counters::KinesisCounters;
-use super::options::{Access, KinesisOptions, StartPosition};
+use super::options::KinesisOptions;
 use super::producer::Producer;
 use super::reader::ShardReader;
 use super::shards::ShardInfo;
-use crate::aws::sdk_defaults;
+use crate::aws::{Access, Backoff, loopback_credentials, sdk_defaults, without_user_info};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::telemetry::{LastTrouble, metrics as names};
 use crate::types::{ShardId, ShardPosition};
 
 /// What readers and producers of one stream share.
@@ -29,11 +29,12 @@ pub(super) struct Shared {
     pub(super) place: String,
     pub(super) counters: Arc<KinesisCounters>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) trouble: LastTrouble,
 }
 
 impl Shared {
     pub(super) fn caller(&self) -> Caller<'_> {
-        Caller { place: &self.place, counters: &self.counters }
+        Caller(self)
     }
 }
 
@@ -71,7 +72,10 @@ impl KinesisSource {
             })?;
         }
         let client = Client::new(&config);
-        Ok(Self { shared: Arc::new(Shared { client, options, place, counters: Arc::default(), clock }) })
+        // So that a rate can be taken of the first one.
+        metrics::counter!(names::RETRIES_TOTAL, "service" => "kinesis").increment(0);
+        let (counters, trouble) = (Arc::default(), LastTrouble::default());
+        Ok(Self { shared: Arc::new(Shared { client, options, place, counters, clock, trouble }) })
     }
 
     /// All shards that the stream still knows, open and closed, in its order.
@@ -80,7 +84,7 @@ impl KinesisSource {
     /// A user's error when the stream is missing or access is denied; a transient one when the service does not answer.
     pub async fn list_shards(&self) -> Result<Vec<ShardInfo>> {
         let shared = &self.shared;
-        let mut backoff = Backoff::new(shared.options.jitter_seed, Duration::ZERO, shared.options.tries);
+        let mut backoff = Backoff::new(shared.options.jitter_seed, shared.options.pauses(Duration::ZERO));
         let mut shards = Vec::new();
         let mut token: Option<String> = None;
         loop {
@@ -113,6 +117,11 @@ impl KinesisSource {
         Arc::clone(&self.shared.counters)
     }
 
+    /// The last failure of a call that was made again.
+    pub fn trouble(&self) -> LastTrouble {
+        self.shared.trouble.clone()
+    }
+
     /// Stream, region and endpoint, for messages.
     pub fn place(&self) -> &str {
         &self.shared.place
@@ -132,30 +141,7 @@ async fn load_config(options: &KinesisOptions) -> Result<aws_config::SdkConfig> 
         loader = loader.endpoint_url(endpoint);
     }
     if options.access == Access::Loopback {
-        loader = loader.credentials_provider(Credentials::new("loopback", "loopback", None, None, "headcount"));
+        loader = loader.credentials_provider(loopback_credentials());
     }
     Ok(loader.load().await)
-}
-
-/// A user name and password in a URL have no place in a message.
-fn without_user_info(endpoint: &str) -> String {
-    match url::Url::parse(endpoint) {
-        Ok(mut url) => {
-            // These two fail only for URLs without a host, which have no user either.
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.as_str().trim_end_matches('/').to_owned()
-        }
-        Err(_) => "its endpoint".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_password_reaches_a_message() {
-        assert_eq!(without_user_info("http://me:secret@127.0.0.1:4567/"), "http://127.0.0.1:4567");
-    }
 }

@@ -17,7 +17,6 @@
 //!
 //! The SDK's own retries are off: here they are bounded by [`limits`](crate::limits), counted in [`KinesisCounters`] and seeded.
 
-mod backoff;
 mod call;
 mod client;
 mod counters;
@@ -30,9 +29,10 @@ mod shards;
 #[cfg(test)]
 mod tests;
 
+pub use crate::aws::Access;
 pub use client::KinesisSource;
 pub use counters::{KinesisCounters, KinesisCounts};
-pub use options::{Access, KinesisOptions, StartPosition};
+pub use options::{KinesisOptions, StartPosition};
 pub use producer::{Producer, PutRecord};
 pub use reader::ShardReader;
 pub use shards::ShardInfo;

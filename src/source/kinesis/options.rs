@@ -1,10 +1,10 @@
 //! What it takes to reach a stream.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
+use crate::aws::{Access, Pauses, is_loopback};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::types::Micros;
@@ -18,15 +18,6 @@ pub enum StartPosition {
     Latest,
     /// With the first record that arrived at this time or later, in UTC microseconds; the service resolves milliseconds.
     AtTimestamp(Micros),
-}
-
-/// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Credentials from the environment, profile files, web identity, container or instance metadata, in the SDK's usual order.
-    DefaultChain,
-    /// Made-up credentials, for an embedded or emulated Kinesis that asks for none. Only with an `endpoint_url` on a loopback address.
-    Loopback,
 }
 
 /// Which stream to read, where it is and how.
@@ -78,6 +69,16 @@ impl KinesisOptions {
         }
     }
 
+    /// The pauses between the tries of a call, none shorter than `floor`.
+    pub(super) fn pauses(&self, floor: Duration) -> Pauses {
+        Pauses {
+            millis_min: limits::KINESIS_BACKOFF_MILLIS_MIN,
+            millis_max: limits::KINESIS_BACKOFF_MILLIS_MAX,
+            floor,
+            tries: self.tries,
+        }
+    }
+
     pub(super) fn validate(&self) -> Result<()> {
         let refuse = |message: &str, hint: &str| {
             Err(Error::user(message).at(format!("stream `{}`", self.stream_name)).hint(hint))
@@ -102,15 +103,6 @@ impl KinesisOptions {
             );
         }
         Ok(())
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::PutRecordsRequestEntry;
 
-use super::backoff::Backoff;
 use super::client::Shared;
 use super::counters::add;
 use super::fault::Fault;
+use crate::aws::Backoff;
 use crate::error::{Error, Result};
 use crate::limits;
 
@@ -39,7 +39,7 @@ pub struct Producer {
 
 impl Producer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let backoff = Backoff::new(shared.options.jitter_seed ^ 0x9d, Duration::ZERO, shared.options.tries);
+        let backoff = Backoff::new(shared.options.jitter_seed ^ 0x9d, shared.options.pauses(Duration::ZERO));
         Self { shared, backoff }
     }
 
@@ -77,7 +77,7 @@ impl Producer {
     async fn put_batch(&mut self, mut batch: Vec<PutRecordsRequestEntry>) -> Result<u64> {
         let mut calls = 0;
         let mut refusals =
-            Backoff::new(self.shared.options.jitter_seed ^ 0x7e, Duration::ZERO, self.shared.options.tries);
+            Backoff::new(self.shared.options.jitter_seed ^ 0x7e, self.shared.options.pauses(Duration::ZERO));
         loop {
             let shared = &self.shared;
             let request =

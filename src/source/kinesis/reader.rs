@@ -11,12 +11,12 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::backoff::Backoff;
 use super::client::Shared;
 use super::counters::add;
 use super::fault::Fault;
 use super::options::StartPosition;
 use super::pace::Pace;
+use crate::aws::Backoff;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::types::{MICROS_PER_SEC, Micros, ReadBatch, Record, ShardId, ShardPosition};
@@ -65,8 +65,7 @@ impl ShardReader {
             pace: Pace::default(),
             backoff: Backoff::new(
                 seed,
-                Duration::from_millis(limits::GET_RECORDS_GAP_MILLIS_MIN),
-                shared.options.tries,
+                shared.options.pauses(Duration::from_millis(limits::GET_RECORDS_GAP_MILLIS_MIN)),
             ),
             origin: Instant::now(),
             shared,

@@ -191,6 +191,9 @@ async fn throttling_and_failures_of_the_service_are_waited_out_and_counted() {
     assert_eq!(reader(&source, None).next().await.unwrap().unwrap().records.len(), 1);
     let counts = source.counters().snapshot();
     assert_eq!((counts.throttled, counts.unavailable, counts.retries, counts.reads), (1, 2, 3, 1));
+    let trouble = source.trouble().get().unwrap();
+    assert_eq!(trouble.at, 7_000_000);
+    assert!(trouble.message.contains("GetRecords gets no answer from the service"), "{trouble:?}");
 }
 
 #[tokio::test]

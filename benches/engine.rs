@@ -1,0 +1,197 @@
+//! `cargo bench --bench engine`: what happens to events after they were decoded, group by group, and all of it together.
+//!
+//! | group | from | to |
+//! |---|---|---|
+//! | `windows` | judged batches, in memory | rows of complete windows, of every table that aggregates |
+//! | `concurrency` | judged batches, in memory | rows of complete windows, of the tables that count presence |
+//! | `parquet` | judged batches, in memory | finished files of raw events in a temporary folder |
+//! | `end_to_end` | records, in memory | finished files of every table in a temporary folder: a live job |
+//!
+//! The first two run on one thread; the last two have as many as there are cores. One binary, because linking one takes minutes:
+//! `cargo bench --bench engine -- windows` runs one group.
+#![allow(clippy::expect_used, reason = "a benchmark without its input cannot go on")]
+
+mod workload;
+
+use std::future::Future;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use headcount::Result;
+use headcount::clock::{Clock, SystemClock};
+use headcount::engine::board::Board;
+use headcount::engine::live::{self, Ending, ShardSource};
+use headcount::engine::tables::{TableOptions, Target, open_tables};
+use headcount::engine::{Combine, Pipelines, ShardMessage, ShardStage};
+use headcount::schema::Contract;
+use headcount::sink::lake::{Lake, LakeOptions, RollPolicy, TableSpec, TableWriter};
+use headcount::types::{MICROS_PER_MINUTE, Micros, ReadBatch, ShardId};
+use tokio::runtime::{Builder, Runtime};
+
+use workload::{JudgedShard, Workload, pipelines};
+
+/// The allocator of the program: it is part of what is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The tables that count presence.
+const CONCURRENCY: [&str; 2] = ["concurrent_viewers", "platform_totals"];
+
+fn one_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn all_cores() -> Runtime {
+    Builder::new_multi_thread().enable_all().build().expect("a runtime")
+}
+
+fn contract() -> Arc<Contract> {
+    Arc::new(Contract::shipped().expect("the shipped contract is valid"))
+}
+
+/// A lake that goes with its folder.
+fn lake() -> (tempfile::TempDir, Lake) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = folder.path().to_str().expect("a readable path");
+    let lake = Lake::open(url, &LakeOptions::default()).expect("the folder is a lake");
+    (folder, lake)
+}
+
+/// Every window of `pipelines` over the events of all shards; the number of rows.
+async fn compute(pipelines: &Arc<Pipelines>, shards: &[JudgedShard]) -> Result<usize> {
+    let mut combine = Combine::try_new(Arc::clone(pipelines))?;
+    shards.iter().for_each(|s| combine.join(ShardId::clone(&s.shard)));
+    for shard in shards {
+        let mut stage = ShardStage::try_new(Arc::clone(pipelines))?;
+        for events in &shard.batches {
+            let processed = stage.process(events).await?;
+            let message = message(shard, &mut stage, processed.seen, Micros::MIN)?;
+            combine.handle(message).await?;
+        }
+        combine.handle(message(shard, &mut stage, vec![], Micros::MAX)?).await?;
+    }
+    Ok(combine.finish().await?.iter().map(|emission| emission.rows.num_rows()).sum())
+}
+
+fn message(
+    shard: &JudgedShard,
+    stage: &mut ShardStage,
+    seen: Vec<headcount::operator::concurrency::Seen>,
+    watermark: Micros,
+) -> Result<ShardMessage> {
+    Ok(ShardMessage { shard: ShardId::clone(&shard.shard), seen, partials: stage.close(watermark)?, watermark: None })
+}
+
+/// A group that computes the windows of some pipelines.
+fn compute_group(c: &mut Criterion, name: &str, chosen: impl Fn(&str) -> bool) {
+    let workload = Workload::generate();
+    let runtime = one_thread();
+    let pipelines = pipelines(&runtime, chosen);
+    let shards = workload.judged(&contract());
+    let mut group = c.benchmark_group(name);
+    group.throughput(workload.throughput()).sample_size(20);
+    group.bench_function("all_tables", |b| {
+        b.iter(|| {
+            let rows = runtime.block_on(compute(&pipelines, &shards)).expect("windows are computed");
+            assert!(rows > 0, "the workload has windows");
+            black_box(rows)
+        });
+    });
+    group.finish();
+}
+
+fn windows(c: &mut Criterion) {
+    compute_group(c, "windows", |name| !CONCURRENCY.contains(&name));
+}
+
+fn concurrency(c: &mut Criterion) {
+    compute_group(c, "concurrency", |name| CONCURRENCY.contains(&name));
+}
+
+fn parquet(c: &mut Criterion) {
+    let workload = Workload::generate();
+    let runtime = all_cores();
+    let contract = contract();
+    let shards = workload.judged(&contract);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let write = async |lake: &Lake| {
+        let spec = TableSpec::new(contract.stream_name(), contract.time_field(), "bench");
+        let mut writer = TableWriter::new(lake.clone(), spec, RollPolicy::default(), Arc::clone(&clock));
+        for events in shards.iter().flat_map(|shard| &shard.batches) {
+            writer.write(events).await?;
+        }
+        writer.close().await
+    };
+    let mut group = c.benchmark_group("parquet");
+    group.throughput(workload.throughput()).sample_size(20);
+    group.bench_function("raw_events", |b| {
+        b.iter_batched(
+            lake,
+            |(folder, lake)| {
+                let summary = runtime.block_on(write(&lake)).expect("rows are written");
+                assert!(summary.rows > 0, "the workload has rows");
+                // Removing the files is not measured.
+                (folder, summary)
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+/// A shard whose reads are in memory.
+struct MemoryShard {
+    shard: ShardId,
+    reads: std::vec::IntoIter<ReadBatch>,
+}
+
+impl ShardSource for MemoryShard {
+    fn shard(&self) -> ShardId {
+        ShardId::clone(&self.shard)
+    }
+
+    fn next(&mut self) -> impl Future<Output = Result<Option<ReadBatch>>> + Send {
+        std::future::ready(Ok(self.reads.next()))
+    }
+}
+
+/// A live job over the whole workload, to its drained end; rows of all tables.
+async fn job(pipelines: Arc<Pipelines>, shards: Vec<MemoryShard>, lake: &Lake) -> Result<u64> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let options = TableOptions { roll: RollPolicy::default(), gather: 5 * MICROS_PER_MINUTE };
+    let tables = open_tables(&pipelines, Target::Lake(lake), options, "bench", &clock);
+    let board = Arc::new(Board::new(clock.now()));
+    let summaries = live::run(pipelines, shards, tables, board, Ending::default(), clock).await?;
+    Ok(summaries.iter().map(|(_, written)| written.rows).sum())
+}
+
+fn end_to_end(c: &mut Criterion) {
+    let workload = Workload::generate();
+    let runtime = all_cores();
+    let pipelines = pipelines(&runtime, |_| true);
+    let ready = || {
+        let shard = |(shard, reads): (&ShardId, &Vec<ReadBatch>)| MemoryShard {
+            shard: ShardId::clone(shard),
+            reads: reads.clone().into_iter(),
+        };
+        (lake(), workload.shards.iter().map(shard).collect::<Vec<_>>())
+    };
+    let mut group = c.benchmark_group("end_to_end");
+    group.throughput(workload.throughput()).sample_size(20);
+    group.bench_function("live_job", |b| {
+        b.iter_batched(
+            ready,
+            |((folder, lake), shards)| {
+                let rows = runtime.block_on(job(Arc::clone(&pipelines), shards, &lake)).expect("the job ends well");
+                assert!(rows > 0, "the workload has rows");
+                (folder, rows)
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, windows, concurrency, parquet, end_to_end);
+criterion_main!(benches);

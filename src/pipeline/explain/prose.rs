@@ -1,0 +1,101 @@
+//! The plan in words, for somebody who runs it: what costs memory, what is waited for, when rows appear.
+
+use super::explanation::JobTimes;
+use super::state::{grows, open_windows};
+use super::tree::{Place, Tree, group_by};
+use crate::operator::concurrency::ConcurrencyQuery;
+use crate::operator::window::WindowSpec;
+use crate::pipeline::compile::{ContinuousPlan, Node};
+use crate::types::format_span;
+
+/// One paragraph.
+pub(super) fn paragraph(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
+    let windows: Vec<&WindowSpec> =
+        plan.nodes.iter().filter_map(|n| n.node.window().map(|spec| spec.as_ref())).collect();
+    let mut sentences = Vec::new();
+    match (windows.as_slice(), plan.nodes.first().map(|n| &n.node)) {
+        ([], Some(Node::Concurrency(query))) => sentences.push(concurrency(query, tree, times)),
+        _ => sentences.push(aggregates(&windows, plan, tree, times)),
+    }
+    sentences.push(complete(plan, tree, times));
+    sentences.join(" ")
+}
+
+fn aggregates(windows: &[&WindowSpec], plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
+    let filtered = tree.operators.iter().any(|o| o.place == Place::ShardBatch && o.text.starts_with("Filter"));
+    let filter = if filtered { ", filters the rows" } else { "" };
+    let panes = match windows.len() {
+        1 => "adds them to the pane of their window".to_owned(),
+        n => format!("adds them to the panes of {n} windowed aggregates"),
+    };
+    let mut groups: Vec<String> = windows.iter().map(|spec| group_by(spec)).filter(|by| !by.is_empty()).collect();
+    groups.dedup();
+    let values = windows.iter().any(|spec| grows(spec));
+    let memory = match (groups.is_empty(), values) {
+        (true, false) => "each is one group of a fixed size".to_owned(),
+        (true, true) => "each is one group, and memory grows with the values that it keeps".to_owned(),
+        (false, _) => format!(
+            "memory grows with the groups{}{}, never with the time that the job has run",
+            groups.join(" and"),
+            if values { " and the values that they keep" } else { "" }
+        ),
+    };
+    let size = plan.window_size();
+    format!(
+        "Each shard reads {} columns of every batch{filter} and {panes}; it asks no other shard. About {} windows of {} are \
+         open in a shard at a time; {memory}.",
+        tree.columns.len(),
+        open_windows(size, times, plan.allowed_lateness()),
+        format_span(size),
+    )
+}
+
+fn concurrency(query: &ConcurrencyQuery, tree: &Tree, times: &JobTimes) -> String {
+    let dimensions: Vec<&str> =
+        query.partition_by.iter().map(String::as_str).filter(|name| *name != "stream_id").collect();
+    let last_known = match dimensions.is_empty() {
+        true => String::new(),
+        false => format!(" A session counts under the last known value of {}.", dimensions.join(", ")),
+    };
+    format!(
+        "Each shard reads {} columns of every batch and keeps a short mark of each event of a stream; it decides nothing, since \
+         the end of a stream comes through another shard than the heartbeats of its viewers. Where shards meet, the marks are \
+         played in the order of time: a sign of life holds a session present for {}, an end cuts that short.{last_known} Memory \
+         grows with the sessions that are present or have been seen in the last {} and the streams of the last {}; it is shared \
+         by all concurrency tables, and depends neither on the size of the windows nor on the time that the job has run.",
+        tree.columns.len(),
+        format_span(times.concurrency.session_timeout),
+        format_span(times.concurrency.closed_retention),
+        format_span(times.concurrency.announced_timeout),
+    )
+}
+
+/// From the complete window to the table.
+fn complete(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
+    let rest = tree.operators.iter().any(|o| o.place == Place::CompleteWindow && !o.text.starts_with("Projection"));
+    let rest = match rest {
+        true => "the rest of the query runs over the complete rows of that window alone, and its rows are written",
+        false => "its rows are finished and written",
+    };
+    let delay = format_span(times.watermark_delay);
+    let concurrent = plan.nodes.iter().any(|n| n.node.window().is_none());
+    let end = match plan.allowed_lateness() {
+        0 if concurrent => format!(
+            ", and the window is forgotten. Lateness is judged by the buckets of {}: a row whose bucket its shard is {delay} past \
+             changes nothing, and goes",
+            format_span(times.finest_concurrency_window.unwrap_or(plan.window_size()))
+        ),
+        0 => ", and the window is forgotten. A row that comes later goes".to_owned(),
+        allowed => format!(
+            ". For {} more a later row changes the window; then the groups that were changed are written once more, as revision 1, \
+             and the window is forgotten. A row that comes after that goes",
+            format_span(allowed)
+        ),
+    };
+    format!(
+        "A window is complete when the slowest shard is {delay} of event time past its end: then {rest} as revision 0{end} to \
+         _late/{}. A file appears when {} of windows are gathered.",
+        plan.name,
+        format_span(times.gather),
+    )
+}

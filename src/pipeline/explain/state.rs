@@ -1,0 +1,178 @@
+//! What a plan keeps between batches, and when it is dropped.
+
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+
+use super::explanation::JobTimes;
+use super::tree::group_by;
+use crate::operator::concurrency::ConcurrencyQuery;
+use crate::operator::window::WindowSpec;
+use crate::pipeline::compile::{ContinuousPlan, Node};
+use crate::types::{Micros, format_span};
+
+/// Something that is kept.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// What, and where.
+    pub what: String,
+    /// How much of it there is.
+    pub holds: String,
+    /// When it is dropped.
+    pub dropped: String,
+}
+
+/// What one group of a pane remembers for an aggregate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Memory {
+    Value,
+    Sketch,
+    DistinctValues,
+    EveryValue,
+    Varies,
+}
+
+impl Memory {
+    fn of(call: &AggregateFunctionExpr) -> Self {
+        let name = call.fun().name();
+        let constant = ["count", "sum", "avg", "stddev", "var", "covar", "corr", "regr_", "bool_", "bit_"];
+        match name {
+            // The extremes of distinct values are those of all.
+            "min" | "max" => Memory::Value,
+            _ if name.starts_with("approx_") => Memory::Sketch,
+            "percentile" | "percentile_cont" | "median" | "array_agg" | "string_agg" if !call.is_distinct() => {
+                Memory::EveryValue
+            }
+            _ if call.is_distinct() => Memory::DistinctValues,
+            _ if constant.iter().any(|known| name.starts_with(known)) => Memory::Value,
+            _ => Memory::Varies,
+        }
+    }
+
+    fn counted(self, n: usize) -> String {
+        let plural = if n == 1 { "" } else { "s" };
+        match self {
+            Memory::Value => format!("{n} running value{plural}"),
+            Memory::Sketch => format!("{n} sketch{}", if n == 1 { "" } else { "es" }),
+            Memory::DistinctValues => format!("{n} set{plural} of distinct values"),
+            Memory::EveryValue => format!("{n} list{plural} of every value"),
+            Memory::Varies => format!("{n} state{plural} whose size depends on the function"),
+        }
+    }
+}
+
+/// Whether a group of the pane grows with its rows, beyond a fixed number of values.
+pub(super) fn grows(spec: &WindowSpec) -> bool {
+    spec.aggregates.iter().any(|call| !matches!(Memory::of(call), Memory::Value | Memory::Sketch))
+}
+
+/// About how many windows are open in a shard at a time: those that end after the watermark and have begun.
+pub(super) fn open_windows(size: Micros, times: &JobTimes, allowed: Micros) -> Micros {
+    let wait = times.watermark_delay.saturating_add(allowed);
+    1 + wait / size.max(1) + Micros::from(wait % size.max(1) > 0)
+}
+
+/// Everything that a plan keeps, from the shards up.
+pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
+    let mut kept = Vec::new();
+    let windowed = plan.nodes.iter().filter(|n| n.node.window().is_some()).count();
+    for (i, node) in plan.nodes.iter().enumerate() {
+        let which = if plan.nodes.len() > 1 { format!(" ({} of {windowed})", i + 1) } else { String::new() };
+        match &node.node {
+            Node::Window(window) => kept.push(panes(&which, window.spec(), plan.allowed_lateness(), times)),
+            Node::Concurrency(query) => kept.extend(presence(query, times)),
+        }
+    }
+    if windowed > 0 {
+        kept.push(partials(plan.allowed_lateness(), times));
+    }
+    kept
+}
+
+fn panes(which: &str, spec: &WindowSpec, allowed: Micros, times: &JobTimes) -> Kept {
+    let mut calls: Vec<Memory> = spec.aggregates.iter().map(|call| Memory::of(call)).collect();
+    calls.sort();
+    let parts: Vec<String> =
+        calls.chunk_by(|a, b| a == b).filter_map(|same| Some(same.first()?.counted(same.len()))).collect();
+    let group = match spec.keys.is_empty() {
+        true => "one group".to_owned(),
+        false => format!("a group for each value of {}", group_by(spec).trim_start_matches(" by ")),
+    };
+    let of_group = if parts.is_empty() { String::new() } else { format!(", of {}", parts.join(", ")) };
+    let size = format_span(spec.size);
+    let open = open_windows(spec.size, times, allowed);
+    let again = match allowed {
+        0 => String::new(),
+        _ => format!("; a second pane of what comes later for {} more (allowed_lateness_secs)", format_span(allowed)),
+    };
+    Kept {
+        what: format!("panes{which}, in each shard"),
+        holds: format!("one for each open window of {size}, about {open} at a time; in it {group}{of_group}"),
+        dropped: format!("when the shard's events are {} past window_end{again}", delay(times)),
+    }
+}
+
+fn partials(allowed: Micros, times: &JobTimes) -> Kept {
+    let again = match allowed {
+        0 => String::new(),
+        _ => {
+            format!(", and, to tell what late rows change, {} after that (allowed_lateness_secs)", format_span(allowed))
+        }
+    };
+    let idle = format_span(times.idle_timeout);
+    Kept {
+        what: "partials, where shards meet".to_owned(),
+        holds: "closed panes that wait for slower shards".to_owned(),
+        dropped: format!(
+            "when the watermark of every shard has passed window_end{again}; a silent shard delays that by {idle} \
+             (time.idle_timeout_secs) more"
+        ),
+    }
+}
+
+fn presence(query: &ConcurrencyQuery, times: &JobTimes) -> Vec<Kept> {
+    let c = &times.concurrency;
+    let bucket = format_span(times.finest_concurrency_window.unwrap_or(query.size));
+    let retention = format_span(c.closed_retention);
+    let kept = |what: &str, holds: String, dropped: String| Kept { what: what.to_owned(), holds, dropped };
+    let groups = match query.partition_by.is_empty() {
+        true => "one group".to_owned(),
+        false => format!("a group for each value of {} with somebody present", query.partition_by.join(", ")),
+    };
+    vec![
+        kept(
+            "marks, in each shard",
+            format!(
+                "a line for each event of a stream, in buckets of {bucket}, the finest concurrency window of the job"
+            ),
+            format!("when the shard's events are {} past the end of the bucket", delay(times)),
+        ),
+        kept(
+            "sessions, where shards meet, shared by all concurrency tables",
+            format!(
+                "those that are present (for {} after a sign of life: concurrency.session_timeout_secs) or not forgotten",
+                format_span(c.session_timeout)
+            ),
+            format!(
+                "{retention} after the last mark or closure (concurrency.closed_retention_secs), and not while present"
+            ),
+        ),
+        kept(
+            "streams, where shards meet, shared by all concurrency tables",
+            format!(
+                "active or silent; one that nobody announced is active for {} after its last event \
+                 (concurrency.stream_timeout_secs)",
+                format_span(c.stream_timeout)
+            ),
+            format!("{} after the last event (concurrency.announced_timeout_secs)", format_span(c.announced_timeout)),
+        ),
+        kept(
+            "the open window, where shards meet",
+            format!("{groups}: lowest, highest and summed presence, and the viewers seen"),
+            "when the watermark of every shard has passed window_end".to_owned(),
+        ),
+    ]
+}
+
+/// How far a shard's watermark is behind its events.
+fn delay(times: &JobTimes) -> String {
+    format!("{} (time.watermark_delay_secs)", format_span(times.watermark_delay))
+}

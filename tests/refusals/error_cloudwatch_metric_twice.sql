@@ -1,0 +1,16 @@
+/*
+title = "Refused"
+keys = ["country"]
+sinks = ["lake", "cloudwatch"]
+[[cloudwatch]]
+metric = "A"
+value = "events"
+dimensions = ["country"]
+[[cloudwatch]]
+metric = "A" # here
+current = "events"
+dimensions = ["country"]
+*/
+SELECT window_start, window_end, country, COUNT(*) AS events, MIN(event_time) AS first
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end, country
