@@ -193,7 +193,7 @@ Examples:
       Positions of every shard, watermark, open windows of the last one.
 
   headcount checkpoint reset --keep-positions
-      After a change of a query: no record is read twice, but windows that were open are incomplete.";
+      After a change of a query: nothing is read twice, but the windows that were open are lost.";
 
 const ABOUT_EXAMPLES: &str = "\
 Start here:
@@ -209,7 +209,7 @@ Examples:
       Starts a Kinesis in this process, plays 2,000 events/s into it and reads them back.
       Every 5 s a line says events/s, lag, watermark, concurrent viewers and active streams.
       The tables grow under ./data/lake; http://127.0.0.1:8080/api/status says how it goes.
-      Ctrl-C writes what is open and ends within 10 s.
+      Ctrl-C ends within 10 s; the next start goes on where this one stopped.
 
   headcount run --for 120s
       The same for two minutes, then an orderly end.
@@ -390,7 +390,8 @@ mod tests {
 
     #[test]
     fn the_examples_in_the_help_parse() {
-        let texts = [RUN_EXAMPLES, BACKFILL_EXAMPLES, CHECK_EXAMPLES, EXPLAIN_EXAMPLES, SIMULATE_EXAMPLES];
+        let texts =
+            [RUN_EXAMPLES, BACKFILL_EXAMPLES, CHECK_EXAMPLES, EXPLAIN_EXAMPLES, SIMULATE_EXAMPLES, CHECKPOINT_EXAMPLES];
         let mut tried = 0;
         for text in texts {
             let joined = text.replace("\\\n", " ");

@@ -66,7 +66,9 @@ async fn consume(args: &RunArgs, config: &Config, board: &Arc<Board>, clock: Arc
     board.lake_reached();
     println!("lake at {}", lake.url());
     let saved = Saved::new(config, &lake);
-    let (mut from, source) = saved.load(&pipelines).await?.map(|c| (c.state, c.source)).unzip();
+    let last = saved.load(&pipelines).await?;
+    let read_before = last.as_ref().map_or(0, |c| c.header.summary.events_read);
+    let (mut from, source) = last.map(|c| (c.state, c.source)).unzip();
     let mut feeding = Feeding::start(config, &source.unwrap_or_default(), &clock).await?;
     board.watch(feeding.trouble());
     let shards = feeding.shards(from.as_mut()).await?;
@@ -87,7 +89,7 @@ async fn consume(args: &RunArgs, config: &Config, board: &Arc<Board>, clock: Arc
         ending.clone(),
         Arc::clone(&clock),
     ));
-    let status = StatusLine::new(board, &clock);
+    let status = StatusLine::new(board, &clock, read_before);
     let (ended, source) = match watch(args.duration, config, status, &mut job).await? {
         Until::Ended(done) => (done?, Vec::new()),
         Until::Asked(why) => {
@@ -95,7 +97,7 @@ async fn consume(args: &RunArgs, config: &Config, board: &Arc<Board>, clock: Arc
             board.stopping();
             tracing::info!(why, "stopping");
             println!("stopping: writing what is open");
-            end(&mut feeding, &ending, &mut job).await?
+            end(&mut feeding, config.run.checkpoints, &ending, &mut job).await?
         }
     };
     saved.save(&pipelines, (ended.state, source), &board.status(), clock.as_ref()).await?;
@@ -155,12 +157,17 @@ async fn watch(duration: Option<Duration>, config: &Config, mut status: StatusLi
 }
 
 /// Brings the job to its end in time; what it and its source leave. A second signal gives up.
-async fn end(feeding: &mut Feeding, ending: &Ending, job: &mut Job) -> Result<(Ended, Vec<u8>)> {
+async fn end(feeding: &mut Feeding, goes_on: bool, ending: &Ending, job: &mut Job) -> Result<(Ended, Vec<u8>)> {
     let mut signals = Signals::new()?;
     let orderly = async {
         let source = match feeding.stop_feeding().await? {
             Some(source) => {
-                ending.catch_up.cancel();
+                // A stream of our own has ended with the simulator: without another run, its windows are complete.
+                if goes_on {
+                    ending.catch_up.cancel()
+                } else {
+                    ending.drain.cancel()
+                }
                 source
             }
             None => {

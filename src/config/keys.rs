@@ -298,7 +298,8 @@ pub(super) const SECTIONS: &[SectionWords] = &[
             key(
                 "checkpoints",
                 "false",
-                "Whether a stop writes what is open into the lake, and the next start goes on from it.",
+                "Whether a stop writes what is open into the lake, and the next start goes on from it. If not, open windows are \
+                given up at a stop; those of an embedded stream are closed.",
             ),
             key("status_interval_secs", "30", "The pause between two status lines of `run`; at least 1."),
             key("worker_threads", "2", "Threads that do the work, 1 to 1024.").unit("threads").left_out("one a core"),

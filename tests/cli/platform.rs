@@ -1,10 +1,13 @@
 //! A platform of one's own: `run` without anything else, until its time has come or it is told to end.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
+use arrow::array::AsArray;
 use headcount::clock::SystemClock;
+use headcount::sink::lake::{Lake, LakeOptions};
 
 use super::program::Place;
 use crate::cloudwatch_double::Double;
@@ -16,12 +19,15 @@ const SMALL: [(&str, &str); 3] = [
     ("HEADCOUNT__RUN__STATUS_INTERVAL_SECS", "1"),
 ];
 
+/// No run comes after it: every window is closed at the end.
+const ALONE: (&str, &str) = ("HEADCOUNT__RUN__CHECKPOINTS", "false");
+
 /// Exit code 0 says that it ended within its own bound of 9 s: after that it gives up, with code 1.
 #[test]
 fn a_platform_for_three_seconds() {
     let place = Place::new();
     let words = ["events/s  lag", "concurrent viewers", "stopping", "read ", "kept "];
-    let ended = place.run(&["run", "--for", "3s"], &SMALL).works(&words);
+    let ended = place.run(&["run", "--for", "3s"], &[&SMALL[..], &[ALONE]].concat()).works(&words);
     for table in ["user_events", "concurrent_viewers", "platform_totals", "stream_engagement", "playback_quality"] {
         assert!(!place.parquet(&format!("data/lake/{table}")).is_empty(), "{table} is empty: {ended:#?}");
         assert!(ended.stdout.contains(table), "{table} is not in {ended:#?}");
@@ -31,7 +37,7 @@ fn a_platform_for_three_seconds() {
 #[test]
 fn a_terminated_platform_writes_what_is_open() {
     let place = Place::new();
-    let mut running = place.start(&["run"], &SMALL);
+    let mut running = place.start(&["run"], &[&SMALL[..], &[ALONE]].concat());
     let address = running.wait_for("metrics at http://");
     let address = address.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
     running.wait_for("reading 4 shards");
@@ -48,6 +54,27 @@ fn a_terminated_platform_writes_what_is_open() {
     assert!(TcpStream::connect(&address).is_err(), "nobody serves any more");
 }
 
+/// Nothing is lost between two runs, and nothing comes twice.
+#[test]
+fn a_platform_that_is_stopped_goes_on_where_it_was() {
+    let place = Place::new();
+    place.run(&["checkpoint", "list"], &[]).works(&["no checkpoints"]);
+    place.run(&["run", "--for", "3s"], &SMALL).works(&["checkpoint 1:"]);
+    let ended = place.run(&["run", "--for", "3s"], &SMALL).works(&["going on from checkpoint 1", "checkpoint 2:"]);
+    // Counted since the first start.
+    let kept = ended.stdout.split("kept ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let lake = Lake::open(place.path().join("data/lake").to_str().unwrap(), &LakeOptions::default()).unwrap();
+    let rows = runtime.block_on(lake.read_table("user_events", Some(&["event_id"]))).unwrap();
+    let ids: Vec<&str> = rows.iter().flat_map(|b| b.column(0).as_string::<i32>().iter().flatten()).collect();
+    let distinct: BTreeSet<&str> = ids.iter().copied().collect();
+    assert_eq!((ids.len().to_string().as_str(), distinct.len()), (kept, ids.len()));
+
+    place.run(&["checkpoint", "show"], &[]).works(&["checkpoint    2", "shardId-000000000003  after "]);
+    place.run(&["checkpoint", "reset", "--keep-positions"], &[]).works(&["checkpoint 3:"]);
+    place.run(&["checkpoint", "reset"], &[]).works(&["removed 3 checkpoints"]);
+}
+
 /// The program publishes what it writes, and ends well. A demonstration that nobody configured keeps to itself.
 #[test]
 fn a_platform_that_publishes_to_cloudwatch() {
@@ -62,7 +89,7 @@ fn a_platform_that_publishes_to_cloudwatch() {
         ("AWS_SECRET_ACCESS_KEY", "s"),
     ];
     let said = format!("publishing to CloudWatch namespace `Custom/Streaming` in eu-west-2 at {}", double.endpoint());
-    place.run(&["run", "--for", "3s"], &[&SMALL[..], &publishing].concat()).works(&[&said]);
+    place.run(&["run", "--for", "3s"], &[&SMALL[..], &[ALONE], &publishing].concat()).works(&[&said]);
     assert!(double.refusals().is_empty(), "{:?}", double.refusals());
     let data = double.data();
     for metric in ["ConcurrentViewers", "ActiveStreams"] {
