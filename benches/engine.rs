@@ -21,12 +21,13 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use headcount::Result;
 use headcount::clock::{Clock, SystemClock};
 use headcount::engine::board::Board;
-use headcount::engine::live::{self, Ending, ShardSource};
+use headcount::engine::live::{self, Ending};
+use headcount::engine::shard_task::ShardSource;
 use headcount::engine::tables::{TableOptions, Target, open_tables};
 use headcount::engine::{Combine, Pipelines, ShardMessage, ShardStage};
 use headcount::schema::Contract;
 use headcount::sink::lake::{Lake, LakeOptions, RollPolicy, TableSpec, TableWriter};
-use headcount::types::{MICROS_PER_MINUTE, Micros, ReadBatch, ShardId};
+use headcount::types::{MICROS_PER_MINUTE, Micros, ReadBatch, ShardId, ShardPosition};
 use tokio::runtime::{Builder, Runtime};
 
 use workload::{JudgedShard, Workload, pipelines};
@@ -154,6 +155,10 @@ impl ShardSource for MemoryShard {
     fn next(&mut self) -> impl Future<Output = Result<Option<ReadBatch>>> + Send {
         std::future::ready(Ok(self.reads.next()))
     }
+
+    fn position(&self) -> Option<ShardPosition> {
+        None
+    }
 }
 
 /// A live job over the whole workload, to its drained end; rows of all tables.
@@ -162,8 +167,8 @@ async fn job(pipelines: Arc<Pipelines>, shards: Vec<MemoryShard>, lake: &Lake) -
     let options = TableOptions { roll: RollPolicy::default(), gather: 5 * MICROS_PER_MINUTE };
     let tables = open_tables(&pipelines, Target::Lake(lake), options, "bench", &clock);
     let board = Arc::new(Board::new(clock.now()));
-    let summaries = live::run(pipelines, shards, tables, board, Ending::default(), clock).await?;
-    Ok(summaries.iter().map(|(_, written)| written.rows).sum())
+    let ended = live::run(pipelines, shards, None, tables, board, Ending::default(), clock).await?;
+    Ok(ended.tables.iter().map(|(_, written)| written.rows).sum())
 }
 
 fn end_to_end(c: &mut Criterion) {

@@ -91,7 +91,7 @@ async fn consume(args: &RunArgs, config: &Config, board: &Arc<Board>, clock: Arc
     ));
     let status = StatusLine::new(board, &clock, read_before);
     let (ended, source) = match watch(args.duration, config, status, &mut job).await? {
-        Until::Ended(done) => (done?, Vec::new()),
+        Until::Ended(done) => ((*done)?, Vec::new()),
         Until::Asked(why) => {
             // From now on a load balancer is told to send nobody here; the drain takes seconds.
             board.stopping();
@@ -129,7 +129,7 @@ type Job = tokio::task::JoinHandle<Result<Ended>>;
 /// Why the watching ended.
 enum Until {
     /// The job has ended by itself.
-    Ended(Result<Ended>),
+    Ended(Box<Result<Ended>>),
     /// It is to end, for this reason.
     Asked(&'static str),
 }
@@ -151,7 +151,7 @@ async fn watch(duration: Option<Duration>, config: &Config, mut status: StatusLi
             _ = tick.tick() => println!("{}", status.next()),
             () = &mut until => return Ok(Until::Asked("the time given by --for has passed")),
             () = signals.next() => return Ok(Until::Asked("a signal came")),
-            done = &mut *job => return Ok(Until::Ended(done.map_err(broke_off)?)),
+            done = &mut *job => return Ok(Until::Ended(Box::new(done.map_err(broke_off)?))),
         }
     }
 }
