@@ -15,7 +15,7 @@ pub enum Access {
 }
 
 /// Made-up credentials for [`Access::Loopback`].
-pub fn loopback_credentials() -> Credentials {
+pub(super) fn loopback_credentials() -> Credentials {
     Credentials::new("loopback", "loopback", None, None, "headcount")
 }
 
@@ -30,7 +30,7 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 /// An endpoint as a message may show it: a user name and password in a URL have no place there.
-pub fn without_user_info(endpoint: &str) -> String {
+pub(super) fn without_user_info(endpoint: &str) -> String {
     match Url::parse(endpoint) {
         Ok(mut url) => {
             // These two fail only for URLs without a host, which have no user either.

@@ -6,7 +6,7 @@ mod bucket;
 mod credentials;
 mod sdk;
 
-pub use access::{Access, is_loopback, loopback_credentials, without_user_info};
+pub use access::{Access, is_loopback};
 pub use backoff::{Backoff, Pauses};
 pub use bucket::BucketOptions;
-pub use sdk::sdk_defaults;
+pub use sdk::{Service, sdk_defaults};

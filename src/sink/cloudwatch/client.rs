@@ -1,19 +1,15 @@
 //! The connection to CloudWatch: one call, with neither memory nor patience.
 
 use std::error::Error as StdError;
-use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::config::ProvideCredentials;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit, StatisticSet};
 
 use super::datum::{Datum, Sample};
 use super::fault::Fault;
 use super::options::{CloudWatchOptions, StorageResolution};
-use crate::aws::{Access, loopback_credentials, sdk_defaults, without_user_info};
+use crate::aws::Service;
 use crate::error::{Error, Result};
 use crate::limits::CLOUDWATCH_TRY_SECS_MAX;
 use crate::types::MICROS_PER_SEC;
@@ -41,26 +37,15 @@ impl Metrics {
     /// A user's error for impossible options, without a region, or without credentials.
     pub(super) async fn connect(options: &CloudWatchOptions) -> Result<Self> {
         options.validate()?;
-        let config = load_config(options).await;
-        let region = config.region().map_or_else(|| "no region".to_owned(), ToString::to_string);
-        let mut place = format!("CloudWatch namespace `{}` in {region}", options.namespace);
-        if let Some(endpoint) = &options.endpoint_url {
-            place.push_str(" at ");
-            place.push_str(&without_user_info(endpoint));
-        }
-        if config.region().is_none() {
-            return Err(Error::user("no AWS region is set")
-                .at(place)
-                .hint("set cloudwatch.region, or AWS_REGION in the environment"));
-        }
-        if let Some(provider) = config.credentials_provider() {
-            provider.provide_credentials().await.map_err(|e| {
-                Error::user("no AWS credentials were found")
-                    .at(&place)
-                    .hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role")
-                    .because(e)
-            })?;
-        }
+        let service = Service {
+            what: format!("CloudWatch namespace `{}`", options.namespace),
+            region: options.region.as_deref(),
+            region_hint: "set cloudwatch.region, or AWS_REGION in the environment",
+            endpoint_url: options.endpoint_url.as_deref(),
+            access: options.access,
+            try_secs_max: CLOUDWATCH_TRY_SECS_MAX,
+        };
+        let (config, place) = service.config().await?;
         Ok(Self {
             client: Client::new(&config),
             namespace: options.namespace.clone(),
@@ -120,24 +105,6 @@ impl Failure {
         }
         cause.to_string()
     }
-}
-
-async fn load_config(options: &CloudWatchOptions) -> aws_config::SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(5))
-        .operation_attempt_timeout(Duration::from_secs(CLOUDWATCH_TRY_SECS_MAX))
-        .build();
-    let mut loader = sdk_defaults(options.region.as_deref())
-        // Tries are made, bounded and counted here.
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts);
-    if let Some(endpoint) = &options.endpoint_url {
-        loader = loader.endpoint_url(endpoint);
-    }
-    if options.access == Access::Loopback {
-        loader = loader.credentials_provider(loopback_credentials());
-    }
-    loader.load().await
 }
 
 #[cfg(test)]

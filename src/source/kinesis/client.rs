@@ -3,10 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::Client;
-use aws_sdk_kinesis::config::ProvideCredentials;
 
 use super::call::Caller;
 use super::counters::KinesisCounters;
@@ -14,9 +11,9 @@ use super::options::KinesisOptions;
 use super::producer::Producer;
 use super::reader::ShardReader;
 use super::shards::ShardInfo;
-use crate::aws::{Access, Backoff, loopback_credentials, sdk_defaults, without_user_info};
+use crate::aws::{Backoff, Service};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::limits;
 use crate::telemetry::{LastTrouble, metrics as names};
 use crate::types::{ShardId, ShardPosition};
@@ -51,26 +48,15 @@ impl KinesisSource {
     /// A user's error for impossible options, without a region, or without credentials.
     pub async fn connect(options: KinesisOptions, clock: Arc<dyn Clock>) -> Result<Self> {
         options.validate()?;
-        let config = load_config(&options).await?;
-        let region = config.region().map_or_else(|| "no region".to_owned(), ToString::to_string);
-        let mut place = format!("stream `{}` in {region}", options.stream_name);
-        if let Some(endpoint) = &options.endpoint_url {
-            place.push_str(" at ");
-            place.push_str(&without_user_info(endpoint));
-        }
-        if config.region().is_none() {
-            return Err(Error::user("no AWS region is set")
-                .at(place)
-                .hint("set `region` for the stream, or AWS_REGION in the environment"));
-        }
-        if let Some(provider) = config.credentials_provider() {
-            provider.provide_credentials().await.map_err(|e| {
-                Error::user("no AWS credentials were found")
-                    .at(&place)
-                    .hint("set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role")
-                    .because(e)
-            })?;
-        }
+        let service = Service {
+            what: format!("stream `{}`", options.stream_name),
+            region: options.region.as_deref(),
+            region_hint: "set `region` for the stream, or AWS_REGION in the environment",
+            endpoint_url: options.endpoint_url.as_deref(),
+            access: options.access,
+            try_secs_max: limits::KINESIS_TRY_SECS_MAX,
+        };
+        let (config, place) = service.config().await?;
         let client = Client::new(&config);
         // So that a rate can be taken of the first one.
         metrics::counter!(names::RETRIES_TOTAL, "service" => "kinesis").increment(0);
@@ -126,22 +112,4 @@ impl KinesisSource {
     pub fn place(&self) -> &str {
         &self.shared.place
     }
-}
-
-async fn load_config(options: &KinesisOptions) -> Result<aws_config::SdkConfig> {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(5))
-        .operation_attempt_timeout(Duration::from_secs(limits::KINESIS_TRY_SECS_MAX))
-        .build();
-    let mut loader = sdk_defaults(options.region.as_deref())
-        // Tries are made, bounded and counted here.
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts);
-    if let Some(endpoint) = &options.endpoint_url {
-        loader = loader.endpoint_url(endpoint);
-    }
-    if options.access == Access::Loopback {
-        loader = loader.credentials_provider(loopback_credentials());
-    }
-    Ok(loader.load().await)
 }
