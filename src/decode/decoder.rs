@@ -137,10 +137,10 @@ impl Decoder {
             };
             match verdict {
                 Ok(()) => {
-                    self.rows.append(&scratch.values, bin.shard, bin.record, bin.events);
+                    self.rows.append(&scratch.event, bin.shard, bin.record, bin.events);
                     self.sources.push(EventSource { record, range });
                     bin.events += 1;
-                    scratch.raw.unknown.iter().for_each(|name| self.unknown.count(name));
+                    scratch.event.unknown.iter().for_each(|name| self.unknown.count(name));
                 }
                 Err(rejection) if bin.is_full() => {
                     let message =

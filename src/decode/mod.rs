@@ -1,18 +1,18 @@
 //! Bytes to rows: a record's events become an Arrow batch, and what cannot be read becomes dead letters.
 //!
 //! ```text
-//!  Record ─► forms ──► scan ─────► values ────► rules ────► rows ─► RecordBatch (Contract::events_schema)
-//!            which     keys and    raw text to  what must   append
-//!            bytes are raw values  typed values be there
-//!            an event      └────────────┴───────────┴─► Rejection ─► DeadLetter
+//!  Record ─► forms ──► plain ─────────────────────► rules ────► rows ─► RecordBatch (Contract::events_schema)
+//!            which     one pass to typed values     what must   append
+//!            bytes are   └─ unusual ─► scan, values ─┘  be there
+//!            an event                     └──────────────┴─► Rejection ─► DeadLetter
 //! ```
 //!
 //! * [`Decoder`] walks over the records of a read and hides how they are parsed.
 //! * `forms` tells by content whether a record is one object, newline-delimited objects or an array of objects, and cuts it
 //!   into events. Compression, aggregation and envelopes, once supported, are opened before it: they turn a record into
 //!   payloads, and each payload into such a form.
-//! * `flat` is the fast way through the plain events that nearly all are; `scan` has the full parser behind it.
-//! * `scan` parses one event: it looks each key up among the contract's fields and keeps the raw text of the last value.
+//! * `plain` is the fast way through the plain events that nearly all are. What is unusual or wrong it leaves to the next two.
+//! * `scan` parses any event: it looks each key up among the contract's fields and keeps the raw text of the last value.
 //! * `values` turns raw text into typed values, strictly: nothing is coerced.
 //! * `rules` checks what must be there. Only then does an event touch the columns, so a bad one leaves nothing behind.
 //!
@@ -27,9 +27,10 @@
 mod dead_letter;
 mod decoder;
 mod elements;
-mod flat;
+mod event;
 mod forms;
 mod names;
+mod plain;
 mod rows;
 mod rules;
 mod scan;

@@ -1,13 +1,50 @@
 //! The keys that are looked for in events.
 
 use std::collections::HashMap;
+use std::iter;
 
 /// Known keys, each with its place among the values of an event.
 #[derive(Debug)]
 pub(super) struct Names {
     places: HashMap<String, usize, ahash::RandomState>,
-    /// By place: the key as compact JSON writes it, with quotes and colon. Keys of a contract need no escapes.
-    written: Vec<String>,
+    /// By place: the key as compact JSON writes it.
+    written: Vec<Written>,
+}
+
+/// A key as compact JSON writes it, with quotes and colon. Keys of a contract need no escapes.
+#[derive(Debug)]
+struct Written {
+    key: String,
+    /// The key's first bytes, and which bits of them count.
+    head: [u64; HEAD_WORDS],
+    mask: [u64; HEAD_WORDS],
+}
+
+/// Most keys are no longer than this many words of eight bytes, so that they are told from others without a loop.
+const HEAD_WORDS: usize = 3;
+
+impl Written {
+    fn new(name: &str) -> Self {
+        let key = format!("\"{name}\":");
+        let mut bytes = [0; 8 * HEAD_WORDS];
+        let mut bits = [0; 8 * HEAD_WORDS];
+        for ((byte, bit), key) in bytes.iter_mut().zip(&mut bits).zip(key.as_bytes()) {
+            (*byte, *bit) = (*key, 0xff);
+        }
+        Self { key, head: words(&bytes), mask: words(&bits) }
+    }
+
+    fn begins(&self, text: &[u8]) -> bool {
+        let Some(first) = text.first_chunk() else { return text.starts_with(self.key.as_bytes()) };
+        let differs = iter::zip(words(first), iter::zip(self.head, self.mask));
+        let same = differs.fold(0, |bits, (word, (head, mask))| bits | (word & mask) ^ head) == 0;
+        same && (self.key.len() <= 8 * HEAD_WORDS || text.starts_with(self.key.as_bytes()))
+    }
+}
+
+fn words(bytes: &[u8; 8 * HEAD_WORDS]) -> [u64; HEAD_WORDS] {
+    let (words, _) = bytes.as_chunks::<8>();
+    std::array::from_fn(|i| words.get(i).map_or(0, |word| u64::from_le_bytes(*word)))
 }
 
 impl FromIterator<String> for Names {
@@ -15,7 +52,7 @@ impl FromIterator<String> for Names {
         let mut places = HashMap::default();
         let mut written = Vec::new();
         for (place, name) in names.into_iter().enumerate() {
-            written.push(format!("\"{name}\":"));
+            written.push(Written::new(&name));
             places.insert(name, place);
         }
         Self { places, written }
@@ -28,9 +65,9 @@ impl Names {
         self.places.get(key).copied()
     }
 
-    /// The key at `place` as compact JSON writes it: in quotes, with its colon.
-    pub(super) fn written(&self, place: usize) -> Option<&str> {
-        self.written.get(place).map(String::as_str)
+    /// How long the key at `place` is as compact JSON writes it, in quotes and with its colon, if `text` begins with it.
+    pub(super) fn begins(&self, place: usize, text: &[u8]) -> Option<usize> {
+        self.written.get(place).filter(|key| key.begins(text)).map(|key| key.key.len())
     }
 }
 
@@ -82,6 +119,23 @@ mod tests {
     fn names_have_places() {
         let names: Names = ["a", "b"].map(str::to_owned).into_iter().collect();
         assert_eq!((names.get("b"), names.get("c")), (Some(1), None));
-        assert_eq!((names.written(0), names.written(2)), (Some("\"a\":"), None));
+    }
+
+    #[test]
+    fn a_key_of_any_length_is_told_from_all_others() {
+        for len in 1..40 {
+            let name: String = ('a'..='z').cycle().take(len).collect();
+            let names: Names = [name.clone()].into_iter().collect();
+            for more in ["", "1", "\"more than the head of a key\"", &"x".repeat(30)] {
+                let text = format!("\"{name}\":{more}").into_bytes();
+                assert_eq!((names.begins(0, &text), names.begins(1, &text)), (Some(len + 3), None));
+                assert_eq!(names.begins(0, &text[..len + 2]), None);
+                for at in 0..len + 3 {
+                    let mut other = text.clone();
+                    other[at] ^= 1;
+                    assert_eq!(names.begins(0, &other), None, "{len} {at}");
+                }
+            }
+        }
     }
 }

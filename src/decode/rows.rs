@@ -6,69 +6,58 @@ use arrow::array::{
 };
 use std::sync::Arc;
 
+use super::event::Event;
 use super::values::Value;
 use crate::Result;
-use crate::schema::{Contract, Kind};
-use crate::types::{Micros, Record};
+use crate::schema::{Contract, Kind, PROVENANCE};
+use crate::types::Record;
 
 /// A batch of `Contract::events_schema` that is being filled.
 #[derive(Debug)]
 pub(super) struct Rows {
     contract: Arc<Contract>,
     rows: usize,
-    /// The contract's. Shorter than `rows` where nulls are still to be added: an event has a third of the fields, and many nulls at
-    /// once cost no more than one.
+    /// The contract's, then the provenance. Shorter than `rows` where nulls are still to be added: an event has a third of the
+    /// fields, and many nulls at once cost no more than one.
     columns: Vec<Column>,
-    shard_id: StringBuilder,
-    sequence_number: StringBuilder,
-    sub_sequence_number: Int64Builder,
-    /// `ingest_time`, `event_time_original`, `shard_high_time`.
-    times: [TimestampMicrosecondBuilder; 3],
+    /// Where the provenance begins.
+    provenance: usize,
 }
 
 impl Rows {
     pub(super) fn new(contract: Arc<Contract>) -> Self {
-        let columns = contract.fields().iter().map(|field| Column::new(field.kind)).collect();
-        Self {
-            contract,
-            rows: 0,
-            columns,
-            shard_id: StringBuilder::new(),
-            sequence_number: StringBuilder::new(),
-            sub_sequence_number: Int64Builder::new(),
-            times: Default::default(),
-        }
+        let provenance = contract.fields().len();
+        let kinds = contract.fields().iter().map(|field| field.kind).chain(PROVENANCE.map(|(_, kind, _)| kind));
+        let columns = kinds.map(Column::new).collect();
+        Self { contract, rows: 0, columns, provenance }
     }
 
-    /// Adds an event: the contract's values, then those of its provenance as far as the row brought it, in the order of the
-    /// columns. The record says what the row does not.
-    pub(super) fn append(&mut self, values: &[Value<'_>], shard: &str, record: &Record, sub_sequence_number: i64) {
-        let (fields, provenance) = values.split_at(self.columns.len().min(values.len()));
-        for (column, value) in self.columns.iter_mut().zip(fields) {
-            if !matches!(value, Value::Absent) {
-                column.append(self.rows, value);
+    /// Adds an event. The record says of its provenance what the event does not.
+    pub(super) fn append(&mut self, event: &Event<'_>, shard: &str, record: &Record, sub_sequence_number: i64) {
+        let row = self.rows;
+        for (place, value) in event.found() {
+            if let Some(column) = self.columns.get_mut(place) {
+                column.append(row, value);
             }
         }
         self.rows += 1;
-        let text = |index: usize| provenance.get(index).and_then(Value::text);
-        let whole = |index: usize| provenance.get(index).and_then(Value::whole);
-        self.shard_id.append_value(text(0).unwrap_or(shard));
-        self.sequence_number.append_value(text(1).unwrap_or(&record.sequence_number));
-        self.sub_sequence_number.append_value(whole(2).unwrap_or(sub_sequence_number));
-        let times: [Option<Micros>; 3] = [whole(3).or(record.arrival_time), whole(4), whole(5)];
-        for (column, time) in self.times.iter_mut().zip(times) {
-            column.append_option(time);
+        let of_record = [
+            Value::Text(shard),
+            Value::Text(&record.sequence_number),
+            Value::Whole(sub_sequence_number),
+            record.arrival_time.map_or(Value::Absent, Value::Whole),
+        ];
+        for (column, value) in self.columns.iter_mut().skip(self.provenance).zip(of_record) {
+            if column.len() <= row {
+                column.append(row, value);
+            }
         }
     }
 
     /// The batch so far; empties the columns.
     pub(super) fn finish(&mut self) -> Result<RecordBatch> {
         let rows = std::mem::take(&mut self.rows);
-        let mut columns: Vec<ArrayRef> = self.columns.iter_mut().map(|column| column.finish(rows)).collect();
-        columns.push(Arc::new(finish_text(&mut self.shard_id)));
-        columns.push(Arc::new(finish_text(&mut self.sequence_number)));
-        columns.push(Arc::new(finish_numbers(&mut self.sub_sequence_number)));
-        columns.extend(self.times.iter_mut().map(finish_time));
+        let columns = self.columns.iter_mut().map(|column| column.finish(rows)).collect();
         Ok(RecordBatch::try_new(self.contract.events_schema(), columns)?)
     }
 }
@@ -141,17 +130,16 @@ impl Column {
     }
 
     /// The value of row `row`, which was read by the column's kind.
-    fn append(&mut self, row: usize, value: &Value<'_>) {
+    fn append(&mut self, row: usize, value: Value<'_>) {
         self.fill(row);
-        match self {
-            Column::Text(builder) => builder.append_option(value.text()),
-            Column::Time(builder) => builder.append_option(value.whole()),
-            Column::Int32(builder) => builder.append_option(value.whole().and_then(|n| i32::try_from(n).ok())),
-            Column::Int64(builder) => builder.append_option(value.whole()),
-            Column::Bool(builder) => builder.append_option(match value {
-                Value::Truth(truth) => Some(*truth),
-                _ => None,
-            }),
+        match (self, value) {
+            (Column::Text(builder), Value::Text(text)) => builder.append_value(text),
+            (Column::Time(builder), Value::Whole(micros)) => builder.append_value(micros),
+            (Column::Int64(builder), Value::Whole(whole)) => builder.append_value(whole),
+            (Column::Int32(builder), Value::Whole(whole)) => builder.append_option(i32::try_from(whole).ok()),
+            (Column::Bool(builder), Value::Truth(truth)) => builder.append_value(truth),
+            // A null, which the next `fill` adds.
+            _ => {}
         }
     }
 

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::dead_letter::{Reason, Rejection};
 use super::decoder::Provenance;
-use super::names::Names;
+use super::event::Event;
+use super::names::{Followers, Names};
+use super::plain;
 use super::scan::RawEvent;
-use super::values::{self, Refused, Value};
+use super::values::{self, Value};
 use crate::schema::{Contract, Field, Kind, PROVENANCE};
 
 /// The rules of a contract, in the order in which an event is judged by them.
@@ -16,6 +18,8 @@ pub(super) struct Rules {
     /// Each value of a row by its place: the contract's fields, then, if rows bring it, their provenance.
     slots: Vec<Field>,
     names: Names,
+    /// Of all events before.
+    followers: Followers,
     /// The places of what every event must have.
     required: Vec<usize>,
     type_index: Option<usize>,
@@ -24,9 +28,10 @@ pub(super) struct Rules {
 /// What is known of one event, borrowed from its bytes. Reused from event to event.
 #[derive(Debug)]
 pub(super) struct Scratch<'a> {
-    pub(super) raw: RawEvent<'a>,
-    /// One value for each slot.
-    pub(super) values: Vec<Value<'a>>,
+    /// What it says. In the order of the contract's fields, then of their provenance.
+    pub(super) event: Event<'a>,
+    /// What the full parser found of it, if it came to that.
+    raw: RawEvent<'a>,
 }
 
 impl Rules {
@@ -44,64 +49,81 @@ impl Rules {
         let names = slots.iter().map(|slot| slot.name.clone()).collect();
         let type_index = contract.field_index(contract.type_field());
         let required = contract.fields().iter().enumerate().filter(|(_, f)| f.required).map(|(i, _)| i).collect();
-        Self { contract, slots, names, required, type_index }
+        let followers = Followers::new(slots.len());
+        Self { contract, slots, names, followers, required, type_index }
     }
 
     pub(super) fn scratch<'a>(&self) -> Scratch<'a> {
-        Scratch { raw: RawEvent::new(self.slots.len()), values: vec![Value::Absent; self.slots.len()] }
+        Scratch { event: Event::new(self.slots.len()), raw: RawEvent::new(self.slots.len()) }
     }
 
     /// Reads one event into `scratch`.
-    pub(super) fn read<'a>(&self, bytes: &'a [u8], scratch: &mut Scratch<'a>) -> Result<(), Rejection> {
-        scratch.raw.scan(bytes, &self.names)?;
-        let Scratch { raw, values } = scratch;
-        for ((slot, text), value) in self.slots.iter().zip(&raw.values).zip(values) {
-            match text {
-                Some(text) => read_value(slot, text, raw.plain, value).map_err(|refused| *refused)?,
-                None => *value = Value::Absent,
-            }
+    pub(super) fn read<'a>(&mut self, bytes: &'a [u8], scratch: &mut Scratch<'a>) -> Result<(), Rejection> {
+        let Scratch { event, raw } = scratch;
+        event.clear();
+        let text = std::str::from_utf8(bytes).ok();
+        let plain = text.and_then(|text| plain::read(text, &self.slots, &self.names, &mut self.followers, event));
+        if plain.is_none() {
+            event.clear();
+            self.read_in_full(bytes, raw, event)?;
         }
-        self.check_required(&scratch.values)
+        self.check_required(event)
     }
 
-    fn check_required(&self, values: &[Value<'_>]) -> Result<(), Rejection> {
-        for &index in &self.required {
-            if let (Some(field), Some(value)) = (self.slots.get(index), values.get(index)) {
-                present(&field.name, field.kind, value, "")?;
+    fn read_in_full<'a>(
+        &self,
+        bytes: &'a [u8],
+        raw: &mut RawEvent<'a>,
+        event: &mut Event<'a>,
+    ) -> Result<(), Rejection> {
+        raw.scan(bytes, &self.names)?;
+        event.unknown.append(&mut raw.unknown);
+        for ((place, slot), text) in self.slots.iter().enumerate().zip(&raw.values) {
+            if let Some(text) = text {
+                let value = read_value(slot, text, event)?;
+                event.set(place, value);
             }
         }
-        let Some(event_type) = self.type_index.and_then(|index| values.get(index)).and_then(Value::text) else {
-            return Ok(());
-        };
+        Ok(())
+    }
+
+    fn check_required(&self, event: &Event<'_>) -> Result<(), Rejection> {
+        for &index in &self.required {
+            present(self.contract.fields(), index, event, "")?;
+        }
+        let Some(event_type) = self.type_index.and_then(|index| event.text(index)) else { return Ok(()) };
         for index in self.contract.required_for(event_type) {
-            if let (Some(field), Some(value)) = (self.contract.fields().get(index), values.get(index)) {
-                present(&field.name, field.kind, value, event_type)?;
-            }
+            present(self.contract.fields(), index, event, event_type)?;
         }
         Ok(())
     }
 }
 
-fn read_value<'a>(slot: &Field, raw: &'a str, plain: bool, value: &mut Value<'a>) -> Result<(), Refused> {
-    values::read(&slot.name, slot.kind, raw, plain, value)?;
-    if slot.allowed.is_empty() || value.text().is_none_or(|text| slot.allowed.iter().any(|allowed| allowed == text)) {
-        return Ok(());
+fn read_value<'a>(slot: &Field, raw: &'a str, event: &mut Event<'a>) -> Result<Value<'a>, Rejection> {
+    let value = values::read(&slot.name, slot.kind, raw, event)?;
+    let text = event.text_of(&value);
+    if slot.allowed.is_empty() || text.is_none_or(|text| slot.allowed.iter().any(|allowed| allowed == text)) {
+        return Ok(value);
     }
-    if slot.required && value.text().is_some_and(str::is_empty) {
+    if slot.required && text.is_some_and(str::is_empty) {
         // It is missing, which says more.
-        return Ok(());
+        return Ok(value);
     }
     let message = format!("`{}` is {}, not one of {}", slot.name, values::quote(raw), slot.allowed.join(", "));
-    Err(Box::new(Rejection::new(Reason::WrongType, message)))
+    Err(Rejection::new(Reason::WrongType, message))
 }
 
-fn present(name: &str, kind: Kind, value: &Value<'_>, event_type: &str) -> Result<(), Rejection> {
-    let how = match value {
-        Value::Absent => "missing",
+/// Checks that the field at `index` is there and, if it is a string, not empty.
+fn present(fields: &[Field], index: usize, event: &Event<'_>, event_type: &str) -> Result<(), Rejection> {
+    let Some(field) = fields.get(index) else { return Ok(()) };
+    let how = match event.text(index) {
         // An empty JSON text does not exist: only a string can be empty.
-        Value::Text(text) if text.is_empty() && kind == Kind::String => "empty",
-        _ => return Ok(()),
+        Some(text) if !text.is_empty() || field.kind != Kind::String => return Ok(()),
+        Some(_) => "empty",
+        None if event.has(index) => return Ok(()),
+        None => "missing",
     };
+    let name = &field.name;
     let message = match event_type {
         "" => format!("`{name}` is {how}"),
         event_type => format!("`{name}` is {how}, which a {} event must have", values::quote(event_type)),

@@ -1,4 +1,5 @@
-//! Parses one event as far as its own fields: keys, and the raw text of their values.
+//! The full parser, as far as an event's own fields: keys, and the raw text of their values. It reads what is not plain, and says what is
+//! wrong with what is none.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,9 +8,8 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::dead_letter::{Reason, Rejection};
-use super::flat;
 use super::forms::skip_whitespace;
-use super::names::{Followers, Names};
+use super::names::Names;
 use super::values::quote;
 use crate::limits::JSON_DEPTH_MAX;
 
@@ -20,10 +20,6 @@ pub(super) struct RawEvent<'a> {
     pub(super) values: Vec<Option<&'a str>>,
     /// Keys that are not known.
     pub(super) unknown: Vec<Cow<'a, str>>,
-    /// Of all events before.
-    pub(super) followers: Followers,
-    /// No string in it has an escape.
-    pub(super) plain: bool,
     /// How deep it nests, the event itself being 1.
     depth: usize,
 }
@@ -31,17 +27,15 @@ pub(super) struct RawEvent<'a> {
 impl<'a> RawEvent<'a> {
     /// Room for `len` known fields.
     pub(super) fn new(len: usize) -> Self {
-        Self { values: vec![None; len], unknown: Vec::new(), followers: Followers::new(len), plain: false, depth: 1 }
+        Self { values: vec![None; len], unknown: Vec::new(), depth: 1 }
     }
 
     /// Parses one event. After an error the values are not to be used.
     pub(super) fn scan(&mut self, bytes: &'a [u8], names: &Names) -> Result<(), Rejection> {
-        self.clear();
-        self.plain = std::str::from_utf8(bytes).is_ok_and(|text| flat::scan(text, names, self));
-        if !self.plain {
-            self.clear();
-            self.parse(bytes, names)?;
-        }
+        self.values.fill(None);
+        self.unknown.clear();
+        self.depth = 1;
+        self.parse(bytes, names)?;
         if self.depth > JSON_DEPTH_MAX {
             let message = format!("nested {} levels deep, more than {JSON_DEPTH_MAX}", self.depth);
             return Err(Rejection::new(Reason::NotJson, message));
@@ -49,18 +43,6 @@ impl<'a> RawEvent<'a> {
         Ok(())
     }
 
-    fn clear(&mut self) {
-        self.values.fill(None);
-        self.unknown.clear();
-        self.depth = 1;
-    }
-
-    /// Notes that some value lies so deep.
-    pub(super) fn deepen(&mut self, depth: usize) {
-        self.depth = self.depth.max(depth);
-    }
-
-    /// The full parser: any JSON, and what is wrong with what is none.
     fn parse(&mut self, bytes: &'a [u8], names: &Names) -> Result<(), Rejection> {
         let is_object = bytes.get(skip_whitespace(bytes, 0)) == Some(&b'{');
         if is_object {
@@ -123,7 +105,7 @@ impl<'de> Visitor<'de> for EventVisitor<'_, 'de> {
         while let Some(key) = map.next_key_seed(KeySeed(names))? {
             // Raw text is checked for syntax without recursion, at any depth.
             let value = map.next_value::<&'de RawValue>()?.get();
-            raw.deepen(1 + depth(value));
+            raw.depth = raw.depth.max(1 + depth(value));
             match key {
                 Key::Known(index) => {
                     if let Some(slot) = raw.values.get_mut(index) {

@@ -17,19 +17,28 @@ const FIRST: Micros = CALENDAR_FIRST;
 /// None for anything else: no zone, days or hours that do not exist, second 60 (UTC microseconds cannot tell it from the
 /// next second), results outside the years 1 to 9999.
 pub fn parse(text: &str) -> Option<Micros> {
-    let b = text.as_bytes();
-    if !matches!(b.get(10)?, b'T' | b't' | b' ') || b.get(4)? != &b'-' || b.get(7)? != &b'-' {
+    let (head, rest) = text.as_bytes().split_first_chunk::<19>()?;
+    let &[y1, y2, y3, y4, dash1, mo1, mo2, dash2, d1, d2, t, h1, h2, colon1, mi1, mi2, colon2, s1, s2] = head;
+    if !matches!((dash1, dash2, t, colon1, colon2), (b'-', b'-', b'T' | b't' | b' ', b':', b':')) {
         return None;
     }
-    if b.get(13)? != &b':' || b.get(16)? != &b':' {
+    // Most timestamps are right: all digits are read, and what was none is asked for once, at the end.
+    let mut no_digit = false;
+    let mut digit = |byte: u8| {
+        let digit = byte.wrapping_sub(b'0');
+        no_digit |= digit > 9;
+        i64::from(digit)
+    };
+    let mut two = |tens, ones| digit(tens) * 10 + digit(ones);
+    let (year, month, day) = (two(y1, y2) * 100 + two(y3, y4), two(mo1, mo2), two(d1, d2));
+    let (hour, minute, second) = (two(h1, h2), two(mi1, mi2), two(s1, s2));
+    if no_digit || !(1..=12).contains(&month) || day < 1 || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let (year, month, day) = (number(b.get(..4)?)?, number(b.get(5..7)?)?, number(b.get(8..10)?)?);
-    let (hour, minute, second) = (number(b.get(11..13)?)?, number(b.get(14..16)?)?, number(b.get(17..19)?)?);
-    if !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) || hour > 23 || minute > 59 || second > 59 {
+    if day > 28 && day > days_in(year, month) {
         return None;
     }
-    let (micros, zone) = fraction(b.get(19..)?)?;
+    let (micros, zone) = fraction(rest)?;
     let local = days_since_epoch(year, month, day) * MICROS_PER_DAY
         + hour * MICROS_PER_HOUR
         + minute * MICROS_PER_MINUTE

@@ -3,100 +3,92 @@
 use std::borrow::Cow;
 
 use super::dead_letter::{Reason, Rejection};
+use super::event::Event;
 use super::timestamp;
 use crate::limits::QUOTED_VALUE_BYTES_MAX;
 use crate::schema::Kind;
 use crate::types::Micros;
 
 /// A value of a row.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Value<'a> {
     Absent,
     /// Of a string, or the JSON text of an object.
-    Text(Cow<'a, str>),
+    Text(&'a str),
+    /// Of a string with escapes: where the [`Event`] keeps it.
+    Unescaped {
+        from: usize,
+        to: usize,
+    },
     /// Of an integer, or of a timestamp in UTC microseconds.
     Whole(i64),
     Truth(bool),
 }
 
-impl Value<'_> {
-    pub(super) fn text(&self) -> Option<&str> {
-        match self {
-            Value::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-
-    pub(super) fn whole(&self) -> Option<i64> {
-        match self {
-            Value::Whole(whole) => Some(*whole),
-            _ => None,
-        }
-    }
-}
-
-/// Why a value is refused. In a box: it is rare, and what every value pays for is the size of its result.
-pub(super) type Refused = Box<Rejection>;
-
-/// Reads the valid JSON text `raw` as the value of field `name`, to `to`. `plain`: it is known to have no escapes.
-pub(super) fn read<'a>(name: &str, kind: Kind, raw: &'a str, plain: bool, to: &mut Value<'a>) -> Result<(), Refused> {
-    *to = match kind {
-        Kind::String => match string(name, raw, plain)? {
-            Some(text) => Value::Text(text),
-            None => return Err(wrong(name, kind, raw)),
-        },
-        Kind::Json if raw.starts_with('{') => Value::Text(Cow::Borrowed(raw)),
+/// Reads the valid JSON text `raw` as the value of field `name`. `event` keeps texts that had escapes.
+pub(super) fn read<'a>(name: &str, kind: Kind, raw: &'a str, event: &mut Event<'a>) -> Result<Value<'a>, Rejection> {
+    Ok(match kind {
+        Kind::String => string(name, raw, event)?.ok_or_else(|| wrong(name, kind, raw))?,
+        Kind::Json if raw.starts_with('{') => Value::Text(raw),
         Kind::Bool if raw == "true" => Value::Truth(true),
         Kind::Bool if raw == "false" => Value::Truth(false),
         Kind::Json | Kind::Bool => return Err(wrong(name, kind, raw)),
         Kind::Int32 | Kind::Int64 => Value::Whole(whole(name, kind, raw)?),
-        Kind::Timestamp => match instant(name, raw, plain)? {
+        Kind::Timestamp => match instant(name, raw, event)? {
             Some(micros) => Value::Whole(micros),
             None => {
                 let message =
                     format!("`{name}` is {}, neither RFC 3339 with a zone nor integer epoch milliseconds", quote(raw));
-                return Err(refused(Reason::BadTimestamp, message));
+                return Err(Rejection::new(Reason::BadTimestamp, message));
             }
         },
-    };
-    Ok(())
+    })
 }
 
-fn refused(reason: Reason, message: String) -> Refused {
-    Box::new(Rejection::new(reason, message))
+fn wrong(name: &str, kind: Kind, raw: &str) -> Rejection {
+    Rejection::new(Reason::WrongType, format!("`{name}` is {}, not {kind}", quote(raw)))
 }
 
-fn wrong(name: &str, kind: Kind, raw: &str) -> Refused {
-    refused(Reason::WrongType, format!("`{name}` is {}, not {kind}", quote(raw)))
-}
-
-fn whole(name: &str, kind: Kind, raw: &str) -> Result<i64, Refused> {
+fn whole(name: &str, kind: Kind, raw: &str) -> Result<i64, Rejection> {
     if !is_whole(raw) {
         return Err(wrong(name, kind, raw));
     }
-    let whole = raw.parse::<i64>().ok().filter(|&n| kind == Kind::Int64 || i32::try_from(n).is_ok());
-    whole.ok_or_else(|| refused(Reason::WrongType, format!("`{name}` is {}, out of the range of {kind}", quote(raw))))
+    let whole = raw.parse::<i64>().ok().filter(|&n| fits(kind, n));
+    whole.ok_or_else(|| {
+        Rejection::new(Reason::WrongType, format!("`{name}` is {}, out of the range of {kind}", quote(raw)))
+    })
+}
+
+/// Whether an integer is in the range of a kind.
+pub(super) fn fits(kind: Kind, whole: i64) -> bool {
+    kind == Kind::Int64 || i32::try_from(whole).is_ok()
 }
 
 /// The text of a JSON string; None if it is none.
-fn string<'a>(name: &str, raw: &'a str, plain: bool) -> Result<Option<Cow<'a, str>>, Refused> {
+fn string<'a>(name: &str, raw: &'a str, event: &mut Event<'a>) -> Result<Option<Value<'a>>, Rejection> {
     let Some(inner) = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return Ok(None);
     };
-    if plain || !inner.as_bytes().contains(&b'\\') {
-        return Ok(Some(Cow::Borrowed(inner)));
+    if !inner.as_bytes().contains(&b'\\') {
+        return Ok(Some(Value::Text(inner)));
     }
     // The syntax is right already: only half of a surrogate pair, which is no text, can fail here.
-    let text = serde_json::from_str(raw)
-        .map_err(|e| refused(Reason::NotJson, format!("`{name}` is {}, not text: {e}", quote(raw))))?;
-    Ok(Some(Cow::Owned(text)))
+    let text: Cow<'_, str> = serde_json::from_str(raw)
+        .map_err(|e| Rejection::new(Reason::NotJson, format!("`{name}` is {}, not text: {e}", quote(raw))))?;
+    event
+        .keep(|unescaped| {
+            unescaped.push_str(&text);
+            Ok(())
+        })
+        .map(Some)
 }
 
-fn instant(name: &str, raw: &str, plain: bool) -> Result<Option<Micros>, Refused> {
+fn instant<'a>(name: &str, raw: &'a str, event: &mut Event<'a>) -> Result<Option<Micros>, Rejection> {
     if is_whole(raw) {
         return Ok(raw.parse().ok().and_then(timestamp::from_epoch_millis));
     }
-    Ok(string(name, raw, plain)?.and_then(|text| timestamp::parse(&text)))
+    let text = string(name, raw, event)?;
+    Ok(text.and_then(|text| timestamp::parse(event.text_of(&text)?)))
 }
 
 /// Whether a valid JSON text is a number without fraction and exponent.

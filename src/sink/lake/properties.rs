@@ -31,6 +31,10 @@ pub(super) fn writer_properties(spec: &TableSpec, schema: &Schema, level: ZstdLe
     for field in schema.fields() {
         let name = field.name();
         let is_time = matches!(field.data_type(), DataType::Timestamp(..));
+        if is_time && spec.end_column.is_none() {
+            // Instants hardly repeat; bounds of windows do.
+            builder = builder.set_column_dictionary_enabled(ColumnPath::from(name.as_str()), false);
+        }
         if is_time || spec.pruning_columns.contains(name) {
             builder = builder.set_column_statistics_enabled(ColumnPath::from(name.as_str()), EnabledStatistics::Page);
         }
@@ -84,9 +88,19 @@ mod tests {
         assert_eq!(p.statistics_enabled(&path("stream_id")), EnabledStatistics::Page);
         assert_eq!(p.statistics_enabled(&path("country")), EnabledStatistics::None);
         assert!(!p.dictionary_enabled(&path("event_id")) && p.dictionary_enabled(&path("country")));
+        assert!(!p.dictionary_enabled(&path("event_time")), "instants hardly repeat");
         assert_eq!(p.encoding(&path("event_id")), Some(Encoding::DELTA_LENGTH_BYTE_ARRAY));
         assert!(p.bloom_filter_properties(&path("event_id")).is_some());
         assert_eq!(p.sorting_columns().map(Vec::len), Some(1));
         assert_eq!(p.writer_version(), WriterVersion::PARQUET_1_0);
+    }
+
+    #[test]
+    fn bounds_of_windows_repeat() {
+        let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let schema = Schema::new(vec![Field::new("window_start", time, false)]);
+        let spec = TableSpec::windows("revenue", "a", vec![]);
+        let p = writer_properties(&spec, &schema, ZstdLevel::default(), true);
+        assert!(p.dictionary_enabled(&ColumnPath::from("window_start")));
     }
 }
