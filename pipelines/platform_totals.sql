@@ -14,13 +14,16 @@ maximum = "viewers_max"
 [[cloudwatch]]
 metric = "ActiveStreams"
 unit = "Count"
-current = "active_streams"          # just before the window's end
+average = "active_streams_avg"
+minimum = "active_streams_min"
 maximum = "active_streams_max"
 */
 SELECT
   window_start,
   window_end,
   active_streams,
+  active_streams_min,
+  active_streams_avg,
   active_streams_max,
   viewers_min,
   viewers_avg,

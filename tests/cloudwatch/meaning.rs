@@ -44,6 +44,8 @@ fn totals(pipelines: &Pipelines, revision: i32) -> Emission {
             "window_end" => time(NOW),
             "revision" => Arc::new(Int32Array::from(vec![revision])),
             "active_streams" => Arc::new(Int64Array::from(vec![3])),
+            "active_streams_min" => Arc::new(Int64Array::from(vec![2])),
+            "active_streams_avg" => Arc::new(Float64Array::from(vec![3.5])),
             "active_streams_max" => Arc::new(Int64Array::from(vec![4])),
             "viewers_min" => Arc::new(Int64Array::from(vec![1])),
             "viewers_avg" => Arc::new(Float64Array::from(vec![2.5])),
@@ -72,8 +74,8 @@ async fn the_shipped_metrics_of_a_worked_window() {
         resolution: 60,
         sample: Sample { count: 10.0, sum, minimum, maximum },
     };
-    // Ten seconds each: 2.5 viewers are 25 viewer-seconds, 3 streams 30 stream-seconds. Revision 1 is not published.
-    assert_eq!(data, [datum("ActiveStreams", 30.0, 3.0, 4.0), datum("ConcurrentViewers", 25.0, 1.0, 5.0)]);
+    // Ten seconds each: 2.5 viewers are 25 viewer-seconds, 3.5 streams 35 stream-seconds. Revision 1 is not published.
+    assert_eq!(data, [datum("ActiveStreams", 35.0, 2.0, 4.0), datum("ConcurrentViewers", 25.0, 1.0, 5.0)]);
 }
 
 #[tokio::test]
@@ -117,12 +119,14 @@ async fn statistics_of_a_minute_are_those_of_the_reference() {
         for row in reference::concurrency(&judged.kept, &options, 60 * SEC, &[]) {
             // At its ends the stream does not fill the minute.
             let Some(v) = viewers.get(&start_secs(&row)).filter(|v| v.sample_count == 60.0) else { continue };
-            let average = float(&row, "viewers_avg");
-            assert!((v.average() - average).abs() < 1e-9, "seed {seed}: {} instead of {average}: {row:?}", v.average());
-            assert_eq!((v.minimum, v.maximum), (float(&row, "viewers_min"), float(&row, "viewers_max")), "{row:?}");
-            let s = streams[&start_secs(&row)];
-            assert_eq!((s.sample_count, s.maximum), (60.0, float(&row, "active_streams_max")), "{row:?}");
-            minutes += usize::from(average > 0.0);
+            for (got, of) in [(v, "viewers"), (&streams[&start_secs(&row)], "active_streams")] {
+                let want = |what: &str| float(&row, &format!("{of}_{what}"));
+                let (average, wanted) = (got.average(), want("avg"));
+                assert!((average - wanted).abs() < 1e-9, "seed {seed}: {of} {average} instead of {wanted}: {row:?}");
+                assert_eq!((got.minimum, got.maximum), (want("min"), want("max")), "seed {seed}: {of}: {row:?}");
+                assert_eq!(got.sample_count, 60.0, "{row:?}");
+            }
+            minutes += usize::from(float(&row, "viewers_avg") > 0.0);
         }
     }
     assert!(minutes > 20, "{minutes} minutes with viewers");

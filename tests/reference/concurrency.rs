@@ -12,7 +12,7 @@ use super::{
 ///
 /// Columns: `window_start`, `window_end`, `revision`, the partition columns, `viewers_min`, `viewers_avg`,
 /// `viewers_max`, `viewers_current`, `unique_viewers`, `viewer_minutes`. Partitioned by `stream_id` also `channel_id`.
-/// Without partition also `active_streams` and `active_streams_max`, and every window from the first event's to the
+/// Without partition also `active_streams` with `_min`, `_avg` and `_max`, and every window from the first event's to the
 /// last's; with partition only rows with some presence. Sorted by window, then partition columns.
 pub fn concurrency(events: &[Kept], options: &Options, size: i64, partition: &[&str]) -> Vec<Row> {
     let accepted = accepted_for_concurrency(events, options);
@@ -114,8 +114,14 @@ fn add_active_streams(rows: &mut [Row], accepted: &[&Kept], presence: &Presence,
         };
         let (start, end) = (*start, *end);
         let instants = std::iter::once(start).chain(changes.range(start..end).copied());
-        let highest = instants.map(active_at).max().expect("asked at the start at least");
+        let counts: Vec<usize> = instants.map(active_at).collect();
+        let lowest = *counts.iter().min().expect("asked at the start at least");
+        let highest = *counts.iter().max().expect("asked at the start at least");
+        let within = |(from, to): &(i64, i64)| ((*to).min(end) - (*from).max(start)).max(0);
+        let activity: i64 = active.iter().flatten().map(within).sum();
         row.insert("active_streams".to_owned(), Val::count(active_at(end - 1)));
+        row.insert("active_streams_min".to_owned(), Val::count(lowest));
+        row.insert("active_streams_avg".to_owned(), Val::ratio(activity, end - start));
         row.insert("active_streams_max".to_owned(), Val::count(highest));
     }
 }

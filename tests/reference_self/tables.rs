@@ -249,7 +249,9 @@ fn the_concurrency_tables_have_their_columns() {
         names("platform_totals"),
         [
             "active_streams",
+            "active_streams_avg",
             "active_streams_max",
+            "active_streams_min",
             "revision",
             "unique_viewers",
             "viewer_minutes",

@@ -187,7 +187,7 @@ pub fn concurrency(name: &str, seconds: i64, partition: &[&str]) -> PipelineFile
         columns.push("channel_id");
     }
     if partition.is_empty() {
-        columns.extend(["active_streams", "active_streams_max"]);
+        columns.extend(["active_streams", "active_streams_min", "active_streams_avg", "active_streams_max"]);
     }
     columns.extend([
         "viewers_min",

@@ -137,6 +137,18 @@ fn active_streams_are_those_just_before_the_end_and_at_most() {
     assert_eq!(seen("S0 z~S5 E8 C9"), ["0 1 2"]);
 }
 
+#[test]
+fn active_streams_are_averaged_by_time() {
+    let job = platform(10, Options::default());
+    let columns = "window_start active_streams_min active_streams_avg active_streams_max";
+    let seen = |text: &str| lines(&job.run(&scene(text)).tables["total"], columns);
+    // Six of ten seconds.
+    assert_eq!(seen("S12 C13 E18 C29"), ["10 0 0.6000 1", "20 0 0.0000 0"]);
+    assert_eq!(seen("C5 S20 E30 C31"), ["0 0 0.0000 0", "10 0 0.0000 0", "20 1 1.0000 1", "30 0 0.0000 0"]);
+    // One for eight seconds, the other for the last five.
+    assert_eq!(seen("S0 z~S5 E8 C9"), ["0 1 1.3000 2"]);
+}
+
 fn starts(job: &Job, text: &str) -> Vec<i64> {
     let run = job.run(&scene(text));
     let mut starts: Vec<i64> = run.tables["total"].iter().map(|r| (int(r, "window_start") - ZERO) / SEC).collect();

@@ -20,9 +20,9 @@ impl ConcurrencyQuery {
     }
 
     /// The columns of its rows, in order: the partition columns (`Utf8`), `channel_id` (`Utf8`, if by stream), `window_start`,
-    /// `window_end`, `window_time` (timestamp, µs, UTC), `active_streams`, `active_streams_max` (`Int64`, if not partitioned),
-    /// `viewers_min` (`Int64`), `viewers_avg` (`Float64`), `viewers_max`, `viewers_current`, `unique_viewers` (`Int64`),
-    /// `viewer_minutes` (`Float64`).
+    /// `window_end`, `window_time` (timestamp, µs, UTC), if not partitioned `active_streams`, `active_streams_min` (`Int64`),
+    /// `active_streams_avg` (`Float64`), `active_streams_max` (`Int64`), then `viewers_min` (`Int64`), `viewers_avg` (`Float64`),
+    /// `viewers_max`, `viewers_current`, `unique_viewers` (`Int64`), `viewer_minutes` (`Float64`).
     pub fn fields(&self) -> Vec<Field> {
         let text = |name: &str| Field::new(name, DataType::Utf8, true);
         let time = |name: &str| Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true);
@@ -34,7 +34,12 @@ impl ConcurrencyQuery {
         }
         fields.extend([time("window_start"), time("window_end"), time("window_time")]);
         if self.partition_by.is_empty() {
-            fields.extend([count("active_streams"), count("active_streams_max")]);
+            fields.extend([
+                count("active_streams"),
+                count("active_streams_min"),
+                number("active_streams_avg"),
+                count("active_streams_max"),
+            ]);
         }
         fields.extend([
             count("viewers_min"),

@@ -255,6 +255,8 @@ impl QueryWindows {
         };
         if self.parts.is_empty() {
             columns.push(count(&|_| active.current));
+            columns.push(count(&|_| active.min));
+            columns.push(number(&|_| active.integral as f64 / size as f64));
             columns.push(count(&|_| active.max));
         }
         columns.push(count(&|r| r.steps.min));
