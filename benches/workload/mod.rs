@@ -76,7 +76,10 @@ impl Workload {
         let judged = |(shard, reads): (&ShardId, &Vec<ReadBatch>)| {
             let mut intake =
                 Intake::try_new(Arc::clone(contract), Provenance::Record, options().judge).expect("an intake");
-            let batches = reads.iter().map(|read| intake.take(read).expect("the read is taken").events).collect();
+            let batches = reads
+                .iter()
+                .map(|read| intake.take(read).and_then(|taken| taken.judged.into_kept()).expect("the read is taken"))
+                .collect();
             JudgedShard { shard: ShardId::clone(shard), batches, events_read: intake.counts().0 }
         };
         self.shards.iter().map(judged).collect()

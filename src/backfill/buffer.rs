@@ -74,11 +74,11 @@ impl TimeBuckets {
         }
     }
 
-    /// Adds a batch whose row `i` belongs to time `times[i]`. All batches must have one schema.
+    /// Adds a batch whose row `i` belongs to time `times[i]`; rows without a time are left out. All batches must have one schema.
     ///
     /// # Errors
     /// External if the spill file cannot be made or written (disk full); internal if `times` or the schema do not fit.
-    pub fn push(&mut self, batch: RecordBatch, times: &[Micros]) -> Result<()> {
+    pub fn push(&mut self, batch: RecordBatch, times: &[Option<Micros>]) -> Result<()> {
         if batch.num_rows() != times.len() {
             return Err(Error::internal(format!("{} rows were pushed with {} times", batch.num_rows(), times.len())));
         }
@@ -89,7 +89,7 @@ impl TimeBuckets {
         if !Arc::ptr_eq(schema, batch.schema_ref()) && schema != batch.schema_ref() {
             return Err(Error::internal("batches of different schemas were pushed into one buffer"));
         }
-        for (start, part) in split_by_time(batch, times, self.bucket)? {
+        for (start, part) in split_by_time(batch, times.iter().copied(), self.bucket)? {
             self.add(start, compact(part)?)?;
         }
         self.keep_to_budget()
@@ -100,7 +100,7 @@ impl TimeBuckets {
     /// # Errors
     /// As [`push`](Self::push); internal if the column is missing, of another type, or has nulls.
     pub fn push_by(&mut self, batch: RecordBatch, column: &str) -> Result<()> {
-        let times = time_values(&batch, column, None)?;
+        let times: Vec<_> = time_values(&batch, column, None)?.into_iter().map(Some).collect();
         self.push(batch, &times)
     }
 
@@ -445,6 +445,15 @@ mod tests {
         buffer.push_by(batch(&[1], 0), "t").unwrap();
         let other = batch(&[1], 0).project(&[0, 1]).unwrap();
         assert!(buffer.push_by(other, "t").is_err());
-        assert!(buffer.push(batch(&[1], 0), &[1, 2]).is_err());
+        assert!(buffer.push(batch(&[1], 0), &[Some(1), Some(2)]).is_err());
+    }
+
+    #[test]
+    fn rows_without_a_time_are_left_out() {
+        let mut buffer = TimeBuckets::new(10, usize::MAX, None);
+        buffer.push(batch(&[1, 2, 3], 0), &[Some(1), None, Some(3)]).unwrap();
+        buffer.push(batch(&[1, 2], 3), &[None, None]).unwrap();
+        buffer.push(batch(&[1, 2], 5), &[None, Some(2)]).unwrap();
+        assert_eq!((buffer.rows(), ids(buffer.into_buckets().flatten())), (3, vec![0, 2, 6]));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow::array::BooleanArray;
 use arrow::datatypes::SchemaRef;
 use tokio::sync::mpsc::Sender;
 
@@ -12,6 +13,7 @@ use super::buffer::TimeBuckets;
 use super::options::Range;
 use crate::decode::{DeadLetter, Provenance};
 use crate::engine::counters::Counters;
+use crate::engine::judge::Judged;
 use crate::engine::tables::RawRows;
 use crate::engine::{Intake, Pipelines};
 use crate::error::{Error, Result};
@@ -49,9 +51,9 @@ pub(super) struct Span {
 }
 
 impl Span {
-    fn widen(&mut self, times: &[Micros]) {
+    fn widen(&mut self, times: &[Option<Micros>]) {
         let mut last_hour = None;
-        for &t in times {
+        for t in times.iter().copied().flatten() {
             let hour = floor_to(t, MICROS_PER_HOUR);
             if last_hour != Some(hour) {
                 self.hours.insert(hour);
@@ -100,16 +102,21 @@ impl Reading {
                 Events::Decoded(read, decoded) => intake.take_decoded(&read, decoded)?,
                 Events::Rows(rows) => intake.take_rows(&rows)?,
             };
-            let rows = taken.events.num_rows() as u64;
+            let Judged { events, kept, .. } = taken.judged;
+            let rows = kept.as_ref().map_or(events.num_rows(), BooleanArray::true_count) as u64;
             self.events.fetch_add(rows, Ordering::Relaxed);
             early.extend(taken.dead_letters);
             if let Some(time) = intake.max_event_time() {
                 self.bury(time, std::mem::take(&mut early)).await?;
             }
             if rows > 0 {
-                let times = time_values(&taken.events, &time, None)?;
+                let times = time_values(&events, &time, None)?;
+                let times = times.iter().enumerate();
+                // Rows that do not go on are left behind here: the buckets copy what they keep.
+                let goes_on = |row: usize| kept.as_ref().is_none_or(|kept| kept.value(row));
+                let times: Vec<_> = times.map(|(row, &time)| goes_on(row).then_some(time)).collect();
                 span.widen(&times);
-                buckets.push(taken.events, &times)?;
+                buckets.push(events, &times)?;
             }
         }
         self.bury(self.range.from.unwrap_or(self.now), early).await?;

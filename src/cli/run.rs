@@ -16,12 +16,14 @@ use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::engine::Pipelines;
 use crate::engine::board::Board;
+use crate::engine::job_state::JobState;
 use crate::engine::live::{self, Ended, Ending};
-use crate::engine::tables::{TableSummary, Target, file_prefix, open_tables};
+use crate::engine::tables::{RawTables, TableSummary, Target, WindowTables, file_prefix, open_tables};
 use crate::error::{Error, Result};
 use crate::limits::DRAIN_SECS_MAX;
 use crate::operator::window::Lateness;
 use crate::serve::{Exhibits, Server};
+use crate::source::kinesis::ShardReader;
 use crate::telemetry::{install_prometheus, start_logging};
 use crate::types::MICROS_PER_SEC;
 
@@ -37,6 +39,8 @@ pub fn run(args: &RunArgs) -> Result<()> {
 }
 
 async fn serve_and_run(args: &RunArgs, config: &Config) -> Result<()> {
+    // Before anything else: a signal that comes while the job is being set up ends it in good order too.
+    let mut signals = Signals::new()?;
     let metrics = install_prometheus()?;
     let clock = setup::clock();
     let board = Arc::new(Board::new(clock.now()));
@@ -48,7 +52,7 @@ async fn serve_and_run(args: &RunArgs, config: &Config) -> Result<()> {
         let exhibits = Exhibits { metrics, board: Arc::clone(&board), clock: Arc::clone(&clock) };
         serving = Some(tokio::spawn(server.run(exhibits, stop_serving.clone())));
     }
-    let done = consume(args, config, &board, clock).await;
+    let done = consume(args, config, &board, clock, &mut signals).await;
     // People read the report that the command ends with; a log for machines would lack it.
     if let (Err(e), LogFormat::Json) = (&done, config.log.format) {
         tracing::error!(error = %e, exit_code = e.exit_code(), "the run failed");
@@ -60,7 +64,18 @@ async fn serve_and_run(args: &RunArgs, config: &Config) -> Result<()> {
     done
 }
 
-async fn consume(args: &RunArgs, config: &Config, board: &Arc<Board>, clock: Arc<dyn Clock>) -> Result<()> {
+/// A job that is set up and has read nothing.
+struct Ready {
+    pipelines: Arc<Pipelines>,
+    saved: Saved,
+    read_before: u64,
+    from: Option<JobState>,
+    feeding: Feeding,
+    shards: Vec<ShardReader>,
+    tables: (RawTables, WindowTables),
+}
+
+async fn set_up(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Result<Ready> {
     let pipelines = setup::compile(config, Lateness::Judge).await.map_err(setup::first_of)?;
     let lake = setup::open_lake(config, None, clock.as_ref()).await?;
     board.lake_reached();
@@ -69,16 +84,37 @@ async fn consume(args: &RunArgs, config: &Config, board: &Arc<Board>, clock: Arc
     let last = saved.load(&pipelines).await?;
     let read_before = last.as_ref().map_or(0, |c| c.header.summary.events_read);
     let (mut from, source) = last.map(|c| (c.state, c.source)).unzip();
-    let mut feeding = Feeding::start(config, &source.unwrap_or_default(), &clock).await?;
+    let feeding = Feeding::start(config, &source.unwrap_or_default(), clock).await?;
     board.watch(feeding.trouble());
     let shards = feeding.shards(from.as_mut()).await?;
     println!("reading {} shards of {}", shards.len(), feeding.place());
     log_start(config, &pipelines, feeding.place(), shards.len());
     let prefix = file_prefix(clock.as_ref());
-    let mut tables = open_tables(&pipelines, Target::Lake(&lake), setup::table_options(config), &prefix, &clock);
-    if let Some(place) = setup::publish(config, &pipelines, &mut tables.1, &clock).await? {
+    let mut tables = open_tables(&pipelines, Target::Lake(&lake), setup::table_options(config), &prefix, clock);
+    if let Some(place) = setup::publish(config, &pipelines, &mut tables.1, clock).await? {
         println!("publishing to {place}");
     }
+    if let Some(counters) = tables.1.published() {
+        board.publishing(counters);
+    }
+    Ok(Ready { pipelines, saved, read_before, from, feeding, shards, tables })
+}
+
+async fn consume(
+    args: &RunArgs,
+    config: &Config,
+    board: &Arc<Board>,
+    clock: Arc<dyn Clock>,
+    signals: &mut Signals,
+) -> Result<()> {
+    let ready = tokio::select! {
+        ready = set_up(config, board, &clock) => ready?,
+        () = signals.next() => {
+            println!("stopped by a signal before anything was read");
+            return Ok(());
+        }
+    };
+    let Ready { pipelines, saved, read_before, from, mut feeding, shards, tables } = ready;
     let ending = Ending::default();
     let mut job = tokio::spawn(live::run(
         Arc::clone(&pipelines),
@@ -90,14 +126,14 @@ async fn consume(args: &RunArgs, config: &Config, board: &Arc<Board>, clock: Arc
         Arc::clone(&clock),
     ));
     let status = StatusLine::new(board, &clock, read_before);
-    let (ended, source) = match watch(args.duration, config, status, &mut job).await? {
+    let (ended, source) = match watch(args.duration, config, status, &mut job, signals).await? {
         Until::Ended(done) => ((*done)?, Vec::new()),
         Until::Asked(why) => {
             // From now on a load balancer is told to send nobody here; the drain takes seconds.
             board.stopping();
             tracing::info!(why, "stopping");
             println!("stopping: writing what is open");
-            end(&mut feeding, config.run.checkpoints, &ending, &mut job).await?
+            end(&mut feeding, config.run.checkpoints, &ending, &mut job, signals).await?
         }
     };
     saved.save(&pipelines, (ended.state, source), &board.status(), clock.as_ref()).await?;
@@ -135,7 +171,13 @@ enum Until {
 }
 
 /// Prints the status until it is time to stop, or the job has ended by itself.
-async fn watch(duration: Option<Duration>, config: &Config, mut status: StatusLine, job: &mut Job) -> Result<Until> {
+async fn watch(
+    duration: Option<Duration>,
+    config: &Config,
+    mut status: StatusLine,
+    job: &mut Job,
+    signals: &mut Signals,
+) -> Result<Until> {
     let interval = Duration::from_micros(config.run.status_interval.unsigned_abs());
     let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + interval, interval);
     let until = async {
@@ -145,7 +187,6 @@ async fn watch(duration: Option<Duration>, config: &Config, mut status: StatusLi
         }
     };
     tokio::pin!(until);
-    let mut signals = Signals::new()?;
     loop {
         tokio::select! {
             _ = tick.tick() => println!("{}", status.next()),
@@ -157,8 +198,13 @@ async fn watch(duration: Option<Duration>, config: &Config, mut status: StatusLi
 }
 
 /// Brings the job to its end in time; what it and its source leave. A second signal gives up.
-async fn end(feeding: &mut Feeding, goes_on: bool, ending: &Ending, job: &mut Job) -> Result<(Ended, Vec<u8>)> {
-    let mut signals = Signals::new()?;
+async fn end(
+    feeding: &mut Feeding,
+    goes_on: bool,
+    ending: &Ending,
+    job: &mut Job,
+    signals: &mut Signals,
+) -> Result<(Ended, Vec<u8>)> {
     let orderly = async {
         let source = match feeding.stop_feeding().await? {
             Some(source) => {

@@ -5,6 +5,8 @@ use crate::error::{Error, Result};
 /// SIGINT and, where there is one, SIGTERM.
 pub(super) struct Signals {
     #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
 }
 
@@ -14,9 +16,8 @@ impl Signals {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            let terminate = signal(SignalKind::terminate())
-                .map_err(|e| Error::external("SIGTERM cannot be listened for").because(e))?;
-            Ok(Self { terminate })
+            let listen = |kind| signal(kind).map_err(|e| Error::external("signals cannot be listened for").because(e));
+            Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
         }
         #[cfg(not(unix))]
         Ok(Self {})
@@ -26,7 +27,7 @@ impl Signals {
     pub(super) async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
+            _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
         #[cfg(not(unix))]

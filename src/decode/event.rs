@@ -35,6 +35,7 @@ impl<'a> Event<'a> {
     }
 
     /// Gives the field at `place` a value; a value before it is replaced.
+    #[inline]
     pub(super) fn set(&mut self, place: usize, value: Value<'a>) {
         if let Some(old) = self.values.get_mut(place) {
             if matches!(old, Value::Absent) {
@@ -45,11 +46,13 @@ impl<'a> Event<'a> {
     }
 
     /// Whether the field at `place` has a value.
+    #[inline]
     pub(super) fn has(&self, place: usize) -> bool {
         self.values.get(place).is_some_and(|value| !matches!(value, Value::Absent))
     }
 
     /// The text at `place`, if there is one.
+    #[inline]
     pub(super) fn text(&self, place: usize) -> Option<&str> {
         match self.values.get(place)? {
             Value::Text(text) => Some(text),
@@ -77,6 +80,7 @@ impl<'a> Event<'a> {
     }
 
     /// As [`text`](Self::text), of a value that has no place yet.
+    #[inline]
     pub(super) fn text_of<'s>(&'s self, value: &Value<'s>) -> Option<&'s str> {
         match value {
             Value::Text(text) => Some(text),

@@ -1,7 +1,6 @@
 //! The keys that are looked for in events.
 
 use std::collections::HashMap;
-use std::iter;
 
 /// Known keys, each with its place among the values of an event.
 #[derive(Debug)]
@@ -36,15 +35,16 @@ impl Written {
 
     fn begins(&self, text: &[u8]) -> bool {
         let Some(first) = text.first_chunk() else { return text.starts_with(self.key.as_bytes()) };
-        let differs = iter::zip(words(first), iter::zip(self.head, self.mask));
-        let same = differs.fold(0, |bits, (word, (head, mask))| bits | (word & mask) ^ head) == 0;
-        same && (self.key.len() <= 8 * HEAD_WORDS || text.starts_with(self.key.as_bytes()))
+        let ([t0, t1, t2], [h0, h1, h2], [m0, m1, m2]) = (words(first), self.head, self.mask);
+        let differs = (t0 & m0) ^ h0 | (t1 & m1) ^ h1 | (t2 & m2) ^ h2;
+        differs == 0 && (self.key.len() <= 8 * HEAD_WORDS || text.starts_with(self.key.as_bytes()))
     }
 }
 
 fn words(bytes: &[u8; 8 * HEAD_WORDS]) -> [u64; HEAD_WORDS] {
-    let (words, _) = bytes.as_chunks::<8>();
-    std::array::from_fn(|i| words.get(i).map_or(0, |word| u64::from_le_bytes(*word)))
+    let [a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7, c0, c1, c2, c3, c4, c5, c6, c7] = *bytes;
+    [[a0, a1, a2, a3, a4, a5, a6, a7], [b0, b1, b2, b3, b4, b5, b6, b7], [c0, c1, c2, c3, c4, c5, c6, c7]]
+        .map(u64::from_le_bytes)
 }
 
 impl FromIterator<String> for Names {
@@ -66,6 +66,7 @@ impl Names {
     }
 
     /// How long the key at `place` is as compact JSON writes it, in quotes and with its colon, if `text` begins with it.
+    #[inline]
     pub(super) fn begins(&self, place: usize, text: &[u8]) -> Option<usize> {
         self.written.get(place).filter(|key| key.begins(text)).map(|key| key.key.len())
     }
@@ -90,11 +91,13 @@ impl Followers {
     }
 
     /// The place of the key that came after `before` last time: likely the next.
+    #[inline]
     pub(super) fn guess(&self, before: usize) -> usize {
         self.next.get(before).copied().unwrap_or_default()
     }
 
     /// The key at `place` came after `before`.
+    #[inline]
     pub(super) fn learn(&mut self, before: usize, place: usize) {
         if let Some(next) = self.next.get_mut(before) {
             *next = place;

@@ -7,8 +7,6 @@
 //! What makes it fast: the next key is guessed from the one before, so that a key costs one comparison; a value is read as what the
 //! contract says it is, once; strings are borrowed.
 
-use std::iter;
-
 use serde_json::value::RawValue;
 
 use super::event::Event;
@@ -217,7 +215,7 @@ impl<'a> Cursor<'a> {
         let mut values = serde_json::Deserializer::from_str(self.text.get(self.at..)?).into_iter::<&'a RawValue>();
         let value = values.next()?.ok()?.get();
         self.at += values.byte_offset();
-        (1 + depth(value) <= JSON_DEPTH_MAX).then_some(value)
+        (depth(value) < JSON_DEPTH_MAX).then_some(value)
     }
 
     fn rest(&self) -> Option<&'a [u8]> {
@@ -261,7 +259,7 @@ impl<'a> Cursor<'a> {
 /// Eight bytes at a time: the strings of events are ids and short words, too short for a call of a vectorised search to pay.
 fn plain_len(bytes: &[u8]) -> usize {
     let (words, tail) = bytes.as_chunks::<8>();
-    for (n, word) in iter::zip(0.., words) {
+    for (n, word) in words.iter().enumerate() {
         let special = special(u64::from_le_bytes(*word));
         if special != 0 {
             return 8 * n + special.trailing_zeros() as usize / 8;
@@ -307,8 +305,10 @@ mod tests {
         Field { name: name.to_owned(), kind, required: false, description: String::new(), allowed }
     }
 
-    /// What is found in a text, by field; and the unknown keys.
-    fn read_text(text: &str) -> Option<(Vec<(usize, String)>, Vec<String>)> {
+    /// The values of an event by field, and its unknown keys.
+    type Said = (Vec<(usize, String)>, Vec<String>);
+
+    fn read_text(text: &str) -> Option<Said> {
         let slots = [
             slot("text", Kind::String, &[]),
             slot("whole", Kind::Int32, &[]),

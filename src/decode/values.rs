@@ -60,6 +60,7 @@ fn whole(name: &str, kind: Kind, raw: &str) -> Result<i64, Rejection> {
 }
 
 /// Whether an integer is in the range of a kind.
+#[inline]
 pub(super) fn fits(kind: Kind, whole: i64) -> bool {
     kind == Kind::Int64 || i32::try_from(whole).is_ok()
 }

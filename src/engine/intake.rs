@@ -46,7 +46,7 @@ pub struct IntakeState {
 #[derive(Debug)]
 pub struct Taken {
     /// Judged events, with the contract's events schema.
-    pub events: RecordBatch,
+    pub judged: Judged,
     /// What could not be decoded or was too old.
     pub dead_letters: Vec<DeadLetter>,
 }
@@ -102,7 +102,7 @@ impl Intake {
         let too_old: Vec<DeadLetter> = too_old.collect();
         let mut dead_letters = decoded.dead_letters;
         dead_letters.extend(too_old);
-        Ok(Taken { events: judged.events, dead_letters })
+        Ok(Taken { judged, dead_letters })
     }
 
     /// Takes rows in that were decoded before: of a lake.
@@ -113,7 +113,7 @@ impl Intake {
             let row = row as usize;
             too_old(rows, row, row_as_json(rows, row))
         });
-        Ok(Taken { dead_letters: letters.collect(), events: judged.events })
+        Ok(Taken { dead_letters: letters.collect(), judged })
     }
 
     /// Judges a batch; where rows name their shard, each shard's rows by its own judge.
@@ -130,10 +130,10 @@ impl Intake {
             let part = rows_by_number(events, &rows)?;
             let judged = self.judge_of(name)?.judge(&part, arrivals.as_deref())?;
             too_old.extend(judged.too_old.iter().filter_map(|&i| rows.get(i as usize).copied()));
-            kept.push(judged.events);
+            kept.push(judged.into_kept()?);
         }
         too_old.sort_unstable();
-        Ok(Judged { events: concat_batches(&events.schema(), &kept)?, too_old })
+        Ok(Judged { events: concat_batches(&events.schema(), &kept)?, kept: None, too_old })
     }
 
     /// The rows of each shard in a batch, in the order of their first rows; one nameless shard where rows do not name theirs.

@@ -155,9 +155,10 @@ impl Reading {
             if !taken.dead_letters.is_empty() {
                 send(&shared.raw, RawRows::DeadLetters(taken.dead_letters)).await?;
             }
-            if taken.events.num_rows() > 0 {
-                send(&shared.raw, RawRows::Events(taken.events.clone())).await?;
-                let processed = self.stage.process(&taken.events).await?;
+            let events = taken.judged.into_kept()?;
+            if events.num_rows() > 0 {
+                send(&shared.raw, RawRows::Events(events.clone())).await?;
+                let processed = self.stage.process(&events).await?;
                 for (pipeline, rows) in processed.late {
                     send(&shared.raw, RawRows::Late(pipeline, rows)).await?;
                 }

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::decode::DeadLetter;
 use crate::error::{Error, Result};
 use crate::pipeline::ContinuousPlan;
-use crate::sink::cloudwatch::{CloudWatch, PublishedTable};
+use crate::sink::cloudwatch::{CloudWatch, CloudWatchCounters, PublishedTable};
 use crate::sink::lake::{GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary};
 use crate::types::{Micros, format_micros};
 
@@ -175,6 +175,11 @@ impl WindowTables {
     /// Has the rows of windows published too. For live jobs only: CloudWatch cannot replace what it has, as a backfill would.
     pub fn publish_to(&mut self, cloudwatch: CloudWatch) {
         self.cloudwatch = Some(cloudwatch);
+    }
+
+    /// The counts of what is published, if anything is.
+    pub fn published(&self) -> Option<Arc<CloudWatchCounters>> {
+        self.cloudwatch.as_ref().map(CloudWatch::counters)
     }
 
     /// Writes the rows of a complete window.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::answers::ReadyDocument;
 use crate::engine::board::{Phase, Readiness, ShardStatus, Status, TableStatus};
 use crate::engine::counters::PipelineCounts;
+use crate::sink::cloudwatch::{CloudWatchCounts, Dropped};
 use crate::types::{CALENDAR_LAST, MICROS_PER_SEC, Micros, ShardId, format_micros};
 
 /// What a job is doing. Times are RFC 3339 in UTC; everything is of one moment, so that figures add up.
@@ -145,6 +146,21 @@ pub struct ConcurrencyDocument {
 pub struct SinksDocument {
     /// The lake's tables, in the order of their names.
     pub lake: Vec<TableDocument>,
+    /// What became of the metrics for CloudWatch; null where nothing is published.
+    pub cloudwatch: Option<CloudWatchDocument>,
+}
+
+/// What became of the metrics, in data: one value set of one metric and window.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CloudWatchDocument {
+    /// Data that CloudWatch took.
+    pub published: u64,
+    /// Calls that it took.
+    pub calls: u64,
+    /// Calls made again after one that failed.
+    pub retries: u64,
+    /// Data left out or dropped, by reason; reasons that did not occur are not listed.
+    pub dropped: BTreeMap<&'static str, u64>,
 }
 
 /// One table of the lake.
@@ -204,13 +220,26 @@ impl StatusDocument {
                 remembered_sessions: status.combine.remembered.0,
                 remembered_streams: status.combine.remembered.1,
             }),
-            sinks: SinksDocument { lake: status.tables.iter().map(|(name, t)| table(name, t)).collect() },
+            sinks: SinksDocument {
+                lake: status.tables.iter().map(|(name, t)| table(name, t)).collect(),
+                cloudwatch: status.published.as_ref().map(cloudwatch),
+            },
             queues: status.queues.clone(),
             last_error: status
                 .trouble
                 .as_ref()
                 .map(|t| TroubleDocument { at: format_micros(t.at), message: t.message.clone() }),
         }
+    }
+}
+
+fn cloudwatch(counts: &CloudWatchCounts) -> CloudWatchDocument {
+    let dropped = Dropped::ALL.into_iter().map(|why| (why.code(), counts.dropped(why)));
+    CloudWatchDocument {
+        published: counts.published,
+        calls: counts.puts,
+        retries: counts.retries,
+        dropped: dropped.filter(|(_, data)| *data > 0).collect(),
     }
 }
 
@@ -333,6 +362,12 @@ mod tests {
             tables: [("p".to_owned(), TableStatus { written, last_file: Some(("lake/p/x.parquet".into(), START)) })]
                 .into(),
             queues: [("raw", 1)].into(),
+            published: Some(CloudWatchCounts {
+                published: 12,
+                puts: 2,
+                dropped: std::array::from_fn(|i| u64::from(i == Dropped::TooOld as usize)),
+                ..CloudWatchCounts::default()
+            }),
             writing_since: BTreeMap::new(),
             throughput: Throughput { over: 10 * MICROS_PER_SEC, events_per_sec: 1.0, ..Throughput::default() },
             trouble: Some(Trouble { at: START, message: "GetRecords is throttled".into() }),
@@ -366,7 +401,8 @@ mod tests {
             pipelines[].filtered pipelines[].windows_emitted pipelines[].open_windows pipelines[].open_groups \
             concurrency.concurrent_viewers concurrency.active_streams concurrency.remembered_sessions \
             concurrency.remembered_streams sinks.lake[].table sinks.lake[].rows sinks.lake[].files sinks.lake[].bytes \
-            sinks.lake[].last_file sinks.lake[].last_file_at queues.raw last_error.at last_error.message";
+            sinks.lake[].last_file sinks.lake[].last_file_at sinks.cloudwatch.published sinks.cloudwatch.calls \
+            sinks.cloudwatch.retries sinks.cloudwatch.dropped.too_old queues.raw last_error.at last_error.message";
         assert_eq!(found, expected.split_whitespace().collect::<Vec<_>>());
         let early = serde_json::to_value(StatusDocument::of(&Status::default(), 0)).unwrap();
         let top = |v: &Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>();

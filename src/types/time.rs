@@ -20,6 +20,7 @@ pub const CALENDAR_FIRST: Micros = -62_135_596_800 * MICROS_PER_SEC;
 pub const CALENDAR_LAST: Micros = 253_402_300_800 * MICROS_PER_SEC - 1;
 
 /// The largest multiple of `size` that is not after `t`. `size` must be positive; saturates at the ends of the range.
+#[inline]
 pub fn floor_to(t: Micros, size: Micros) -> Micros {
     t.saturating_sub(t.rem_euclid(size))
 }

@@ -39,13 +39,14 @@ async fn run(cloudwatch: CloudWatchOptions, pipelines: &Arc<Pipelines>, lake: &T
     let readers = source.list_shards().await.unwrap().into_iter().map(|s| source.shard_reader(s.id, None)).collect();
     let mut tables = open_tables(pipelines, Target::Lake(&lake.lake), fixture::table_options(), "live", &clock);
     let sink = CloudWatch::connect(&cloudwatch, published_tables(pipelines), Arc::clone(&clock)).await.unwrap();
-    let counters = sink.counters();
     tables.1.publish_to(sink);
+    let board = Arc::new(Board::default());
+    board.publishing(tables.1.published().unwrap());
     let ending = Ending::default();
     ending.drain.cancel();
-    live::run(Arc::clone(pipelines), readers, None, tables, Arc::new(Board::default()), ending, clock).await.unwrap();
+    live::run(Arc::clone(pipelines), readers, None, tables, Arc::clone(&board), ending, clock).await.unwrap();
     embedded.shutdown().await;
-    counters.snapshot()
+    board.status().published.unwrap()
 }
 
 fn int(row: &Row, column: &str) -> i64 {
@@ -78,13 +79,11 @@ async fn a_live_job_publishes_every_window_that_it_writes() {
     assert_eq!((viewers.len(), streams.len()), (windows.len(), windows.len()));
     for row in &windows {
         let start = int(row, "window_start") / MICROS_PER_SEC;
-        let (v, s) = (viewers[&start], streams[&start]);
-        assert!((v.average() - float(row, "viewers_avg")).abs() < 1e-9, "{row:?}");
-        assert_eq!((v.minimum as i64, v.maximum as i64), (int(row, "viewers_min"), int(row, "viewers_max")));
-        assert_eq!(
-            (s.average() as i64, s.maximum as i64),
-            (int(row, "active_streams"), int(row, "active_streams_max"))
-        );
+        for (got, of) in [(viewers[&start], "viewers"), (streams[&start], "active_streams")] {
+            assert!((got.average() - float(row, &format!("{of}_avg"))).abs() < 1e-9, "{of}: {row:?}");
+            let extremes = (int(row, &format!("{of}_min")), int(row, &format!("{of}_max")));
+            assert_eq!((got.minimum as i64, got.maximum as i64), extremes, "{of}: {row:?}");
+        }
     }
     assert!(viewers.values().any(|v| v.maximum > 0.0), "somebody watched");
 }

@@ -118,8 +118,9 @@ pub async fn run(pipelines: &Arc<Pipelines>, records: &[RefRecord], provenance: 
                 ReadBatch { shard: Arc::clone(shard), records: part, millis_behind_latest: None, polled_at: None };
             let taken = intake.take(&read).unwrap();
             run.dead_letters.extend(taken.dead_letters);
-            run.events.extend(rows(&taken.events));
-            let processed = stage.process(&taken.events).await.unwrap();
+            let events = taken.judged.into_kept().unwrap();
+            run.events.extend(rows(&events));
+            let processed = stage.process(&events).await.unwrap();
             note_late(pipelines, &processed.late, &mut run);
             let watermark = intake.high_time().map(|h| h - pipelines.options.watermark_delay);
             let watermark = watermark.filter(|_| pipelines.options.lateness == Lateness::Judge);

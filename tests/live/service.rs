@@ -111,6 +111,7 @@ fn page_agrees(page: &str, status: &Value) {
     for shard in items(&status["shards"]) {
         is(&format!("headcount_remembered_event_ids{{shard={}}}", shard["shard"]), &shard["remembered_event_ids"]);
     }
+    assert_eq!(status["sinks"]["cloudwatch"], Value::Null, "nothing is published here");
     for table in items(&status["sinks"]["lake"]) {
         is(&format!("headcount_rows_written_total{{table={}}}", table["table"]), &table["rows"]);
     }

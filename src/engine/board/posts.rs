@@ -1,12 +1,13 @@
 //! The board: where the tasks of a job post their news.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::dead_letter_log::DeadLetterLog;
 use super::status::{CombineStatus, Phase, PipelineName, ShardStatus, Status, TableStatus};
 use super::throughput::{Sample, Samples};
 use crate::engine::Pipelines;
 use crate::error::Error;
+use crate::sink::cloudwatch::CloudWatchCounters;
 use crate::telemetry::LastTrouble;
 use crate::types::{Micros, ShardId};
 
@@ -21,6 +22,8 @@ struct Posted {
     letters: DeadLetterLog,
     /// Where others keep their trouble: the source's retries.
     troubles: Vec<LastTrouble>,
+    /// Where the publisher counts.
+    publishing: Option<Arc<CloudWatchCounters>>,
 }
 
 impl Board {
@@ -108,6 +111,11 @@ impl Board {
         self.lock().troubles.push(trouble);
     }
 
+    /// Shows what is published.
+    pub fn publishing(&self, counters: Arc<CloudWatchCounters>) {
+        self.lock().publishing = Some(counters);
+    }
+
     /// Once a second: samples the throughput, brings the metrics up to date, and logs new dead letters.
     pub fn tick(&self, now: Micros) {
         let mut posted = self.lock();
@@ -130,7 +138,8 @@ impl Board {
     pub fn status(&self) -> Status {
         let posted = self.lock();
         let trouble = posted.troubles.iter().filter_map(LastTrouble::get).max_by_key(|t| t.at);
-        Status { trouble, ..posted.status.clone() }
+        let published = posted.publishing.as_ref().map(|counters| counters.snapshot());
+        Status { trouble, published, ..posted.status.clone() }
     }
 }
 

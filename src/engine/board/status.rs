@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::throughput::Throughput;
 use crate::engine::counters::{Counters, PipelineCounts};
 use crate::engine::judge::JudgeCounts;
+use crate::sink::cloudwatch::CloudWatchCounts;
 use crate::sink::lake::WriteSummary;
 use crate::telemetry::Trouble;
 use crate::types::{Micros, ShardId};
@@ -123,6 +124,8 @@ pub struct Status {
     pub tables: BTreeMap<String, TableStatus>,
     /// What waits in each queue of the job, by the queue's name.
     pub queues: BTreeMap<&'static str, usize>,
+    /// What became of the metrics for CloudWatch, where windows are published.
+    pub published: Option<CloudWatchCounts>,
     /// Writers of the lake that are at work, since when.
     pub writing_since: BTreeMap<&'static str, Micros>,
     /// Over the last seconds.

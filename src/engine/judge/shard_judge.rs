@@ -63,10 +63,25 @@ pub struct JudgeState {
 /// A judged batch.
 #[derive(Debug)]
 pub struct Judged {
-    /// The rows that go on: event times repaired, `event_time_original` and `shard_high_time` set.
+    /// All rows: event times repaired, `event_time_original` and `shard_high_time` set.
     pub events: RecordBatch,
+    /// Which of them go on; `None`: all.
+    pub kept: Option<BooleanArray>,
     /// Numbers, in the batch that was judged, of the rows that were too old.
     pub too_old: Vec<u32>,
+}
+
+impl Judged {
+    /// The rows that go on. They are copied if some do not; who copies them anyway does better to look at `kept`.
+    ///
+    /// # Errors
+    /// None that is known: Arrow filters a batch.
+    pub fn into_kept(self) -> Result<RecordBatch> {
+        match &self.kept {
+            Some(kept) => Ok(filter_record_batch(&self.events, kept)?),
+            None => Ok(self.events),
+        }
+    }
 }
 
 /// Judges the events of one shard.
@@ -164,10 +179,8 @@ impl ShardJudge {
             out.keep.push(matches!(verdict, Verdict::Kept));
         }
         let dropped = out.keep.iter().any(|k| !k);
-        let keep = BooleanArray::from(std::mem::take(&mut out.keep));
-        let judged = out.replace_in(events, &self.columns)?;
-        let events = if dropped { filter_record_batch(&judged, &keep)? } else { judged };
-        Ok(Judged { events, too_old })
+        let kept = dropped.then(|| BooleanArray::from(std::mem::take(&mut out.keep)));
+        Ok(Judged { events: out.replace_in(events, &self.columns)?, kept, too_old })
     }
 
     fn judge_row(&mut self, view: &View<'_>, row: usize, out: &mut Columnar) -> Verdict {

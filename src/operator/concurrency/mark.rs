@@ -48,11 +48,13 @@ impl MarkKind {
 /// 128-bit hash of an identifier; 0 stands for none. With a billion ids the chance of any collision is below 10⁻²⁰.
 pub(super) type IdHash = u128;
 
+#[inline]
 pub(super) fn hash_id(id: &str) -> IdHash {
     xxh3_128(id.as_bytes()).max(1)
 }
 
 /// A session is (stream, session id): the same id in another stream is another session.
+#[inline]
 pub(super) fn hash_session(stream: IdHash, session: &str) -> IdHash {
     xxh3_128_with_seed(session.as_bytes(), stream as u64).max(1)
 }
@@ -179,6 +181,7 @@ fn event_id<'a>(sources: &'a [Arc<MarkColumns>], mark: &Mark) -> &'a str {
     sources.get(mark.source as usize).and_then(|c| text(&c.event_id, mark.row)).unwrap_or_default()
 }
 
+#[inline]
 pub(super) fn text(column: &StringArray, row: u32) -> Option<&str> {
     (!column.is_null(row as usize)).then(|| column.value(row as usize))
 }

@@ -68,7 +68,7 @@ impl GatherWriter {
         self.guard()?;
         self.failed = true;
         let times = time_values(batch, &self.files.spec.time_column, None)?;
-        for (hour, part) in split_by_time(batch.clone(), &times, MICROS_PER_HOUR)? {
+        for (hour, part) in split_by_time(batch.clone(), times.iter().copied().map(Some), MICROS_PER_HOUR)? {
             let (from, to) = self.span(&part)?;
             self.hours.entry(hour).or_default().add(part, from, to);
         }

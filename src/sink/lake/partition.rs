@@ -33,16 +33,21 @@ pub fn time_values(batch: &RecordBatch, column: &str, if_null: Option<Micros>) -
     }
 }
 
-/// Splits a batch whose row `i` belongs to `times[i]` by `floor_to(time, size)`: parts in time order, rows in their old order. A batch that
-/// falls into one part is handed on as it is; otherwise the parts are copies, so that each can be freed alone.
+/// Splits a batch whose row `i` belongs to the `i`th of `times` by `floor_to(time, size)`: parts in time order, rows in their old order,
+/// those without a time left out. A batch that falls into one part is handed on as it is; otherwise the parts are copies, so that each
+/// can be freed alone.
 ///
 /// # Errors
 /// Internal if there are fewer rows than times.
-pub fn split_by_time(batch: RecordBatch, times: &[Micros], size: Micros) -> Result<Vec<(Micros, RecordBatch)>> {
-    let Some(&first) = times.first() else { return Ok(Vec::new()) };
+pub fn split_by_time(
+    batch: RecordBatch,
+    times: impl Iterator<Item = Option<Micros>> + Clone,
+    size: Micros,
+) -> Result<Vec<(Micros, RecordBatch)>> {
+    let Some(first) = times.clone().flatten().next() else { return Ok(Vec::new()) };
     let start = floor_to(first, size);
-    let in_first = |t: &Micros| *t >= start && t.wrapping_sub(start) < size && t.wrapping_sub(start) >= 0;
-    if times.iter().all(in_first) {
+    let in_first = |t: Micros| t >= start && t.wrapping_sub(start) < size && t.wrapping_sub(start) >= 0;
+    if times.clone().all(|t| t.is_some_and(in_first)) {
         return Ok(vec![(start, batch)]);
     }
     let mut parts = Vec::new();
@@ -52,12 +57,13 @@ pub fn split_by_time(batch: RecordBatch, times: &[Micros], size: Micros) -> Resu
     Ok(parts)
 }
 
-fn rows_by_start(times: &[Micros], size: Micros) -> Vec<(Micros, Vec<u32>)> {
+fn rows_by_start(times: impl Iterator<Item = Option<Micros>>, size: Micros) -> Vec<(Micros, Vec<u32>)> {
     let mut groups: Vec<(Micros, Vec<u32>)> = Vec::new();
     let mut index: HashMap<Micros, usize> = HashMap::new();
     // Neighbours mostly share a part: look up only when the part changes.
     let mut last: Option<(Micros, usize)> = None;
-    for (row, &time) in (0u32..).zip(times) {
+    for (row, time) in (0u32..).zip(times) {
+        let Some(time) = time else { continue };
         let start = floor_to(time, size);
         let group = match last {
             Some((s, group)) if s == start => group,
@@ -145,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_split_keeps_the_order_of_rows_and_sorts_parts() {
-        let parts = split_by_time(numbers(6), &[11, 3, 12, -1, 4, 19], 10).unwrap();
+        let parts = split_by_time(numbers(6), [11, 3, 12, -1, 4, 19].map(Some).into_iter(), 10).unwrap();
         let got: Vec<_> =
             parts.iter().map(|(s, b)| (*s, b.column(0).as_primitive::<Int64Type>().values().to_vec())).collect();
         assert_eq!(got, vec![(-10, vec![3]), (0, vec![1, 4]), (10, vec![0, 2, 5])]);
@@ -154,14 +160,14 @@ mod tests {
     #[test]
     fn a_batch_within_one_part_is_not_copied() {
         let batch = numbers(3);
-        let parts = split_by_time(batch.clone(), &[10, 19, 15], 10).unwrap();
+        let parts = split_by_time(batch.clone(), [10, 19, 15].map(Some).into_iter(), 10).unwrap();
         assert_eq!(parts.len(), 1);
         assert!(Arc::ptr_eq(parts[0].1.column(0), batch.column(0)));
     }
 
     #[test]
     fn the_ends_of_time_do_not_overflow() {
-        let parts = split_by_time(numbers(3), &[i64::MAX, i64::MIN, 0], 10).unwrap();
+        let parts = split_by_time(numbers(3), [i64::MAX, i64::MIN, 0].map(Some).into_iter(), 10).unwrap();
         assert_eq!(parts.iter().map(|(_, b)| b.num_rows()).sum::<usize>(), 3);
     }
 

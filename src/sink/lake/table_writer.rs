@@ -72,7 +72,7 @@ impl TableWriter {
         let now = self.clock.now();
         let if_null = self.files.spec.time_may_be_null.then_some(now);
         let times = time_values(batch, &self.files.spec.time_column, if_null)?;
-        for (hour, part) in split_by_time(batch.clone(), &times, MICROS_PER_HOUR)? {
+        for (hour, part) in split_by_time(batch.clone(), times.iter().copied().map(Some), MICROS_PER_HOUR)? {
             self.write_hour(hour, &part, now).await?;
         }
         self.failed = false;
