@@ -48,6 +48,15 @@ pub const FEEDER_LAG_MILLIS_MAX: u64 = 2_000;
 /// Records of a simulated platform that are played again to go on with it: some seconds of work.
 pub const FEEDER_REPLAY_EVENTS_MAX: u64 = 10_000_000;
 
+/// What a compressed record, or a compressed record of an aggregate, may hold: six times what a record may have, and a bomb is no larger.
+pub const OPENED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What the compressed records of one read may hold together, for the same reason.
+pub const OPENED_READ_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Envelopes of text around one event: one is what is seen.
+pub const ENVELOPES_MAX: usize = 2;
+
 /// How deep JSON may nest in an event before it is refused: far above any real event, far below the stack.
 pub const JSON_DEPTH_MAX: usize = 64;
 

@@ -9,10 +9,11 @@ use bytes::Bytes;
 
 use super::dead_letter::{DeadLetter, Reason, Rejection};
 use super::forms::{self, Piece};
+use super::open::{Opened, Opener};
 use super::rows::Rows;
 use super::rules::{Rules, Scratch};
 use super::unknown::UnknownFields;
-use crate::limits::{DEAD_LETTERS_PER_RECORD_MAX, READ_BATCH_BYTES_MAX, RECORD_BYTES_MAX};
+use crate::limits::{DEAD_LETTERS_PER_RECORD_MAX, ENVELOPES_MAX, READ_BATCH_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::schema::Contract;
 use crate::types::{ReadBatch, Record, ShardId};
 use crate::{Error, Result};
@@ -33,6 +34,8 @@ pub struct Decoded {
     pub events: RecordBatch,
     /// Where each row came from, in the rows' order.
     pub sources: Vec<EventSource>,
+    /// The payloads of records that were opened: aggregated, compressed.
+    opened: Vec<Bytes>,
     /// What could not be read, in its order.
     pub dead_letters: Vec<DeadLetter>,
     /// Rows and dead letters together.
@@ -44,8 +47,24 @@ pub struct Decoded {
 pub struct EventSource {
     /// Index of the record.
     pub record: usize,
-    /// The event's bytes within the record.
-    pub range: Range<usize>,
+    /// Index among the payloads that were opened, if the record had to be.
+    opened: Option<usize>,
+    /// The event's bytes within the record, or within that payload.
+    range: Range<usize>,
+}
+
+impl Decoded {
+    /// The bytes of the event of row `row`, of the read that was decoded: as they came, or as they were opened.
+    pub fn bytes_of(&self, read: &ReadBatch, row: usize) -> Bytes {
+        let bytes = self.sources.get(row).and_then(|source| {
+            let payload = match source.opened {
+                Some(index) => self.opened.get(index)?,
+                None => &read.records.get(source.record)?.data,
+            };
+            Some(payload.slice(source.range.clone()))
+        });
+        bytes.unwrap_or_default()
+    }
 }
 
 /// Turns records into rows by a contract, one read at a time.
@@ -66,6 +85,7 @@ pub struct Decoder {
     // State
     rows: Rows,
     sources: Vec<EventSource>,
+    opened: Vec<Bytes>,
     unknown: UnknownFields,
 }
 
@@ -76,6 +96,7 @@ impl Decoder {
             rules: Rules::new(Arc::clone(&contract), provenance),
             rows: Rows::new(contract),
             sources: Vec::new(),
+            opened: Vec::new(),
             unknown: UnknownFields::default(),
         }
     }
@@ -93,12 +114,14 @@ impl Decoder {
         }
         let mut dead_letters = Vec::new();
         let mut scratch = self.rules.scratch();
+        let mut opener = Opener::new();
         for (index, record) in read.records.iter().enumerate() {
-            self.record(&read.shard, index, record, &mut scratch, &mut dead_letters);
+            self.record(&read.shard, index, record, &mut scratch, &mut opener, &mut dead_letters);
         }
         let events = self.rows.finish()?;
         let events_read = events.num_rows() as u64 + dead_letters.len() as u64;
-        Ok(Decoded { events, sources: std::mem::take(&mut self.sources), dead_letters, events_read })
+        let (sources, opened) = (std::mem::take(&mut self.sources), std::mem::take(&mut self.opened));
+        Ok(Decoded { events, sources, opened, dead_letters, events_read })
     }
 
     /// How often each unknown field came in accepted events so far. Names beyond `UNKNOWN_FIELD_NAMES_MAX`, and long ones,
@@ -107,13 +130,14 @@ impl Decoder {
         self.unknown.counts()
     }
 
-    /// A record is one payload. (One that is compressed or aggregated would be opened here, and be one or several.)
+    /// Nearly all records are one payload; the others are opened.
     fn record<'r>(
         &mut self,
         shard: &'r ShardId,
         index: usize,
         record: &'r Record,
         scratch: &mut Scratch<'r>,
+        opener: &mut Opener,
         dead_letters: &mut Vec<DeadLetter>,
     ) {
         let mut bin = Bin { shard, record, dead_letters, events: 0, letters: 0 };
@@ -123,24 +147,40 @@ impl Decoder {
             bin.throw(record.data.clone(), Rejection::new(Reason::TooLarge, message));
             return;
         }
-        self.payload(index, &record.data, scratch, &mut bin);
+        if Opener::is_open(&record.data) {
+            return self.payload((index, None), &record.data, scratch, &mut bin);
+        }
+        for opened in opener.open(&record.data) {
+            match opened {
+                Opened::Payload(data) => {
+                    let place = (index, Some(self.opened.len()));
+                    self.payload(place, &data, &mut self.rules.scratch(), &mut bin);
+                    self.opened.push(data);
+                }
+                Opened::Closed(data, rejection) => bin.throw(data, rejection),
+            }
+        }
     }
 
-    fn payload<'r>(&mut self, record: usize, data: &'r Bytes, scratch: &mut Scratch<'r>, bin: &mut Bin<'_>) {
+    fn payload<'r>(
+        &mut self,
+        (record, opened): (usize, Option<usize>),
+        data: &'r Bytes,
+        scratch: &mut Scratch<'r>,
+        bin: &mut Bin<'_>,
+    ) {
         for piece in forms::split(data) {
             let (range, verdict) = match piece {
                 Piece::Event(range) => {
-                    let verdict = self.rules.read(&data[range.clone()], scratch);
+                    let verdict = self.event(&data[range.clone()], scratch, bin, ENVELOPES_MAX);
                     (range, verdict)
                 }
                 Piece::Broken { rest, message } => (rest, Err(Rejection::new(Reason::NotJson, message))),
             };
             match verdict {
                 Ok(()) => {
-                    self.rows.append(&scratch.event, bin.shard, bin.record, bin.events);
-                    self.sources.push(EventSource { record, range });
+                    self.sources.push(EventSource { record, opened, range });
                     bin.events += 1;
-                    scratch.event.unknown.iter().for_each(|name| self.unknown.count(name));
                 }
                 Err(rejection) if bin.is_full() => {
                     let message =
@@ -151,6 +191,27 @@ impl Decoder {
                 Err(rejection) => bin.throw(data.slice(range), rejection),
             }
         }
+    }
+
+    /// Makes a row of an event, if it is one. What was packed as text in an envelope is read in its place, so often at most.
+    fn event<'r>(
+        &mut self,
+        bytes: &'r [u8],
+        scratch: &mut Scratch<'r>,
+        bin: &Bin<'_>,
+        envelopes: usize,
+    ) -> Result<(), Rejection> {
+        if let Some(inner) = self.rules.read(bytes, scratch)? {
+            let Some(left) = envelopes.checked_sub(1) else {
+                let message = format!("packed into more than {ENVELOPES_MAX} envelopes");
+                return Err(Rejection::new(Reason::WrongType, message));
+            };
+            let mut scratch = self.rules.scratch();
+            return self.event(&inner, &mut scratch, bin, left);
+        }
+        self.rows.append(&scratch.event, bin.shard, bin.record, bin.events);
+        scratch.event.unknown.iter().for_each(|name| self.unknown.count(name));
+        Ok(())
     }
 }
 

@@ -8,11 +8,12 @@
 //! ```
 //!
 //! * [`Decoder`] walks over the records of a read and hides how they are parsed.
-//! * `forms` tells by content whether a record is one object, newline-delimited objects or an array of objects, and cuts it
-//!   into events. Compression, aggregation and envelopes, once supported, are opened before it: they turn a record into
-//!   payloads, and each payload into such a form.
+//! * `open` and `aggregate` turn a record that is compressed or aggregated into payloads.
+//! * `forms` tells by content whether a payload is one object, newline-delimited objects or an array of objects, and cuts it
+//!   into events.
 //! * `plain` is the fast way through the plain events that nearly all are. What is unusual or wrong it leaves to the next two.
 //! * `scan` parses any event: it looks each key up among the contract's fields and keeps the raw text of the last value.
+//! * `envelope` takes out what EventBridge has wrapped.
 //! * `values` turns raw text into typed values, strictly: nothing is coerced.
 //! * `rules` checks what must be there. Only then does an event touch the columns, so a bad one leaves nothing behind.
 //!
@@ -24,12 +25,15 @@
 //! Bad input never stops the stream, never vanishes, and costs its neighbours nothing: each event of a record is judged
 //! alone, and numbered by its place in the record, good or bad ([`crate::schema::SUB_SEQUENCE_NUMBER`]).
 
+mod aggregate;
 mod dead_letter;
 mod decoder;
 mod elements;
+mod envelope;
 mod event;
 mod forms;
 mod names;
+mod open;
 mod plain;
 mod rows;
 mod rules;
@@ -38,6 +42,8 @@ pub mod timestamp;
 mod unknown;
 mod values;
 
+#[cfg(test)]
+mod form_tests;
 #[cfg(test)]
 mod proptests;
 #[cfg(test)]

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 use super::dead_letter::{Reason, Rejection};
 use super::decoder::Provenance;
+use super::envelope::Envelope;
 use super::event::Event;
 use super::names::{Followers, Names};
 use super::plain;
@@ -57,8 +60,67 @@ impl Rules {
         Scratch { event: Event::new(self.slots.len()), raw: RawEvent::new(self.slots.len()) }
     }
 
-    /// Reads one event into `scratch`.
-    pub(super) fn read<'a>(&mut self, bytes: &'a [u8], scratch: &mut Scratch<'a>) -> Result<(), Rejection> {
+    /// Reads one event, or the event in an envelope, into `scratch`. What comes back is an object that was packed as text in an
+    /// envelope and is to be read instead.
+    pub(super) fn read<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        scratch: &mut Scratch<'a>,
+    ) -> Result<Option<Vec<u8>>, Rejection> {
+        self.read_fields(bytes, scratch)?;
+        let mut envelope = Envelope::of(bytes, &scratch.event.unknown)?;
+        if let Some(Envelope::Bus(data)) = envelope {
+            let bytes = data.get().as_bytes();
+            self.read_fields(bytes, scratch)?;
+            envelope = Envelope::of(bytes, &scratch.event.unknown)?;
+        }
+        match envelope {
+            None => {}
+            Some(Envelope::Rule { detail, detail_type, time, id }) => {
+                self.read_fields(detail.get().as_bytes(), scratch)?;
+                self.fill_in(&mut scratch.event, detail_type, time, id)?;
+            }
+            Some(Envelope::Packed(inner)) => return Ok(Some(inner)),
+            Some(Envelope::Bus(_)) => {
+                let message = "an EventBridge envelope in an envelope in an envelope";
+                return Err(Rejection::new(Reason::WrongType, message));
+            }
+        }
+        self.check_required(&scratch.event)?;
+        Ok(None)
+    }
+
+    /// Gives an event what its envelope knows and it lacks.
+    fn fill_in<'a>(
+        &self,
+        event: &mut Event<'a>,
+        detail_type: &'a RawValue,
+        time: Option<&'a RawValue>,
+        id: Option<&'a RawValue>,
+    ) -> Result<(), Rejection> {
+        for (name, raw) in [(self.contract.time_field(), time), (self.contract.id_field(), id)] {
+            let Some(place) = self.contract.field_index(name).filter(|&place| !event.has(place)) else { continue };
+            if let (Some(raw), Some(slot)) = (raw.filter(|raw| raw.get() != "null"), self.slots.get(place)) {
+                let value = read_value(slot, raw.get(), event)?;
+                event.set(place, value);
+            }
+        }
+        if let Some((place, slot)) = self.type_index.and_then(|place| Some((place, self.slots.get(place)?)))
+            && !event.has(place)
+        {
+            let value = values::read("detail-type", slot.kind, detail_type.get(), event)?;
+            let known = event.text_of(&value).and_then(|text| self.contract.event_type_of(text));
+            let value = match known {
+                Some(known) => event.keep(|text| Ok::<_, Rejection>(text.push_str(known)))?,
+                None => value,
+            };
+            event.set(place, value);
+        }
+        Ok(())
+    }
+
+    /// Reads the fields of one object into `scratch`.
+    fn read_fields<'a>(&mut self, bytes: &'a [u8], scratch: &mut Scratch<'a>) -> Result<(), Rejection> {
         let Scratch { event, raw } = scratch;
         event.clear();
         let text = std::str::from_utf8(bytes).ok();
@@ -67,7 +129,7 @@ impl Rules {
             event.clear();
             self.read_in_full(bytes, raw, event)?;
         }
-        self.check_required(event)
+        Ok(())
     }
 
     fn read_in_full<'a>(

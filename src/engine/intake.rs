@@ -97,7 +97,7 @@ impl Intake {
         }
         let too_old = judged.too_old.iter().filter_map(|&row| {
             let row = row as usize;
-            too_old(&decoded.events, row, bytes_of(read, &decoded, row))
+            too_old(&decoded.events, row, decoded.bytes_of(read, row))
         });
         let too_old: Vec<DeadLetter> = too_old.collect();
         let mut dead_letters = decoded.dead_letters;
@@ -240,12 +240,6 @@ fn too_old(events: &RecordBatch, row: usize, data: Bytes) -> Option<DeadLetter> 
         reason: Reason::TooOld,
         message: format!("the event is older than time.max_event_age_secs{arrived}"),
     })
-}
-
-/// An event's bytes, where they came as a record.
-fn bytes_of(read: &ReadBatch, decoded: &Decoded, row: usize) -> Bytes {
-    let source = decoded.sources.get(row).and_then(|s| Some((s, read.records.get(s.record)?)));
-    source.map_or_else(Bytes::new, |(s, record)| record.data.slice(s.range.clone()))
 }
 
 /// A row as JSON, where it came as a row.

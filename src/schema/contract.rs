@@ -24,6 +24,7 @@ pub struct Contract {
     index_by_name: HashMap<String, usize>,
     requirements: Vec<Requirement>,
     roles: Roles,
+    detail_types: HashMap<String, String>,
     events_schema: SchemaRef,
 }
 
@@ -53,7 +54,13 @@ impl Contract {
         Self::from_json(SHIPPED, SHIPPED_PLACE)
     }
 
-    pub(super) fn new(stream_name: String, fields: Vec<Field>, requirements: Vec<Requirement>, roles: Roles) -> Self {
+    pub(super) fn new(
+        stream_name: String,
+        fields: Vec<Field>,
+        requirements: Vec<Requirement>,
+        roles: Roles,
+        detail_types: HashMap<String, String>,
+    ) -> Self {
         let index_by_name = fields.iter().enumerate().map(|(index, field)| (field.name.clone(), index)).collect();
         let mut columns: Vec<ArrowField> = fields
             .iter()
@@ -61,7 +68,7 @@ impl Contract {
             .collect();
         columns.extend(provenance_fields());
         let events_schema = Arc::new(Schema::new(columns));
-        Self { stream_name, fields, index_by_name, requirements, roles, events_schema }
+        Self { stream_name, fields, index_by_name, requirements, roles, detail_types, events_schema }
     }
 
     /// The name of the stream, which is that of the table of its raw events.
@@ -112,6 +119,11 @@ impl Contract {
     /// The field that holds the event type: a required string.
     pub fn type_field(&self) -> &str {
         &self.fields[self.roles.event_type].name
+    }
+
+    /// The event type that an EventBridge `detail-type` stands for, where the contract says.
+    pub fn event_type_of(&self, detail_type: &str) -> Option<&str> {
+        self.detail_types.get(detail_type).map(String::as_str)
     }
 
     /// The Arrow schema of decoded events: the fields in the file's order, then the provenance columns.

@@ -44,6 +44,7 @@ pub(super) struct RolesDef {
     #[serde(rename = "type")]
     pub(super) event_type: String,
     pub(super) sent: Option<String>,
+    pub(super) detail_types: Option<Entries<String>>,
 }
 
 /// One entry of `properties`.

@@ -63,7 +63,15 @@ fn judge(document: Document) -> Result<Contract, Problem> {
         .enumerate()
         .map(|(i, def)| requirement(&format!("/allOf/{i}"), def, &fields, event_type))
         .collect::<Result<_, _>>()?;
-    Ok(Contract::new(document.roles.stream, fields, requirements, roles))
+    let detail_types = document.roles.detail_types.map(|entries| entries.0).unwrap_or_default();
+    if let Some((name, _)) = detail_types.iter().find(|(_, event_type)| event_type.is_empty()) {
+        return refuse(
+            format!("/x-headcount/detail_types/{name}"),
+            format!("`{name}` stands for no event type"),
+            "write the event type, or remove the entry",
+        );
+    }
+    Ok(Contract::new(document.roles.stream, fields, requirements, roles, detail_types.into_iter().collect()))
 }
 
 fn field(name: String, def: FieldDef, required: bool) -> Result<Field, Problem> {
