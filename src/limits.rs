@@ -48,6 +48,9 @@ pub const FEEDER_LAG_MILLIS_MAX: u64 = 2_000;
 /// Records of a simulated platform that are played again to go on with it: some seconds of work.
 pub const FEEDER_REPLAY_EVENTS_MAX: u64 = 10_000_000;
 
+/// How long a stopped run may take to put its checkpoint into the lake.
+pub const CHECKPOINT_WRITE_SECS_MAX: u64 = 15;
+
 /// What a compressed record, or a compressed record of an aggregate, may hold: six times what a record may have, and a bomb is no larger.
 pub const OPENED_BYTES_MAX: usize = 64 * 1024 * 1024;
 

@@ -3,6 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BackfillArgs, Lateness as LatenessArg};
+use super::out::say;
 use super::progress::{Bars, Stopwatch, thousands};
 use super::setup;
 use super::signals::Signals;
@@ -62,12 +63,12 @@ async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
 
 fn print(summary: &BackfillSummary, lake: &str, secs: f64) -> Result<()> {
     let c = &summary.counters;
-    println!(
+    say!(
         "{} events in {secs:.1} s, {} events/s",
         thousands(c.read),
         thousands((c.read as f64 / secs.max(1e-3)) as u64)
     );
-    println!(
+    say!(
         "  kept {}, duplicates {}, dead letters {}, clocks repaired {}",
         thousands(c.kept),
         thousands(c.duplicates),
@@ -75,14 +76,14 @@ fn print(summary: &BackfillSummary, lake: &str, secs: f64) -> Result<()> {
         thousands(c.shifted + c.clamped)
     );
     if let Some((first, last)) = summary.events {
-        println!("  event times from {} to {}", format_micros(first), format_micros(last));
+        say!("  event times from {} to {}", format_micros(first), format_micros(last));
     }
     if summary.spilled_bytes > 0 {
-        println!("  {:.1} MB waited on disk", summary.spilled_bytes as f64 / 1e6);
+        say!("  {:.1} MB waited on disk", summary.spilled_bytes as f64 / 1e6);
     }
     print_tables(&summary.tables);
     let r = &summary.replaced;
-    println!("{lake}: {} table-hours replaced by {} files, {} old files removed", r.hours, r.files, r.files_removed);
+    say!("{lake}: {} table-hours replaced by {} files, {} old files removed", r.hours, r.files, r.files_removed);
     match c.contradictions().as_slice() {
         [] => Ok(()),
         wrong => Err(Error::internal(format!("the counters do not add up: {}", wrong.join("; ")))),
@@ -92,7 +93,7 @@ fn print(summary: &BackfillSummary, lake: &str, secs: f64) -> Result<()> {
 /// Tables with rows, one a line.
 pub(super) fn print_tables(tables: &[TableSummary]) {
     for (name, written) in tables.iter().filter(|(_, w)| w.rows > 0) {
-        println!(
+        say!(
             "  {name:<32} {:>12} rows {:>5} files {:>9.2} MB",
             thousands(written.rows),
             written.files,

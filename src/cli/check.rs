@@ -1,6 +1,7 @@
 //! `headcount check`
 
 use super::args::CheckArgs;
+use super::out::{complain, say};
 use super::setup;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -25,22 +26,22 @@ pub fn run(args: &CheckArgs) -> Result<usize> {
     let place = path.map_or_else(|| "built-in config/local.toml".to_owned(), |p| p.display().to_string());
     let schema = config.schema.file().map_or_else(|| "built in".to_owned(), |f| f.display().to_string());
     let contract = &pipelines.contract;
-    println!("config     {place}");
-    println!("schema     {schema}: {} fields of {}", contract.fields().len(), contract.stream_name());
-    println!("pipelines  {}", setup::pipeline_files(&config)?.0);
+    say!("config     {place}");
+    say!("schema     {schema}: {} fields of {}", contract.fields().len(), contract.stream_name());
+    say!("pipelines  {}", setup::pipeline_files(&config)?.0);
     for plan in &pipelines.plans {
         let secs = plan.window_size() as f64 / 1e6;
-        println!("  {:<24} every {secs:>4} s  {}", plan.name, plan.header.title);
+        say!("  {:<24} every {secs:>4} s  {}", plan.name, plan.header.title);
     }
-    println!("All is well.");
+    say!("All is well.");
     Ok(0)
 }
 
 fn print(problems: &[Error]) -> usize {
     for problem in problems {
-        eprintln!("{}\n", problem.report());
+        complain!("{}\n", problem.report());
     }
     let plural = if problems.len() == 1 { "" } else { "s" };
-    eprintln!("{} problem{plural}", problems.len());
+    complain!("{} problem{plural}", problems.len());
     problems.len()
 }

@@ -1,6 +1,7 @@
 //! `headcount checkpoint`
 
 use super::args::{CheckpointAction, CheckpointArgs};
+use super::out::say;
 use super::progress::thousands;
 use super::setup;
 use crate::engine::checkpoint::{Checkpoint, Header, read_header};
@@ -28,11 +29,11 @@ pub fn run(args: &CheckpointArgs) -> Result<()> {
 async fn list(store: &CheckpointStore, lake: &str) -> Result<()> {
     let all = store.list().await?;
     if all.is_empty() {
-        println!("no checkpoints in {lake}: a run that is stopped writes one");
+        say!("no checkpoints in {lake}: a run that is stopped writes one");
     }
     for stored in all {
         match header(store, stored).await {
-            Ok(h) => println!(
+            Ok(h) => say!(
                 "{:>6}  {}  {:>9} bytes  {} shards  watermark {}  {} open windows  {}",
                 stored.number,
                 format_micros(h.written_at),
@@ -42,7 +43,7 @@ async fn list(store: &CheckpointStore, lake: &str) -> Result<()> {
                 thousands(h.summary.open_windows),
                 h.stream
             ),
-            Err(e) => println!("{:>6}  {}", stored.number, e.message()),
+            Err(e) => say!("{:>6}  {}", stored.number, e.message()),
         }
     }
     Ok(())
@@ -51,16 +52,16 @@ async fn list(store: &CheckpointStore, lake: &str) -> Result<()> {
 async fn show(store: &CheckpointStore, number: Option<u64>) -> Result<()> {
     let stored = find(store, number).await?;
     let h = header(store, stored).await?;
-    println!("checkpoint    {} ({} bytes) at {}", stored.number, thousands(stored.bytes), store.place(stored.number));
-    println!("written       {} by headcount {}", format_micros(h.written_at), h.program);
-    println!("stream        {}", h.stream);
-    println!("watermark     {}", h.summary.watermark.map_or_else(|| "-".to_owned(), format_micros));
-    println!("events read   {}", thousands(h.summary.events_read));
-    println!("open windows  {}", thousands(h.summary.open_windows));
-    println!("remembered    {} sessions, {} streams", thousands(h.summary.sessions), thousands(h.summary.streams));
-    println!("pipelines     {}", h.pipelines.keys().cloned().collect::<Vec<_>>().join(", "));
+    say!("checkpoint    {} ({} bytes) at {}", stored.number, thousands(stored.bytes), store.place(stored.number));
+    say!("written       {} by headcount {}", format_micros(h.written_at), h.program);
+    say!("stream        {}", h.stream);
+    say!("watermark     {}", h.summary.watermark.map_or_else(|| "-".to_owned(), format_micros));
+    say!("events read   {}", thousands(h.summary.events_read));
+    say!("open windows  {}", thousands(h.summary.open_windows));
+    say!("remembered    {} sessions, {} streams", thousands(h.summary.sessions), thousands(h.summary.streams));
+    say!("pipelines     {}", h.pipelines.keys().cloned().collect::<Vec<_>>().join(", "));
     for (shard, position) in &h.summary.positions {
-        println!("{shard}  {position}");
+        say!("{shard}  {position}");
     }
     Ok(())
 }
@@ -71,7 +72,7 @@ async fn reset(store: &CheckpointStore) -> Result<()> {
     for stored in &all {
         store.remove(stored.number).await?;
     }
-    println!("removed {} checkpoints: the next start begins anew", all.len());
+    say!("removed {} checkpoints: the next start begins anew", all.len());
     Ok(())
 }
 
@@ -80,8 +81,11 @@ async fn keep_positions(store: &CheckpointStore) -> Result<()> {
     let mut checkpoint = Checkpoint::from_bytes(&read(store, stored).await?)?;
     checkpoint.state.keep_positions();
     checkpoint.header.summary.open_windows = 0;
-    let number = store.write(checkpoint.to_bytes()?).await?;
-    println!("checkpoint {number}: the positions of checkpoint {}, and no open windows", stored.number);
+    let number = store.write(stored.number, checkpoint.to_bytes()?).await?;
+    let floor = checkpoint.state.floor.map_or_else(String::new, |floor| {
+        format!("; windows that begin before {} are not written: backfill them from the raw rows", format_micros(floor))
+    });
+    say!("checkpoint {number}: the positions of checkpoint {}, and no open windows{floor}", stored.number);
     Ok(())
 }
 
@@ -91,10 +95,11 @@ async fn find(store: &CheckpointStore, number: Option<u64>) -> Result<StoredChec
         None => all.pop(),
         Some(number) => all.into_iter().find(|c| c.number == number),
     };
-    found.ok_or_else(|| {
-        Error::user("there is no such checkpoint")
-            .at(store.place(number.unwrap_or_default()))
-            .hint("`headcount checkpoint list` says which there are")
+    found.ok_or_else(|| match number {
+        Some(number) => Error::user("there is no such checkpoint")
+            .at(store.place(number))
+            .hint("`headcount checkpoint list` says which there are"),
+        None => Error::user("there are no checkpoints").at(store.folder()).hint("a run that is stopped writes one"),
     })
 }
 

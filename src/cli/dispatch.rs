@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::args::{Cli, Command};
+use super::out::complain;
 use crate::error::Result;
 
 /// Runs the command of this process's arguments.
@@ -13,7 +14,7 @@ pub fn main() -> ExitCode {
     match dispatch(&cli.command) {
         Ok(code) => code,
         Err(e) => {
-            eprintln!("error: {}", e.report());
+            complain!("error: {}", e.report());
             ExitCode::from(e.exit_code())
         }
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::args::ExplainArgs;
+use super::out;
 use super::setup;
 use crate::config::Config;
 use crate::engine::EngineOptions;
@@ -19,7 +20,7 @@ use crate::types::nearest;
 pub fn run(args: &ExplainArgs) -> Result<()> {
     let config = setup::load_config(args.config.as_deref())?;
     let text = setup::runtime(&config)?.block_on(explanation(&config, &args.pipeline))?;
-    print!("{text}");
+    out::print(format_args!("{text}"));
     Ok(())
 }
 

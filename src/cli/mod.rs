@@ -18,6 +18,7 @@ pub mod check;
 pub mod checkpoint;
 mod dispatch;
 pub mod explain;
+mod out;
 mod progress;
 mod resume;
 pub mod run;

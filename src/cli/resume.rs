@@ -1,20 +1,25 @@
 //! What a stopped run leaves in the lake, and where the next one takes it up.
 
+use super::out::say;
+use std::time::Duration;
+
 use crate::clock::Clock;
 use crate::config::{Config, SourceKind};
 use crate::engine::Pipelines;
-use crate::engine::board::Status;
 use crate::engine::checkpoint::{Checkpoint, Header, Summary};
 use crate::engine::job_state::JobState;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::limits::CHECKPOINT_WRITE_SECS_MAX;
 use crate::sink::lake::{CheckpointStore, Lake};
-use crate::types::{ShardPosition, format_micros};
+use crate::types::{Micros, ShardPosition, format_micros};
 
 /// The state of one application in one lake.
 pub(super) struct Saved {
     store: CheckpointStore,
     stream: String,
     enabled: bool,
+    /// The number of the checkpoint that the run went on from; 0 if there was none.
+    last: u64,
 }
 
 impl Saved {
@@ -23,6 +28,7 @@ impl Saved {
             store: CheckpointStore::new(lake, &config.run.application),
             stream: stream_of(config),
             enabled: config.run.checkpoints,
+            last: 0,
         }
     }
 
@@ -30,26 +36,27 @@ impl Saved {
     ///
     /// # Errors
     /// As [`Checkpoint::from_bytes`] and [`Header::check`], at the object's place.
-    pub(super) async fn load(&self, pipelines: &Pipelines) -> Result<Option<Checkpoint>> {
+    pub(super) async fn load(&mut self, pipelines: &Pipelines) -> Result<Option<Checkpoint>> {
         if !self.enabled {
             return Ok(None);
         }
         let Some(last) = self.store.list().await?.pop() else { return Ok(None) };
+        self.last = last.number;
         let Some(bytes) = self.store.read(last.number).await? else { return Ok(None) };
         let at = |e: crate::Error| e.at(self.store.place(last.number));
         let checkpoint = Checkpoint::from_bytes(&bytes).map_err(at)?;
-        if checkpoint.state.combine.is_some() {
-            checkpoint.header.check(pipelines, &self.stream).map_err(at)?;
+        let header = &checkpoint.header;
+        match &checkpoint.state.combine {
+            Some(_) => header.check(pipelines, &self.stream),
+            // Windows and presence were given up.
+            None => header.check_positions(pipelines, &self.stream),
         }
-        println!(
-            "going on from checkpoint {}, written at {}",
-            last.number,
-            format_micros(checkpoint.header.written_at)
-        );
+        .map_err(at)?;
+        say!("going on from checkpoint {}, written at {}", last.number, format_micros(checkpoint.header.written_at));
         Ok(Some(checkpoint))
     }
 
-    /// Writes the state of a job that has stopped.
+    /// Writes the state of a job that has stopped, after all its runs read so many events.
     ///
     /// # Errors
     /// External or transient if the lake fails: the next start reads again what this run has read.
@@ -57,7 +64,8 @@ impl Saved {
         &self,
         pipelines: &Pipelines,
         (state, source): (JobState, Vec<u8>),
-        status: &Status,
+        events_read: u64,
+        watermark: Option<Micros>,
         clock: &dyn Clock,
     ) -> Result<()> {
         if !self.enabled {
@@ -66,17 +74,28 @@ impl Saved {
         let (sessions, streams) = state.combine.as_ref().map_or((0, 0), |c| c.remembered());
         let summary = Summary {
             positions: state.shards.iter().map(|(s, at)| (s.to_string(), words(at.position.as_ref()))).collect(),
-            watermark: status.combine.watermark,
-            events_read: status.counters().read,
+            watermark,
+            events_read,
             open_windows: state.open_windows() as u64,
             sessions: sessions as u64,
             streams: streams as u64,
         };
         let header = Header::new(pipelines, &self.stream, clock.now(), summary);
-        let bytes = Checkpoint { header, state, source }.to_bytes()?;
+        let checkpoint = Checkpoint { header, state, source };
+        let bytes = tokio::task::spawn_blocking(move || checkpoint.to_bytes())
+            .await
+            .map_err(|e| Error::internal("the writing of a checkpoint broke off").because(e))??;
         let size = bytes.len();
-        let number = self.store.write(bytes).await?;
-        println!("checkpoint {number}: {:.1} MB at {}", size as f64 / 1e6, self.store.place(number));
+        let write =
+            tokio::time::timeout(Duration::from_secs(CHECKPOINT_WRITE_SECS_MAX), self.store.write(self.last, bytes));
+        let number = write.await.map_err(|_| {
+            Error::external(format!(
+                "the checkpoint was not written within {CHECKPOINT_WRITE_SECS_MAX} s: the next start goes on from the one before, and \
+                 reads and writes again what this run has"
+            ))
+            .at(self.store.place(self.last + 1))
+        })??;
+        say!("checkpoint {number}: {:.1} MB at {}", size as f64 / 1e6, self.store.place(number));
         Ok(())
     }
 }
@@ -92,8 +111,7 @@ fn stream_of(config: &Config) -> String {
 fn words(position: Option<&ShardPosition>) -> String {
     match position {
         None => "at its tip".to_owned(),
-        Some(ShardPosition::Oldest) => "at its oldest record".to_owned(),
-        Some(ShardPosition::At(t)) => format!("at {}", format_micros(*t)),
-        Some(ShardPosition::After(number)) => format!("after {number}"),
+        Some(position @ ShardPosition::After(_)) => position.to_string(),
+        Some(position) => format!("at {position}"),
     }
 }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
 use super::backfill::print_tables;
+use super::out::say;
 use super::resume::Saved;
 use super::setup;
 use super::signals::Signals;
@@ -48,7 +49,7 @@ async fn serve_and_run(args: &RunArgs, config: &Config) -> Result<()> {
     let mut serving = None;
     if config.serve.enabled {
         let server = Server::bind(config.serve.listen).await?;
-        println!("metrics at http://{0}/metrics, status at http://{0}/api/status", server.address());
+        say!("metrics at http://{0}/metrics, status at http://{0}/api/status", server.address());
         let exhibits = Exhibits { metrics, board: Arc::clone(&board), clock: Arc::clone(&clock) };
         serving = Some(tokio::spawn(server.run(exhibits, stop_serving.clone())));
     }
@@ -79,20 +80,20 @@ async fn set_up(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Resul
     let pipelines = setup::compile(config, Lateness::Judge).await.map_err(setup::first_of)?;
     let lake = setup::open_lake(config, None, clock.as_ref()).await?;
     board.lake_reached();
-    println!("lake at {}", lake.url());
-    let saved = Saved::new(config, &lake);
+    say!("lake at {}", lake.url());
+    let mut saved = Saved::new(config, &lake);
     let last = saved.load(&pipelines).await?;
     let read_before = last.as_ref().map_or(0, |c| c.header.summary.events_read);
     let (mut from, source) = last.map(|c| (c.state, c.source)).unzip();
     let feeding = Feeding::start(config, &source.unwrap_or_default(), clock).await?;
     board.watch(feeding.trouble());
     let shards = feeding.shards(from.as_mut()).await?;
-    println!("reading {} shards of {}", shards.len(), feeding.place());
+    say!("reading {} shards of {}", shards.len(), feeding.place());
     log_start(config, &pipelines, feeding.place(), shards.len());
     let prefix = file_prefix(clock.as_ref());
     let mut tables = open_tables(&pipelines, Target::Lake(&lake), setup::table_options(config), &prefix, clock);
     if let Some(place) = setup::publish(config, &pipelines, &mut tables.1, clock).await? {
-        println!("publishing to {place}");
+        say!("publishing to {place}");
     }
     if let Some(counters) = tables.1.published() {
         board.publishing(counters);
@@ -110,7 +111,7 @@ async fn consume(
     let ready = tokio::select! {
         ready = set_up(config, board, &clock) => ready?,
         () = signals.next() => {
-            println!("stopped by a signal before anything was read");
+            say!("stopped by a signal before anything was read");
             return Ok(());
         }
     };
@@ -125,18 +126,19 @@ async fn consume(
         ending.clone(),
         Arc::clone(&clock),
     ));
-    let status = StatusLine::new(board, &clock, read_before);
+    let status = StatusLine::new(board, &clock);
     let (ended, source) = match watch(args.duration, config, status, &mut job, signals).await? {
         Until::Ended(done) => ((*done)?, Vec::new()),
         Until::Asked(why) => {
             // From now on a load balancer is told to send nobody here; the drain takes seconds.
             board.stopping();
             tracing::info!(why, "stopping");
-            println!("stopping: writing what is open");
+            say!("stopping: writing what is open");
             end(&mut feeding, config.run.checkpoints, &ending, &mut job, signals).await?
         }
     };
-    saved.save(&pipelines, (ended.state, source), &board.status(), clock.as_ref()).await?;
+    let read = read_before + board.status().counters().read;
+    saved.save(&pipelines, (ended.state, source), read, board.status().combine.watermark, clock.as_ref()).await?;
     // A client that keeps its connection must not hold the end up.
     let _ = tokio::time::timeout(Duration::from_millis(300), feeding.shutdown()).await;
     farewell(board, &ended.tables)
@@ -149,7 +151,6 @@ fn log_start(config: &Config, pipelines: &Pipelines, source: &str, shards: usize
         version = env!("CARGO_PKG_VERSION"),
         source,
         shards,
-        start = ?config.source.start,
         lake = config.lake.url,
         pipelines = names.join(","),
         watermark_delay_secs = config.time.watermark_delay / MICROS_PER_SEC,
@@ -189,7 +190,7 @@ async fn watch(
     tokio::pin!(until);
     loop {
         tokio::select! {
-            _ = tick.tick() => println!("{}", status.next()),
+            _ = tick.tick() => say!("{}", status.next()),
             () = &mut until => return Ok(Until::Asked("the time given by --for has passed")),
             () = signals.next() => return Ok(Until::Asked("a signal came")),
             done = &mut *job => return Ok(Until::Ended(Box::new(done.map_err(broke_off)?))),
@@ -226,10 +227,19 @@ async fn end(
     tokio::select! {
         done = orderly => done,
         () = tokio::time::sleep(Duration::from_secs(DRAIN_SECS_MAX)) => {
-            Err(Error::external(format!("the job did not end within {DRAIN_SECS_MAX} s: what was open is lost")))
+            Err(Error::external(format!("the job did not end within {DRAIN_SECS_MAX} s: {CUT_SHORT}")))
         }
-        () = signals.next() => Err(Error::external("stopped by a second signal: what was open is lost")),
+        () = second_signal(signals) => Err(Error::external(format!("stopped by a second signal: {CUT_SHORT}"))),
     }
+}
+
+const CUT_SHORT: &str = "no checkpoint was written, the next start goes on from the one before, and reads and writes again what this run has";
+
+/// One more signal than the one that stopped the run: a shell and what runs under it often send one each.
+async fn second_signal(signals: &mut Signals) {
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    signals.forget();
+    signals.next().await;
 }
 
 fn broke_off(e: tokio::task::JoinError) -> Error {
@@ -248,9 +258,12 @@ fn farewell(board: &Board, tables: &[TableSummary]) -> Result<()> {
         bytes = tables.iter().map(|(_, w)| w.bytes).sum::<u64>(),
         "stopped"
     );
-    println!(
+    say!(
         "read {}: kept {}, duplicates {}, dead letters {}",
-        counters.read, counters.kept, counters.duplicates, counters.dead_letters
+        counters.read,
+        counters.kept,
+        counters.duplicates,
+        counters.dead_letters
     );
     print_tables(tables);
     match counters.contradictions().as_slice() {

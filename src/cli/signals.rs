@@ -1,5 +1,7 @@
 //! The signals that end a command in good order.
 
+use futures::FutureExt;
+
 use crate::error::{Error, Result};
 
 /// SIGINT and, where there is one, SIGTERM.
@@ -21,6 +23,11 @@ impl Signals {
         }
         #[cfg(not(unix))]
         Ok(Self {})
+    }
+
+    /// Takes those that came as not come.
+    pub(super) fn forget(&mut self) {
+        while self.next().now_or_never().is_some() {}
     }
 
     /// Waits for the next one.

@@ -1,6 +1,7 @@
 //! `headcount simulate`
 
 use super::args::SimulateArgs;
+use super::out::say;
 use crate::error::Result;
 use crate::source::simulator::{SimulatorConfig, write_files};
 use crate::types::format_micros;
@@ -10,11 +11,11 @@ pub fn run(args: &SimulateArgs) -> Result<()> {
     let config = SimulatorConfig { seed: args.seed, ..SimulatorConfig::default() };
     let written = write_files(&config, args.events.get(), args.shards.get(), &args.out)?;
     for file in &written.files {
-        println!("{}  {} events, {:.1} MB", file.path.display(), file.events, file.bytes as f64 / 1e6);
+        say!("{}  {} events, {:.1} MB", file.path.display(), file.events, file.bytes as f64 / 1e6);
     }
     let span = written.span.map_or_else(String::new, |(from, to)| {
         format!(", arriving from {} to {}", format_micros(from), format_micros(to))
     });
-    println!("{} events{span}", written.events);
+    say!("{} events{span}", written.events);
     Ok(())
 }

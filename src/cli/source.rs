@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::out::say;
 use crate::clock::Clock;
 use crate::config::{Config, SourceKind, Start};
-use crate::engine::job_state::JobState;
+use crate::engine::job_state::{JobState, ShardState};
 use crate::error::{Error, Result};
 use crate::source::kinesis::{KinesisOptions, KinesisSource, ShardReader, StartPosition};
 use crate::telemetry::LastTrouble;
@@ -54,7 +55,7 @@ impl Feeding {
         };
         if self.is_new() {
             // The stream begins anew with every process; the last one was read to its end.
-            state.shards.values_mut().for_each(|s| s.position = Some(ShardPosition::Oldest));
+            state.shards.values_mut().for_each(ShardState::begin_anew);
         }
         // What the stream has forgotten need not be remembered as read.
         state.shards.retain(|id, s| !s.drained || shards.iter().any(|known| known.id == *id));
@@ -155,7 +156,7 @@ mod embedded {
                 poll_interval: poll_interval(config),
                 ..KinesisOptions::loopback(server.stream_name(), server.endpoint_url())
             };
-            println!("embedded Kinesis at {}", server.endpoint_url());
+            say!("embedded Kinesis at {}", server.endpoint_url());
             let source = KinesisSource::connect(options, Arc::clone(clock)).await?;
             let rate = u32::try_from(config.embedded.events_per_sec).unwrap_or(u32::MAX);
             let platform =
@@ -177,7 +178,7 @@ mod embedded {
             let (fed, state) = feeder.await.map_err(|e| Error::internal("the simulator broke off").because(e))??;
             tracing::debug!(?fed, "the simulator has stopped");
             if fed.skipped + fed.failed > 0 {
-                println!("the simulator left out {} records: the stream was too slow", fed.skipped + fed.failed);
+                say!("the simulator left out {} records: the stream was too slow", fed.skipped + fed.failed);
             }
             postcard::to_stdvec(&state)
                 .map_err(|e| Error::internal("the simulator's state cannot be written").because(e))

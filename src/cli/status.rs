@@ -15,9 +15,9 @@ pub(super) struct StatusLine {
 }
 
 impl StatusLine {
-    /// `read`: events that earlier runs of the job have read.
-    pub(super) fn new(board: &Arc<Board>, clock: &Arc<dyn Clock>, read: u64) -> Self {
-        Self { board: Arc::clone(board), clock: Arc::clone(clock), last: (Stopwatch::start(), read) }
+    /// The line of a job that has read nothing yet.
+    pub(super) fn new(board: &Arc<Board>, clock: &Arc<dyn Clock>) -> Self {
+        Self { board: Arc::clone(board), clock: Arc::clone(clock), last: (Stopwatch::start(), 0) }
     }
 
     /// The line of this moment; its rate is that since the line before.

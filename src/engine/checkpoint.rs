@@ -21,7 +21,7 @@ use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::types::Micros;
 
 /// Version of the format. Another one is refused: its state cannot be read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const MAGIC: &[u8; 4] = b"HCCK";
 const CHECKSUM_BYTES: usize = size_of::<u128>();
@@ -37,10 +37,12 @@ pub struct Header {
     pub program: String,
     /// The stream whose positions it holds.
     pub stream: String,
-    /// Hash of the event contract's fields.
+    /// Hash of the event contract's fields and of the roles that some of them play.
     pub contract: u64,
     /// By pipeline: hash of its query.
     pub pipelines: BTreeMap<String, u64>,
+    /// By configuration key: times that decide which windows are out and who is present, in microseconds.
+    pub times: BTreeMap<String, Micros>,
     /// What a person wants to know of it.
     pub summary: Summary,
 }
@@ -52,7 +54,7 @@ pub struct Summary {
     pub positions: BTreeMap<String, String>,
     /// The watermark of the job.
     pub watermark: Option<Micros>,
-    /// Events read since the job's first start.
+    /// Events read since the job's first start: by all runs.
     pub events_read: u64,
     /// Windows that wait for rows or for shards.
     pub open_windows: u64,
@@ -82,43 +84,76 @@ impl Header {
             stream: stream.to_owned(),
             contract: contract_hash(pipelines),
             pipelines: pipelines.plans.iter().map(|p| (p.name.clone(), p.fingerprint)).collect(),
+            times: times(pipelines),
             summary,
         }
     }
 
-    /// Whether its state fits this job.
+    /// Whether its positions, and what its events are judged by, fit this job.
+    ///
+    /// # Errors
+    /// A user error that names what has changed since.
+    pub fn check_positions(&self, pipelines: &Pipelines, stream: &str) -> Result<()> {
+        let changed = if self.stream != stream {
+            format!("it is of the stream {}, not of {stream}", self.stream)
+        } else if self.contract != contract_hash(pipelines) {
+            "the schema of the events has changed since".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Error::user(format!("the saved state does not fit: {changed}"))
+            .hint("give the new job its own run.application or lake; or `headcount checkpoint reset` begins anew"))
+    }
+
+    /// Whether all of its state fits this job.
     ///
     /// # Errors
     /// A user error that names what has changed since.
     pub fn check(&self, pipelines: &Pipelines, stream: &str) -> Result<()> {
+        self.check_positions(pipelines, stream)?;
         let now = Self::new(pipelines, stream, self.written_at, Summary::default());
-        let changed = if self.stream != now.stream {
-            format!("it is of the stream {}, not of {}", self.stream, now.stream)
-        } else if self.contract != now.contract {
-            "the schema of the events has changed since".to_owned()
+        let changed = if let Some((name, how)) = difference(&self.pipelines, &now.pipelines) {
+            format!("the pipeline {name} {how} since")
+        } else if let Some((key, how)) = difference(&self.times, &now.times) {
+            format!("the configuration key {key} {how} since")
         } else {
-            let names = self.pipelines.keys().chain(now.pipelines.keys());
-            match names.into_iter().find(|n| self.pipelines.get(*n) != now.pipelines.get(*n)) {
-                None => return Ok(()),
-                Some(name) => {
-                    let what = match (self.pipelines.get(name), now.pipelines.get(name)) {
-                        (None, _) => "is new",
-                        (_, None) => "is gone",
-                        _ => "has changed",
-                    };
-                    format!("the pipeline {name} {what} since")
-                }
-            }
+            return Ok(());
         };
         Err(Error::user(format!("the saved state does not fit: {changed}")).hint(
             "run it as it was; or `headcount checkpoint reset --keep-positions` gives up the windows that are open and reads on \
-             from where it stopped; `headcount checkpoint reset` begins anew",
+             from where it stopped; or give the new job its own run.application or lake",
         ))
     }
 }
 
+/// The first entry that is not the same in both, and how it differs.
+fn difference<T: PartialEq>(then: &BTreeMap<String, T>, now: &BTreeMap<String, T>) -> Option<(String, &'static str)> {
+    let name = then.keys().chain(now.keys()).find(|name| then.get(*name) != now.get(*name))?;
+    let how = match (then.contains_key(name), now.contains_key(name)) {
+        (false, _) => "is new",
+        (_, false) => "is gone",
+        _ => "has changed",
+    };
+    Some((name.clone(), how))
+}
+
 fn contract_hash(pipelines: &Pipelines) -> u64 {
-    xxh3_64(format!("{:?}", pipelines.contract.events_schema().fields()).as_bytes())
+    let contract = &pipelines.contract;
+    let roles = (contract.id_field(), contract.time_field(), contract.type_field(), contract.sent_field());
+    xxh3_64(format!("{:?} {roles:?}", contract.events_schema().fields()).as_bytes())
+}
+
+/// Another delay would have other windows be out; other timeouts, other deadlines than those that are set.
+fn times(pipelines: &Pipelines) -> BTreeMap<String, Micros> {
+    let of = &pipelines.options;
+    let times = [
+        ("time.watermark_delay_secs", of.watermark_delay),
+        ("concurrency.session_timeout_secs", of.concurrency.session_timeout),
+        ("concurrency.closed_retention_secs", of.concurrency.closed_retention),
+        ("concurrency.stream_timeout_secs", of.concurrency.stream_timeout),
+        ("concurrency.announced_timeout_secs", of.concurrency.announced_timeout),
+    ];
+    times.map(|(key, time)| (key.to_owned(), time)).into()
 }
 
 impl Checkpoint {
@@ -160,8 +195,11 @@ impl Checkpoint {
         if state.len() as u64 > CHECKPOINT_BYTES_MAX {
             return Err(damaged("its size"));
         }
-        let (state, source) = postcard::from_bytes(&state).map_err(|e| damaged("its state").because(e))?;
-        Ok(Self { header, state, source })
+        match postcard::take_from_bytes(&state) {
+            Ok(((state, source), [])) => Ok(Self { header, state, source }),
+            Ok((_, _more)) => Err(damaged("its state")),
+            Err(e) => Err(damaged("its state").because(e)),
+        }
     }
 }
 
@@ -195,6 +233,7 @@ fn open(bytes: &[u8]) -> Result<(Header, &[u8])> {
 }
 
 fn damaged(what: &str) -> Error {
-    Error::external(format!("the saved state is damaged: {what} is wrong"))
-        .hint("an older one may be whole: `headcount checkpoint list`; `headcount checkpoint reset` begins anew")
+    Error::external(format!("the saved state is damaged: what should be {what} is not")).hint(
+        "restore the object from a copy if there is one; `headcount checkpoint reset` begins anew, from source.start",
+    )
 }

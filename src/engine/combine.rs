@@ -69,9 +69,16 @@ pub struct Combine {
     windows: Vec<BTreeMap<Micros, OpenWindow>>,
     watermarks: HashMap<ShardId, Option<Micros>>,
     watermark: Option<Micros>,
+    /// Windows that begin before are given up.
+    floor: Option<Micros>,
 }
 
 impl CombineState {
+    /// The watermark: windows that end by it are out.
+    pub fn watermark(&self) -> Option<Micros> {
+        self.watermark
+    }
+
     /// Sessions and streams remembered.
     pub fn remembered(&self) -> (usize, usize) {
         self.concurrency.as_ref().map_or((0, 0), ConcurrencyState::remembered)
@@ -91,8 +98,18 @@ impl Combine {
             windows: pipelines.plans.iter().map(|_| BTreeMap::new()).collect(),
             watermarks: HashMap::new(),
             watermark: None,
+            floor: None,
             pipelines,
         })
+    }
+
+    /// Gives up the windows that begin before `floor`.
+    pub fn give_up_before(&mut self, floor: Option<Micros>) {
+        self.floor = floor;
+    }
+
+    fn is_given_up(&self, window_end: Micros, size: Micros) -> bool {
+        self.floor.is_some_and(|floor| window_end.saturating_sub(size) < floor)
     }
 
     /// A copy of the state.
@@ -158,7 +175,10 @@ impl Combine {
     }
 
     fn add(&mut self, pipeline: usize, node: usize, partial: Partial) -> Result<()> {
-        let nodes = self.pipelines.plans.get(pipeline).map_or(0, |p| p.nodes.len());
+        let (nodes, size) = self.pipelines.plans.get(pipeline).map_or((0, 0), |p| (p.nodes.len(), p.window_size()));
+        if self.is_given_up(partial.window_end, size) {
+            return Ok(());
+        }
         let windows = self.windows.get_mut(pipeline).ok_or_else(|| Error::internal("a partial of no pipeline"))?;
         let window = windows.entry(partial.window_end).or_default();
         window.partials.resize_with(nodes, Default::default);
@@ -187,6 +207,9 @@ impl Combine {
         if let Some(concurrency) = &mut self.concurrency {
             for window in concurrency.advance(watermark)? {
                 let query = self.pipelines.queries.get(window.query);
+                if self.is_given_up(window.window_end, query.map_or(0, |q| q.size)) {
+                    continue;
+                }
                 for (i, plan) in self.pipelines.plans.iter().enumerate() {
                     let asks = |n: &Node| matches!(n, Node::Concurrency(q) if Some(q) == query);
                     if plan.nodes.iter().any(|n| asks(&n.node)) {
@@ -243,7 +266,11 @@ impl Combine {
     pub fn status(&self) -> CombineStatus {
         CombineStatus {
             watermark: self.watermark,
-            presence: self.concurrency.as_ref().map(|c| (c.present_sessions(), c.active_streams())),
+            presence: self
+                .concurrency
+                .as_ref()
+                .filter(|c| c.has_begun())
+                .map(|c| (c.present_sessions(), c.active_streams())),
             remembered: self.concurrency.as_ref().map_or((0, 0), Concurrency::remembered),
             ignored_touches: self.ignored_touches(),
             open: (0..self.windows.len()).map(|pipeline| self.open_windows(pipeline)).collect(),

@@ -38,8 +38,13 @@ pub struct Intake {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IntakeState {
     judge: JudgeState,
-    events_read: u64,
-    undecodable: u64,
+}
+
+impl IntakeState {
+    /// The latest event time accepted.
+    pub fn max_event_time(&self) -> Option<Micros> {
+        self.judge.max_event_time()
+    }
 }
 
 /// What a read held.
@@ -69,14 +74,12 @@ impl Intake {
 
     /// A copy of what the shard's own judge remembers. (Rows that name other shards come from files, which need no state.)
     pub fn state(&self) -> IntakeState {
-        IntakeState { judge: self.judge.state(), events_read: self.events_read, undecodable: self.undecodable }
+        IntakeState { judge: self.judge.state() }
     }
 
     /// Goes on from a copy.
     pub fn restore(&mut self, state: IntakeState) {
         self.judge.restore(state.judge);
-        self.events_read = state.events_read;
-        self.undecodable = state.undecodable;
     }
 
     /// Takes a read in: decodes it, judges its events.
@@ -171,6 +174,11 @@ impl Intake {
             Entry::Occupied(e) => e.into_mut(),
             Entry::Vacant(e) => e.insert(ShardJudge::try_new(&self.contract, self.options)?),
         })
+    }
+
+    /// A shard of a job whose windows up to `time` less the watermark's delay are out: what is late by them is late here.
+    pub fn begin_at(&mut self, time: Micros) {
+        self.judge.begin_at(time);
     }
 
     /// The shard was found empty and caught up as of `at`.

@@ -42,13 +42,6 @@ pub struct Ending {
     pub stop: CancellationToken,
 }
 
-impl Ending {
-    /// Whether what is open waits for another run.
-    fn suspends(&self) -> bool {
-        self.stop.is_cancelled() || self.catch_up.is_cancelled()
-    }
-}
-
 /// What an ended job leaves.
 #[derive(Debug, Default)]
 pub struct Ended {
@@ -80,7 +73,8 @@ impl Ended {
     }
 }
 
-/// Runs a job over `shards` until they are drained or it is stopped.
+/// Runs a job over `shards` until they have ended or it is stopped. Only the end of a drain closes windows that are not complete:
+/// when all shards end by themselves, a reshard has closed them, and another run goes on with their children.
 ///
 /// `from` is the state of an earlier run of the same pipelines: shards go on with theirs, and what is left of shards that are no
 /// longer there is handed over. The sources must be where that state says.
@@ -98,11 +92,13 @@ pub async fn run<S: ShardSource + 'static>(
 ) -> Result<Ended> {
     let (raw, raw_rows) = channel(LAKE_QUEUE_BATCHES_MAX);
     let (to_combine, messages) = channel(COMBINE_QUEUE_MAX);
-    let JobState { shards: mut states, combine } = from.unwrap_or_default();
+    let JobState { shards: mut states, combine, floor } = from.unwrap_or_default();
+    let decided = combine.as_ref().and_then(CombineState::watermark);
     let mut combine = match combine {
         Some(state) => Combine::resume(Arc::clone(&pipelines), state)?,
         None => Combine::try_new(Arc::clone(&pipelines))?,
     };
+    combine.give_up_before(floor);
     shards.iter().for_each(|s| combine.join(s.shard()));
     board.begin(&pipelines, shards.iter().map(ShardSource::shard));
     let mut tasks: JoinSet<Result<Part>> = JoinSet::new();
@@ -124,6 +120,7 @@ pub async fn run<S: ShardSource + 'static>(
         ending: ending.clone(),
         raw,
         combine: to_combine,
+        decided,
     });
     for source in shards {
         let state = states.remove(&source.shard());
@@ -136,7 +133,7 @@ pub async fn run<S: ShardSource + 'static>(
     drop(shared);
     let done = supervise(tasks, &board, &ending, clock.as_ref()).await;
     board.tick(clock.now());
-    done
+    done.map(|ended| Ended { state: JobState { floor, ..ended.state }, ..ended })
 }
 
 /// Waits for the tasks' end, and keeps the board's figures fresh meanwhile.
@@ -236,12 +233,11 @@ impl Combining {
             };
             self.write(emissions).await?;
         }
-        if self.ending.suspends() {
-            let open_windows: usize = self.combine.status().open.iter().map(|o| o.ends.len()).sum();
-            tracing::info!(open_windows, "stopped: windows that are not complete wait for the next start");
-        } else {
+        if self.ending.drain.is_cancelled() {
             let emissions = self.combine.finish().await?;
             self.write(emissions).await?;
+        } else {
+            tracing::info!("stopped: windows that are not complete wait for the next start");
         }
         self.board.writing(WINDOWS, Some(self.clock.now()));
         let summaries = self.tables.close().await?;

@@ -36,8 +36,6 @@ pub struct StageState {
     /// By pipeline, then node; none where the node is no windowed aggregate.
     windows: Vec<Vec<Option<WindowsState>>>,
     marks: Option<MarksState>,
-    joined: Vec<Option<UpdateCounts>>,
-    rows_seen: u64,
 }
 
 /// What processing a batch brought to light.
@@ -93,7 +91,7 @@ impl ShardStage {
         let windows =
             self.plans.iter().map(|nodes| nodes.iter().map(windows_of).collect()).collect::<Result<_, _>>()?;
         let marks = self.marks.as_ref().map(ShardMarks::state);
-        Ok(StageState { windows, marks, joined: self.joined.clone(), rows_seen: self.rows_seen })
+        Ok(StageState { windows, marks })
     }
 
     /// A stage of the same pipelines that goes on from a state.
@@ -115,8 +113,6 @@ impl ShardStage {
         if let (Some(marks), Some(state)) = (&mut stage.marks, state.marks) {
             marks.restore(state);
         }
-        stage.joined = state.joined;
-        stage.rows_seen = state.rows_seen;
         Ok(stage)
     }
 

@@ -55,6 +55,8 @@ pub(super) struct Shared {
     pub ending: Ending,
     pub raw: Sender<RawRows>,
     pub combine: Sender<Message>,
+    /// The watermark of the run before: windows that end by it are out.
+    pub decided: Option<Micros>,
 }
 
 /// What shards tell the place where they meet.
@@ -72,7 +74,8 @@ pub(super) async fn read_shard<S: ShardSource>(
     let shard = source.shard();
     let mut reading = Reading::try_new(Arc::clone(&shard), state, &shared)?;
     let Ending { drain, catch_up, stop } = &shared.ending;
-    tracing::info!(shard = %shard, from = ?source.position(), "shard opened");
+    let from = source.position().map_or_else(|| "the tip".to_owned(), |position| position.to_string());
+    tracing::info!(shard = %shard, from, "shard opened");
     loop {
         // A read that is asked for after the last put, and comes back empty, has seen the end.
         let may_end = drain.is_cancelled() || catch_up.is_cancelled();
@@ -95,7 +98,7 @@ pub(super) async fn read_shard<S: ShardSource>(
             if drain.is_cancelled() {
                 reading.finish(&shared).await?;
             }
-            reading.closed("the stream has ended");
+            reading.closed(if drain.is_cancelled() { "the stream has ended" } else { "read to its tip" });
             return reading.suspend(source.position());
         }
     }
@@ -105,6 +108,8 @@ pub(super) async fn read_shard<S: ShardSource>(
 pub(super) async fn hand_over(shard: ShardId, state: ShardState, shared: Arc<Shared>) -> Result<Part> {
     let position = state.position.clone();
     if state.work.is_some() {
+        let from = position.as_ref().map_or_else(|| "its tip".to_owned(), ToString::to_string);
+        tracing::warn!(shard = %shard, from, "the stream has this shard no more: what it still held is not read");
         let mut reading = Reading::try_new(Arc::clone(&shard), Some(state), &shared)?;
         reading.finish(&shared).await?;
         send(&shared.combine, Message::Drained(Arc::clone(&shard))).await?;
@@ -125,11 +130,21 @@ impl Reading {
         let pipelines = &shared.pipelines;
         let mut intake = Intake::try_new(Arc::clone(&pipelines.contract), Provenance::Record, pipelines.options.judge)?;
         let stage = match state.and_then(|s| s.work) {
-            None => ShardStage::try_new(Arc::clone(pipelines))?,
+            None => {
+                // A child of a shard that was read before: its events are late for what is out.
+                if let Some(decided) = shared.decided {
+                    intake.begin_at(decided.saturating_add(pipelines.options.watermark_delay));
+                }
+                None
+            }
             Some(work) => {
                 intake.restore(work.intake);
-                ShardStage::resume(Arc::clone(pipelines), work.stage)?
+                work.stage
             }
+        };
+        let stage = match stage {
+            Some(stage) => ShardStage::resume(Arc::clone(pipelines), stage)?,
+            None => ShardStage::try_new(Arc::clone(pipelines))?,
         };
         let mut reading = Self { shard, intake, stage, status: ShardStatus::default() };
         reading.status.watermark = reading.watermark(shared);

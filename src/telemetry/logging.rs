@@ -35,7 +35,8 @@ where
                 .because(e)
         })?,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    // Where standard error cannot be written to, there is nowhere to say so.
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
     Ok(match log.format {
         LogFormat::Text => builder.with_ansi(colour).with_target(false).into(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).into(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::Micros;
+use super::{Micros, format_micros};
 
 /// The name of a shard: `shardId-000000000003`, or what stands for it in a backfill.
 pub type ShardId = Arc<str>;
@@ -30,6 +30,16 @@ pub enum ShardPosition {
     At(Micros),
     /// With the record after this sequence number.
     After(Arc<str>),
+}
+
+impl std::fmt::Display for ShardPosition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Oldest => f.write_str("its oldest record"),
+            Self::At(t) => f.write_str(&format_micros(*t)),
+            Self::After(number) => write!(f, "after {number}"),
+        }
+    }
 }
 
 /// Records of one shard, in shard order, as one read gave them. It may be empty.

@@ -5,6 +5,7 @@
 //! watermark: the events alone, over five minutes of them; or mostly the arrivals, and a while of silence, with events of the last
 //! minute and a half.
 
+mod resuming;
 mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -172,12 +173,15 @@ impl Running {
         self.before + self.board.status().shards.values().map(|s| s.records).sum::<u64>()
     }
 
-    async fn end(self, written: &mut BTreeMap<String, u64>) -> (JobState, Status) {
+    async fn end(self, (written, counters): &mut (BTreeMap<String, u64>, Counters)) -> (JobState, Status) {
         let ended = within("the job ends", self.job).await.unwrap().unwrap();
         for (table, summary) in ended.tables {
             *written.entry(table).or_default() += summary.rows;
         }
-        (ended.state, self.board.status())
+        let status = self.board.status();
+        assert_eq!(status.counters().contradictions(), Vec::<String>::new());
+        counters.add(&status.counters());
+        (ended.state, status)
     }
 }
 
@@ -201,7 +205,7 @@ fn put_away(pipelines: &Pipelines, state: JobState) -> JobState {
 async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSource, lake: &TempLake) -> Counters {
     let clock = SystemClock;
     let mut running = Running::start(pipelines, source, lake, (None, 0)).await;
-    let mut written = BTreeMap::new();
+    let mut written = (BTreeMap::new(), Counters::default());
     let records = records(case, clock.now());
     let mut producer = source.producer();
     let mut put = 0;
@@ -242,8 +246,7 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
     let (_, status) = running.end(&mut written).await;
 
     assert!(status.shards.values().all(|s| s.drained));
-    let counters = status.counters();
-    assert_eq!(counters.contradictions(), Vec::<String>::new());
+    let (written, counters) = written;
     assert_eq!(written["user_events"], counters.kept);
     assert_eq!(written["_dead_letters"], counters.dead_letters);
     for (name, counts) in &counters.pipelines {

@@ -81,7 +81,8 @@ fn unready(status: &Status) -> Vec<Reason> {
     match &status.expected {
         None => reasons.push(reason("stream_not_reached", "the stream has not told its shards yet")),
         Some(expected) => {
-            let unread: BTreeSet<&ShardId> = expected.iter().filter(|s| !status.shards.contains_key(*s)).collect();
+            let unread: BTreeSet<&ShardId> =
+                expected.iter().filter(|s| !status.shards.get(*s).is_some_and(read_once)).collect();
             if !unread.is_empty() {
                 let (n, of) = (unread.len(), expected.len());
                 reasons.push(reason("shards_not_read", format!("{n} of {of} shards not read yet: {}", named(unread))));
@@ -89,6 +90,10 @@ fn unready(status: &Status) -> Vec<Reason> {
         }
     }
     reasons
+}
+
+fn read_once(shard: &ShardStatus) -> bool {
+    shard.last_read.is_some() || shard.drained
 }
 
 fn open(status: &Status) -> impl Iterator<Item = (&ShardId, &ShardStatus)> {

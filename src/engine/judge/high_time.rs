@@ -28,6 +28,11 @@ impl HighTime {
         self.arrival = from.arrival;
     }
 
+    /// Begins no earlier than at `time`: what is late by it was decided before.
+    pub fn begin_at(&mut self, time: Micros) {
+        self.accepted = self.accepted.max(Some(time));
+    }
+
     /// A record arrived at `arrival`, or the shard was found empty and caught up as of `arrival`.
     pub fn arrived(&mut self, arrival: Micros) {
         self.arrival = self.arrival.max(Some(arrival));
@@ -68,6 +73,16 @@ mod tests {
         high.accepted(100, Some(100));
         high.arrived(500);
         assert_eq!(high.get(), Some(470));
+    }
+
+    #[test]
+    fn a_floor_holds_until_events_are_beyond_it() {
+        let mut high = HighTime::new(30);
+        high.begin_at(90);
+        high.accepted(80, Some(100));
+        assert_eq!(high.get(), Some(90));
+        high.accepted(95, Some(100));
+        assert_eq!(high.get(), Some(95));
     }
 
     #[test]

@@ -56,8 +56,14 @@ impl std::ops::AddAssign for JudgeCounts {
 pub struct JudgeState {
     high: HighTime,
     dedupe: DedupeState,
-    counts: JudgeCounts,
     max_event_time: Option<Micros>,
+}
+
+impl JudgeState {
+    /// The latest event time accepted.
+    pub fn max_event_time(&self) -> Option<Micros> {
+        self.max_event_time
+    }
 }
 
 /// A judged batch.
@@ -135,21 +141,15 @@ impl ShardJudge {
         })
     }
 
-    /// A copy of the state.
+    /// A copy of what later verdicts depend on.
     pub fn state(&self) -> JudgeState {
-        JudgeState {
-            high: self.high.clone(),
-            dedupe: self.dedupe.state(),
-            counts: self.counts,
-            max_event_time: self.max_event_time,
-        }
+        JudgeState { high: self.high.clone(), dedupe: self.dedupe.state(), max_event_time: self.max_event_time }
     }
 
-    /// Goes on from a copy; the limits stay its own.
+    /// Goes on from a copy; the limits and the counts stay its own.
     pub fn restore(&mut self, state: JudgeState) {
         self.high.restore(&state.high);
         self.dedupe.restore(state.dedupe);
-        self.counts = state.counts;
         self.max_event_time = state.max_event_time;
     }
 
@@ -218,6 +218,11 @@ impl ShardJudge {
         self.high.accepted(repaired, arrival);
         self.max_event_time = self.max_event_time.max(Some(repaired));
         Verdict::Kept
+    }
+
+    /// The shard's high time begins no earlier than at `time`.
+    pub fn begin_at(&mut self, time: Micros) {
+        self.high.begin_at(time);
     }
 
     /// A record arrived that held no row, or the shard was found empty and caught up.

@@ -316,6 +316,11 @@ impl Concurrency {
         }
     }
 
+    /// Whether anything was resolved: before, nobody knows who is present.
+    pub fn has_begun(&self) -> bool {
+        self.cursor.is_some()
+    }
+
     /// Sessions present, as far as resolved.
     pub fn present_sessions(&self) -> i64 {
         self.present_sessions

@@ -66,7 +66,6 @@ pub struct ShardMarks {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MarksState {
     buckets: Vec<MarksPartial>,
-    counts: MarkCounts,
 }
 
 #[derive(Debug)]
@@ -214,13 +213,12 @@ impl ShardMarks {
 
     /// A copy of what waits.
     pub fn state(&self) -> MarksState {
-        MarksState { buckets: self.buckets.values().cloned().collect(), counts: self.counts }
+        MarksState { buckets: self.buckets.values().cloned().collect() }
     }
 
     /// Goes on from a copy.
     pub fn restore(&mut self, state: MarksState) {
         self.buckets = state.buckets.into_iter().map(|b| (b.bucket, b)).collect();
-        self.counts = state.counts;
     }
 
     /// Totals since the start.

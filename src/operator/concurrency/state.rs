@@ -31,7 +31,6 @@ pub struct ConcurrencyState {
     dimensions: Vec<Box<[Option<Box<str>>]>>,
     active_streams: Steps,
     present_sessions: i64,
-    ignored_touches: u64,
     queries: Vec<QueryState>,
 }
 
@@ -57,7 +56,6 @@ impl Concurrency {
             dimensions: self.dimensions.values.clone(),
             active_streams: self.active_streams,
             present_sessions: self.present_sessions,
-            ignored_touches: self.ignored_touches,
             queries: self.queries.iter().map(super::rows::QueryWindows::state).collect(),
         }
     }
@@ -86,7 +84,6 @@ impl Concurrency {
             dimensions: Dimensions::restored(state.dimensions),
             active_streams: state.active_streams,
             present_sessions: state.present_sessions,
-            ignored_touches: state.ignored_touches,
             ..restored
         })
     }

@@ -17,7 +17,7 @@ use super::spec::WindowSpec;
 use crate::types::Micros;
 
 /// What became of the rows that reached the operator.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UpdateCounts {
     /// Rows that entered a window.
     pub in_windows: u64,
@@ -29,7 +29,6 @@ pub struct UpdateCounts {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WindowsState {
     panes: Vec<Partial>,
-    counts: UpdateCounts,
 }
 
 impl WindowsState {
@@ -156,7 +155,7 @@ impl ShardWindows {
 
     /// Takes everything out: it can be put away, and taken up again by [`Self::resume`].
     pub fn suspend(&mut self) -> Result<WindowsState> {
-        Ok(WindowsState { panes: self.close(Micros::MAX)?, counts: self.counts })
+        Ok(WindowsState { panes: self.close(Micros::MAX)? })
     }
 
     /// Goes on from where another left off.
@@ -164,7 +163,6 @@ impl ShardWindows {
         for partial in &state.panes {
             pane(&mut self.panes, &self.spec, (partial.window_end, partial.revises))?.merge(partial)?;
         }
-        self.counts = state.counts;
         Ok(())
     }
 

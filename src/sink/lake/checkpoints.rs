@@ -1,7 +1,8 @@
 //! Checkpoints as objects of the lake: `_checkpoints/<application>/<number>.checkpoint`.
 //!
-//! Each is one object that is put whole and never changed, under a number that only grows. The highest number counts. A number that
-//! is taken shows that another process writes for the same application: that is an error, not overwritten.
+//! Each is one object that is put whole and never changed, under the number after the one that its writer went on from. The highest
+//! number counts. A number that is taken shows that another process writes for the same application: that is an error, nothing is
+//! overwritten.
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -41,9 +42,9 @@ impl CheckpointStore {
     /// # Errors
     /// External or transient if the store cannot be listed.
     pub async fn list(&self) -> Result<Vec<StoredCheckpoint>> {
-        let folder = self.lake.object(&self.folder());
+        let folder = self.lake.object(&self.prefix());
         let listed: Result<Vec<_>, StoreError> = self.lake.store.list(Some(&folder)).try_collect().await;
-        let listed = listed.map_err(|e| failed("cannot list the checkpoints", self.lake.place(&self.folder()), e))?;
+        let listed = listed.map_err(|e| failed("cannot list the checkpoints", self.folder(), e))?;
         let number = |name: &str| name.strip_suffix(SUFFIX)?.parse().ok();
         let mut found: Vec<StoredCheckpoint> = listed
             .iter()
@@ -61,22 +62,27 @@ impl CheckpointStore {
         self.lake.fetch(&self.path(number)).await
     }
 
-    /// Puts a new object after all others, whole or not at all, and removes those too old to keep. Its number.
+    /// Puts a new object after `last`, the number that its state went on from (0: none), whole or not at all, and removes those too old
+    /// to keep. Its number.
     ///
     /// # Errors
     /// External or transient if the store fails; external if another process has put one meanwhile.
-    pub async fn write(&self, bytes: Vec<u8>) -> Result<u64> {
+    pub async fn write(&self, last: u64, bytes: Vec<u8>) -> Result<u64> {
         let known = self.list().await?;
-        let number = known.last().map_or(1, |last| last.number + 1);
+        let number = last + 1;
         let path = self.path(number);
+        let taken = || {
+            Error::external("another process has written a checkpoint of this application meanwhile: both have read the same records")
+                .at(self.lake.place(&path))
+                .hint("run one process for an application, or give each its own run.application")
+        };
+        if known.last().is_some_and(|known| known.number > last) {
+            return Err(taken());
+        }
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.lake.store.put_opts(&self.lake.object(&path), bytes.into(), options).await {
             Ok(_) => {}
-            Err(StoreError::AlreadyExists { .. }) => {
-                return Err(Error::external("another process has written a checkpoint of this application")
-                    .at(self.lake.place(&path))
-                    .hint("run one process for an application, or give each its own run.application"));
-            }
+            Err(StoreError::AlreadyExists { .. }) => return Err(taken()),
             Err(e) => return Err(failed("cannot write a checkpoint", self.lake.place(&path), e)),
         }
         let old = (known.len() + 1).saturating_sub(CHECKPOINTS_KEPT);
@@ -103,12 +109,17 @@ impl CheckpointStore {
         self.lake.place(&self.path(number))
     }
 
-    fn folder(&self) -> String {
+    /// Where all of them are, for messages.
+    pub fn folder(&self) -> String {
+        self.lake.place(&self.prefix())
+    }
+
+    fn prefix(&self) -> String {
         format!("{FOLDER}/{}", self.application)
     }
 
     fn path(&self, number: u64) -> String {
-        format!("{}/{number:012}{SUFFIX}", self.folder())
+        format!("{}/{number:012}{SUFFIX}", self.prefix())
     }
 }
 
@@ -125,9 +136,13 @@ mod tests {
         let other = CheckpointStore::new(&lake, "other");
         assert!(store.list().await.unwrap().is_empty());
         for n in 1..=CHECKPOINTS_KEPT as u64 + 2 {
-            assert_eq!(store.write(vec![n as u8; n as usize]).await.unwrap(), n);
+            assert_eq!(store.write(n - 1, vec![n as u8; n as usize]).await.unwrap(), n);
         }
-        other.write(vec![7]).await.unwrap();
+        other.write(0, vec![7]).await.unwrap();
+        for last in [0, 1, 3] {
+            let e = store.write(last, vec![0]).await.unwrap_err();
+            assert!(e.message().contains("another process"), "{e}");
+        }
         let kept: Vec<u64> = store.list().await.unwrap().iter().map(|c| c.number).collect();
         assert_eq!(kept, [3, 4, 5]);
         assert_eq!(store.read(5).await.unwrap().unwrap(), vec![5; 5]);
