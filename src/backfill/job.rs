@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::buffer::TimeBuckets;
-use super::options::{BackfillOptions, BackfillSummary, Stage, Watch};
+use super::options::{BackfillOptions, BackfillSummary, Range, Stage, Watch};
 use super::read::{Reading, Span, WorkerRead};
 use super::windows::compute;
 use crate::clock::Clock;
@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::limits::{BACKFILL_BUCKET_SECS, BACKFILL_RAW_WRITERS_MAX, LAKE_QUEUE_BATCHES_MAX};
 use crate::sink::lake::{Lake, ReplaceSummary, Replacement};
 use crate::source::file::{FileShard, Progress};
-use crate::types::{MICROS_PER_SEC, Micros};
+use crate::types::{MICROS_PER_SEC, Micros, format_micros};
 
 /// The table of what could not be used.
 const DEAD_LETTERS: &str = "_dead_letters";
@@ -46,6 +46,16 @@ pub async fn run(
     let staging = async {
         let (summary, tables) = staged(&pipelines, shards, &replacement, &options, &clock, watch).await?;
         let hours = options.range.hours(&summary.hours)?;
+        let events = tables.iter().find(|(name, _)| name == pipelines.contract.stream_name());
+        if options.range != Range::default() && events.is_none_or(|(_, written)| written.rows == 0) {
+            // Not what anybody asks for: hours would be replaced by nothing.
+            let span = summary.events.map_or_else(
+                || "the input holds no events at all".to_owned(),
+                |(first, last)| format!("its events are from {} to {}", format_micros(first), format_micros(last)),
+            );
+            return Err(Error::user(format!("no event of the input lies within --from and --to: {span}"))
+                .hint("give a range that holds some of them, or none; the lake is unchanged"));
+        }
         Ok((summary, tables, hours))
     };
     let staged = tokio::select! {

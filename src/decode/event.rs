@@ -79,6 +79,13 @@ impl<'a> Event<'a> {
         Ok(Value::Unescaped { from, to: self.unescaped.len() })
     }
 
+    /// Keeps a copy of a text that is not in the event's bytes.
+    pub(super) fn keep_text(&mut self, text: &str) -> Value<'a> {
+        let from = self.unescaped.len();
+        self.unescaped.push_str(text);
+        Value::Unescaped { from, to: self.unescaped.len() }
+    }
+
     /// As [`text`](Self::text), of a value that has no place yet.
     #[inline]
     pub(super) fn text_of<'s>(&'s self, value: &Value<'s>) -> Option<&'s str> {

@@ -111,7 +111,7 @@ impl Rules {
             let value = values::read("detail-type", slot.kind, detail_type.get(), event)?;
             let known = event.text_of(&value).and_then(|text| self.contract.event_type_of(text));
             let value = match known {
-                Some(known) => event.keep(|text| Ok::<_, Rejection>(text.push_str(known)))?,
+                Some(known) => event.keep_text(known),
                 None => value,
             };
             event.set(place, value);

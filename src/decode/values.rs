@@ -76,12 +76,7 @@ fn string<'a>(name: &str, raw: &'a str, event: &mut Event<'a>) -> Result<Option<
     // The syntax is right already: only half of a surrogate pair, which is no text, can fail here.
     let text: Cow<'_, str> = serde_json::from_str(raw)
         .map_err(|e| Rejection::new(Reason::NotJson, format!("`{name}` is {}, not text: {e}", quote(raw))))?;
-    event
-        .keep(|unescaped| {
-            unescaped.push_str(&text);
-            Ok(())
-        })
-        .map(Some)
+    Ok(Some(event.keep_text(&text)))
 }
 
 fn instant<'a>(name: &str, raw: &'a str, event: &mut Event<'a>) -> Result<Option<Micros>, Rejection> {

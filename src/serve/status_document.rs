@@ -38,7 +38,7 @@ pub struct StatusDocument {
     pub shards: Vec<ShardDocument>,
     /// By pipeline, in the order of their names.
     pub pipelines: Vec<PipelineDocument>,
-    /// Presence; null where no table counts it.
+    /// Presence; null where no table counts it, and until the first bucket of time is resolved.
     pub concurrency: Option<ConcurrencyDocument>,
     /// What is complete and visible, by table.
     pub sinks: SinksDocument,

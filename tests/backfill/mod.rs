@@ -139,10 +139,16 @@ async fn only_the_hours_of_the_range_are_written() {
     assert_eq!(broken_lines(&lake).await, ["broken 10", "broken 11", "broken 12", "broken 13"]);
 
     let range = Range::try_new(Some(hour(13)), Some(hour(14))).unwrap();
+    let e = try_backfill(&pipelines, &new, &lake.lake, How { range, ..How::default() }).await.unwrap_err();
+    assert_eq!((e.exit_code(), e.message().contains("no event of the input lies within")), (2, true), "{e}");
+    let now = all_tables(&lake.lake, &pipelines).await;
+    assert_eq!(of_hour(&now, 13), of_hour(&before, 13), "nothing replaces nothing");
+
+    let range = Range::try_new(Some(hour(12)), Some(hour(14))).unwrap();
     backfill(&pipelines, &new, &lake.lake, How { range, ..How::default() }).await;
     let now = all_tables(&lake.lake, &pipelines).await;
     assert!(of_hour(&now, 13).values().all(Vec::is_empty), "the range says which hours become empty");
-    assert_eq!(of_hour(&now, 12), of_hour(&before, 12));
+    assert_eq!(of_hour(&now, 12), of_hour(&whole, 12));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use arrow::array::AsArray;
 use headcount::clock::SystemClock;
 use headcount::sink::lake::{Lake, LakeOptions};
 
-use super::program::Place;
+use super::program::{Outcome, Place};
 use crate::cloudwatch_double::Double;
 
 /// A small platform, on free ports.
@@ -54,24 +54,44 @@ fn a_terminated_platform_writes_what_is_open() {
     assert!(TcpStream::connect(&address).is_err(), "nobody serves any more");
 }
 
+/// A pipe that breaks, as `headcount run | head` does, ends no consumer.
+#[test]
+fn a_platform_that_nobody_listens_to() {
+    let place = Place::new();
+    place.run_unheard(&["run", "--for", "3s"], &SMALL).works(&[]);
+    place.run(&["checkpoint", "list"], &[]).works(&["     1  "]);
+    place.run_unheard(&["check"], &[]).works(&[]);
+}
+
+#[test]
+fn a_signal_while_it_is_set_up_ends_it_well() {
+    let place = Place::new();
+    let mut running = place.start(&["run"], &SMALL);
+    running.wait_for("metrics at http://");
+    running.terminate();
+    running.end().works(&["stop"]);
+}
+
 /// Nothing is lost between two runs, and nothing comes twice.
 #[test]
 fn a_platform_that_is_stopped_goes_on_where_it_was() {
     let place = Place::new();
     place.run(&["checkpoint", "list"], &[]).works(&["no checkpoints"]);
-    place.run(&["run", "--for", "3s"], &SMALL).works(&["checkpoint 1:"]);
-    let ended = place.run(&["run", "--for", "3s"], &SMALL).works(&["going on from checkpoint 1", "checkpoint 2:"]);
-    // Counted since the first start.
-    let kept = ended.stdout.split("kept ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    assert!(!place.path().join("data").exists(), "who lists makes nothing");
+    let kept = |run: &Outcome| -> usize {
+        run.stdout.split("kept ").nth(1).and_then(|rest| rest.split(',').next()).unwrap().parse().unwrap()
+    };
+    let mut all = kept(&place.run(&["run", "--for", "3s"], &SMALL).works(&["checkpoint 1:"]));
+    all += kept(&place.run(&["run", "--for", "3s"], &SMALL).works(&["going on from checkpoint 1", "checkpoint 2:"]));
+    place.run(&["checkpoint", "show"], &[]).works(&["checkpoint    2", "shardId-000000000003  after "]);
+    place.run(&["checkpoint", "reset", "--keep-positions"], &[]).works(&["checkpoint 3:", "are not written"]);
+    all += kept(&place.run(&["run", "--for", "3s"], &SMALL).works(&["going on from checkpoint 3", "checkpoint 4:"]));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let lake = Lake::open(place.path().join("data/lake").to_str().unwrap(), &LakeOptions::default()).unwrap();
     let rows = runtime.block_on(lake.read_table("user_events", Some(&["event_id"]))).unwrap();
     let ids: Vec<&str> = rows.iter().flat_map(|b| b.column(0).as_string::<i32>().iter().flatten()).collect();
     let distinct: BTreeSet<&str> = ids.iter().copied().collect();
-    assert_eq!((ids.len().to_string().as_str(), distinct.len()), (kept, ids.len()));
-
-    place.run(&["checkpoint", "show"], &[]).works(&["checkpoint    2", "shardId-000000000003  after "]);
-    place.run(&["checkpoint", "reset", "--keep-positions"], &[]).works(&["checkpoint 3:"]);
+    assert_eq!((ids.len(), distinct.len()), (all, all));
     place.run(&["checkpoint", "reset"], &[]).works(&["removed 3 checkpoints"]);
 }
 

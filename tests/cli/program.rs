@@ -65,6 +65,16 @@ impl Place {
         self.start(arguments, env).end()
     }
 
+    /// Runs the program to its end, with nobody at the other end of its standard output.
+    pub(super) fn run_unheard(&self, arguments: &[&str], env: &[(&str, &str)]) -> Outcome {
+        let mut child = self.command(arguments, env).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        Outcome { code: output.status.code(), stdout: String::new(), stderr }
+    }
+
     /// Starts the program.
     pub(super) fn start(&self, arguments: &[&str], env: &[(&str, &str)]) -> Running {
         let mut child = self.command(arguments, env).spawn().unwrap();

@@ -88,7 +88,7 @@ async fn every_operator_says_where_it_runs() {
             let (above, ..) = operators[..i].iter().rev().find(|(_, shallower, _)| shallower < depth).unwrap();
             assert!(rank(above) <= rank(place), "{name}: {place} {text} is read by {above}");
         }
-        for inner in ["@", "user_events.", "Utf8(", "Int64(", "Exec", "_row", "Cooperative"] {
+        for inner in ["@", "user_events.", "Utf8(", "Int64(", "Exec", "_row", "Cooperative", "__common"] {
             assert!(!text.contains(inner), "{name} shows DataFusion's {inner}: {text}");
         }
     }

@@ -53,16 +53,19 @@ fn aggregates(windows: &[&WindowSpec], plan: &ContinuousPlan, tree: &Tree, times
 fn concurrency(query: &ConcurrencyQuery, tree: &Tree, times: &JobTimes) -> String {
     let dimensions: Vec<&str> =
         query.partition_by.iter().map(String::as_str).filter(|name| *name != "stream_id").collect();
-    let last_known = match dimensions.is_empty() {
-        true => String::new(),
-        false => format!(" A session counts under the last known value of {}.", dimensions.join(", ")),
+    let (last_known, for_good) = match dimensions.is_empty() {
+        true => (String::new(), ""),
+        false => {
+            let last_known = format!(" A session counts under the last known value of {}.", dimensions.join(", "));
+            (last_known, "; what was once seen as a combination of dimensions is remembered for good")
+        }
     };
     format!(
         "Each shard reads {} columns of every batch and keeps a short mark of each event of a stream; it decides nothing, since \
          the end of a stream comes through another shard than the heartbeats of its viewers. Where shards meet, the marks are \
          played in the order of time: a sign of life holds a session present for {}, an end cuts that short.{last_known} Memory \
          grows with the sessions that are present or have been seen in the last {} and the streams of the last {}; it is shared \
-         by all concurrency tables, and depends neither on the size of the windows nor on the time that the job has run.",
+         by all concurrency tables, and depends neither on the size of the windows nor on the time that the job has run{for_good}.",
         tree.columns.len(),
         format_span(times.concurrency.session_timeout),
         format_span(times.concurrency.closed_retention),

@@ -92,11 +92,22 @@ impl Tree {
             order.join(", ")
         );
         tree.push(Place::Sink, 0, text);
+        for metric in &plan.metrics {
+            let by = match metric.dimensions.as_slice() {
+                [] => "without dimensions".to_owned(),
+                dimensions => {
+                    format!("by {}", dimensions.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "))
+                }
+            };
+            tree.push(Place::Sink, 1, format!("CloudWatch, where it is enabled: metric {} {by}", metric.metric));
+        }
         tree.rest(plan, plan.rest(), 1, times);
         tree
     }
 
     fn push(&mut self, place: Place, depth: usize, text: String) {
+        // The planner's name for what several columns share.
+        let text = text.replace("__common_expr_", "shared_");
         self.operators.push(Operator { place, depth, text });
     }
 
