@@ -137,7 +137,7 @@ impl Column {
             (Column::Time(builder), Value::Whole(micros)) => builder.append_value(micros),
             (Column::Int64(builder), Value::Whole(whole)) => builder.append_value(whole),
             (Column::Int32(builder), Value::Whole(whole)) => builder.append_option(i32::try_from(whole).ok()),
-            (Column::Bool(builder), Value::Truth(truth)) => builder.append_value(truth),
+            (Column::Bool(builder), Value::Whole(truth)) => builder.append_value(truth != 0),
             // A null, which the next `fill` adds.
             _ => {}
         }
