@@ -12,7 +12,7 @@ pub(super) fn print(text: Arguments<'_>) {
     let _ = out.write_fmt(text).and_then(|()| out.flush());
 }
 
-/// As [`print`], to standard error.
+/// As [`print()`], to standard error.
 pub(super) fn print_error(text: Arguments<'_>) {
     let _ = std::io::stderr().lock().write_fmt(text);
 }
