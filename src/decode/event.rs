@@ -54,7 +54,13 @@ impl<'a> Event<'a> {
     /// The text at `place`, if there is one.
     #[inline]
     pub(super) fn text(&self, place: usize) -> Option<&str> {
-        match self.values.get(place)? {
+        self.text_of(self.values.get(place)?)
+    }
+
+    /// As [`text`](Self::text), of a value that may have no place yet.
+    #[inline]
+    pub(super) fn text_of<'s>(&'s self, value: &Value<'s>) -> Option<&'s str> {
+        match value {
             Value::Text(text) => Some(text),
             Value::Unescaped { from, to } => self.unescaped.get(*from..*to),
             _ => None,
@@ -65,18 +71,18 @@ impl<'a> Event<'a> {
     pub(super) fn found(&self) -> impl Iterator<Item = (usize, Value<'_>)> {
         self.found.iter().filter_map(|&place| {
             let value = match *self.values.get(place)? {
-                Value::Unescaped { from, to } => Value::Text(self.unescaped.get(from..to)?),
+                value @ Value::Unescaped { .. } => Value::Text(self.text_of(&value)?),
                 value => value,
             };
             Some((place, value))
         })
     }
 
-    /// Keeps a text that is not in the event's bytes as it is: `write` appends it, or says that it cannot.
-    pub(super) fn keep<E>(&mut self, write: impl FnOnce(&mut String) -> Result<(), E>) -> Result<Value<'a>, E> {
+    /// Keeps a text that is not in the event's bytes as it is: `write` appends it, or gives up.
+    pub(super) fn keep(&mut self, write: impl FnOnce(&mut String) -> Option<()>) -> Option<Value<'a>> {
         let from = self.unescaped.len();
         write(&mut self.unescaped)?;
-        Ok(Value::Unescaped { from, to: self.unescaped.len() })
+        Some(Value::Unescaped { from, to: self.unescaped.len() })
     }
 
     /// Keeps a copy of a text that is not in the event's bytes.
@@ -84,15 +90,5 @@ impl<'a> Event<'a> {
         let from = self.unescaped.len();
         self.unescaped.push_str(text);
         Value::Unescaped { from, to: self.unescaped.len() }
-    }
-
-    /// As [`text`](Self::text), of a value that has no place yet.
-    #[inline]
-    pub(super) fn text_of<'s>(&'s self, value: &Value<'s>) -> Option<&'s str> {
-        match value {
-            Value::Text(text) => Some(text),
-            Value::Unescaped { from, to } => self.unescaped.get(*from..*to),
-            _ => None,
-        }
     }
 }

@@ -42,9 +42,11 @@ impl Written {
 }
 
 fn words(bytes: &[u8; 8 * HEAD_WORDS]) -> [u64; HEAD_WORDS] {
-    let [a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7, c0, c1, c2, c3, c4, c5, c6, c7] = *bytes;
-    [[a0, a1, a2, a3, a4, a5, a6, a7], [b0, b1, b2, b3, b4, b5, b6, b7], [c0, c1, c2, c3, c4, c5, c6, c7]]
-        .map(u64::from_le_bytes)
+    match bytes.as_chunks::<8>() {
+        ([a, b, c], []) => [*a, *b, *c].map(u64::from_le_bytes),
+        // The lengths are those of the types.
+        _ => [0; HEAD_WORDS],
+    }
 }
 
 impl FromIterator<String> for Names {

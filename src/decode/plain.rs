@@ -126,7 +126,7 @@ impl<'a> Cursor<'a> {
             }
             b'\\' => {
                 self.at = start;
-                event.keep(|to| self.unescape(to).ok_or(())).ok()
+                event.keep(|to| self.unescape(to))
             }
             _ => None,
         }
