@@ -137,8 +137,9 @@ async fn consume(
             end(&mut feeding, config.run.checkpoints, &ending, &mut job, signals).await?
         }
     };
-    let read = read_before + board.status().counters().read;
-    saved.save(&pipelines, (ended.state, source), read, board.status().combine.watermark, clock.as_ref()).await?;
+    let status = board.status();
+    let read = read_before + status.counters().read;
+    saved.save(&pipelines, (ended.state, source), read, status.combine.watermark, clock.as_ref()).await?;
     // A client that keeps its connection must not hold the end up.
     let _ = tokio::time::timeout(Duration::from_millis(300), feeding.shutdown()).await;
     farewell(board, &ended.tables)

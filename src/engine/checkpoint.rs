@@ -37,8 +37,10 @@ pub struct Header {
     pub program: String,
     /// The stream whose positions it holds.
     pub stream: String,
-    /// Hash of the event contract's fields and of the roles that some of them play.
+    /// Hash of the event contract's fields.
     pub contract: u64,
+    /// Hash of the roles that some of them play: by what events are judged.
+    pub roles: u64,
     /// By pipeline: hash of its query.
     pub pipelines: BTreeMap<String, u64>,
     /// By configuration key: times that decide which windows are out and who is present, in microseconds.
@@ -83,6 +85,7 @@ impl Header {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             stream: stream.to_owned(),
             contract: contract_hash(pipelines),
+            roles: roles_hash(pipelines),
             pipelines: pipelines.plans.iter().map(|p| (p.name.clone(), p.fingerprint)).collect(),
             times: times(pipelines),
             summary,
@@ -96,8 +99,8 @@ impl Header {
     pub fn check_positions(&self, pipelines: &Pipelines, stream: &str) -> Result<()> {
         let changed = if self.stream != stream {
             format!("it is of the stream {}, not of {stream}", self.stream)
-        } else if self.contract != contract_hash(pipelines) {
-            "the schema of the events has changed since".to_owned()
+        } else if self.roles != roles_hash(pipelines) {
+            "id, time, type or sent is another field of the schema since".to_owned()
         } else {
             return Ok(());
         };
@@ -112,7 +115,9 @@ impl Header {
     pub fn check(&self, pipelines: &Pipelines, stream: &str) -> Result<()> {
         self.check_positions(pipelines, stream)?;
         let now = Self::new(pipelines, stream, self.written_at, Summary::default());
-        let changed = if let Some((name, how)) = difference(&self.pipelines, &now.pipelines) {
+        let changed = if self.contract != now.contract {
+            "the schema of the events has changed since".to_owned()
+        } else if let Some((name, how)) = difference(&self.pipelines, &now.pipelines) {
             format!("the pipeline {name} {how} since")
         } else if let Some((key, how)) = difference(&self.times, &now.times) {
             format!("the configuration key {key} {how} since")
@@ -138,9 +143,13 @@ fn difference<T: PartialEq>(then: &BTreeMap<String, T>, now: &BTreeMap<String, T
 }
 
 fn contract_hash(pipelines: &Pipelines) -> u64 {
+    xxh3_64(format!("{:?}", pipelines.contract.events_schema().fields()).as_bytes())
+}
+
+fn roles_hash(pipelines: &Pipelines) -> u64 {
     let contract = &pipelines.contract;
     let roles = (contract.id_field(), contract.time_field(), contract.type_field(), contract.sent_field());
-    xxh3_64(format!("{:?} {roles:?}", contract.events_schema().fields()).as_bytes())
+    xxh3_64(format!("{roles:?}").as_bytes())
 }
 
 /// Another delay would have other windows be out; other timeouts, other deadlines than those that are set.

@@ -15,6 +15,7 @@ use headcount::engine::job_state::JobState;
 use headcount::engine::live::{self, Ended, Ending};
 use headcount::engine::shard_task::ShardSource;
 use headcount::engine::tables::{Target, open_tables};
+use headcount::schema::Contract;
 use headcount::source::simulator::{Disturbance, Simulator, SimulatorConfig};
 use headcount::types::{MICROS_PER_SEC, Micros, ReadBatch, Record, ShardId, ShardPosition};
 
@@ -271,5 +272,16 @@ async fn a_state_fits_the_job_that_left_it_and_no_other() {
     let longer = Options { session_timeout: 61 * MICROS_PER_SEC, ..options };
     assert!(refused(longer, None).await.contains("concurrency.session_timeout_secs has changed"));
     assert!(refused(options, Some("revenue")).await.contains("the pipeline revenue is gone"));
+    // A field more gives up windows, not positions; another id does not fit at all.
+    let text = std::fs::read_to_string("schemas/user_event.v1.json").unwrap();
+    let with = async |text: String| {
+        let contract = Arc::new(Contract::from_json(&text, "a.json").unwrap());
+        Pipelines::compile(contract, &[], pipelines.options).await.unwrap_or_else(|e| panic!("{e:?}"))
+    };
+    let more = with(text.replacen(r#""properties": {"#, r#""properties": { "colour": { "type": "string" },"#, 1)).await;
+    assert!(header.check(&more, "a stream").unwrap_err().message().contains("schema of the events has changed"));
+    header.check_positions(&more, "a stream").unwrap();
+    let other = with(text.replace(r#""id": "event_id""#, r#""id": "schema_version""#)).await;
+    assert!(header.check_positions(&other, "a stream").unwrap_err().message().contains("another field"));
     header.check_positions(shipped(&slower).await.as_ref(), "a stream").unwrap();
 }
