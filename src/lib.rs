@@ -35,6 +35,7 @@
 //! Architecture invariants, kept by a test that reads the sources: stages do not import each other (but `pipeline` plans onto
 //! `operator`s); `engine` alone assembles them; the AWS SDK stays with the code that talks to that service; DataFusion stays in
 //! `pipeline`, `operator`, `engine` and `backfill`; the wall clock in one file.
+#![forbid(unsafe_code)]
 
 pub mod aws;
 pub mod backfill;

@@ -42,15 +42,22 @@ pub struct Decoded {
     pub events_read: u64,
 }
 
-/// Where in a read an event's bytes are.
+/// Where in a read an event's bytes are. (There is one for each event: numbers are as short as the limits of a read allow.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventSource {
     /// Index of the record.
-    pub record: usize,
+    record: u32,
     /// Index among the payloads that were opened, if the record had to be.
-    opened: Option<usize>,
+    opened: Option<u32>,
     /// The event's bytes within the record, or within that payload.
-    range: Range<usize>,
+    range: Range<u32>,
+}
+
+impl EventSource {
+    /// Index of the record.
+    pub fn record(&self) -> usize {
+        self.record as usize
+    }
 }
 
 impl Decoded {
@@ -58,10 +65,10 @@ impl Decoded {
     pub fn bytes_of(&self, read: &ReadBatch, row: usize) -> Bytes {
         let bytes = self.sources.get(row).and_then(|source| {
             let payload = match source.opened {
-                Some(index) => self.opened.get(index)?,
-                None => &read.records.get(source.record)?.data,
+                Some(index) => self.opened.get(index as usize)?,
+                None => &read.records.get(source.record())?.data,
             };
-            Some(payload.slice(source.range.clone()))
+            Some(payload.slice(source.range.start as usize..source.range.end as usize))
         });
         bytes.unwrap_or_default()
     }
@@ -116,7 +123,7 @@ impl Decoder {
         let mut scratch = self.rules.scratch();
         let mut opener = Opener::new();
         for (index, record) in read.records.iter().enumerate() {
-            self.record(&read.shard, index, record, &mut scratch, &mut opener, &mut dead_letters);
+            self.record(&read.shard, index as u32, record, &mut scratch, &mut opener, &mut dead_letters);
         }
         let events = self.rows.finish()?;
         let events_read = events.num_rows() as u64 + dead_letters.len() as u64;
@@ -134,7 +141,7 @@ impl Decoder {
     fn record<'r>(
         &mut self,
         shard: &'r ShardId,
-        index: usize,
+        index: u32,
         record: &'r Record,
         scratch: &mut Scratch<'r>,
         opener: &mut Opener,
@@ -153,7 +160,7 @@ impl Decoder {
         for opened in opener.open(&record.data) {
             match opened {
                 Opened::Payload(data) => {
-                    let place = (index, Some(self.opened.len()));
+                    let place = (index, Some(self.opened.len() as u32));
                     self.payload(place, &data, &mut self.rules.scratch(), &mut bin);
                     self.opened.push(data);
                 }
@@ -164,7 +171,7 @@ impl Decoder {
 
     fn payload<'r>(
         &mut self,
-        (record, opened): (usize, Option<usize>),
+        (record, opened): (u32, Option<u32>),
         data: &'r Bytes,
         scratch: &mut Scratch<'r>,
         bin: &mut Bin<'_>,
@@ -179,6 +186,7 @@ impl Decoder {
             };
             match verdict {
                 Ok(()) => {
+                    let range = range.start as u32..range.end as u32;
                     self.sources.push(EventSource { record, opened, range });
                     bin.events += 1;
                 }
@@ -201,7 +209,11 @@ impl Decoder {
         bin: &Bin<'_>,
         envelopes: usize,
     ) -> Result<(), Rejection> {
-        if let Some(inner) = self.rules.read(bytes, scratch)? {
+        let read = self.rules.read(bytes, scratch, &mut self.rows);
+        if !matches!(read, Ok(None)) {
+            self.rows.undo();
+        }
+        if let Some(inner) = read? {
             let Some(left) = envelopes.checked_sub(1) else {
                 let message = format!("packed into more than {ENVELOPES_MAX} envelopes");
                 return Err(Rejection::new(Reason::WrongType, message));
@@ -209,8 +221,8 @@ impl Decoder {
             let mut scratch = self.rules.scratch();
             return self.event(&inner, &mut scratch, bin, left);
         }
-        self.rows.append(&scratch.event, bin.shard, bin.record, bin.events);
-        scratch.event.unknown.iter().for_each(|name| self.unknown.count(name));
+        self.rows.commit(bin.shard, bin.record, bin.events);
+        scratch.unknown.iter().for_each(|name| self.unknown.count(name));
         Ok(())
     }
 }

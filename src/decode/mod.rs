@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  Record ─► forms ──► plain ─────────────────────► rules ────► rows ─► RecordBatch (Contract::events_schema)
-//!            which     one pass to typed values     what must   append
-//!            bytes are   └─ unusual ─► scan, values ─┘  be there
+//!            which     one pass into the columns    what must   keep, or
+//!            bytes are   └─ unusual ─► scan, values ─┘  be there  take back
 //!            an event                     └──────────────┴─► Rejection ─► DeadLetter
 //! ```
 //!
@@ -15,7 +15,7 @@
 //! * `scan` parses any event: it looks each key up among the contract's fields and keeps the raw text of the last value.
 //! * `envelope` takes out what EventBridge has wrapped.
 //! * `values` turns raw text into typed values, strictly: nothing is coerced.
-//! * `rules` checks what must be there. Only then does an event touch the columns, so a bad one leaves nothing behind.
+//! * `rules` checks what must be there. Values go into their columns as they are read, and are taken back if the event turns out bad.
 //!
 //! An event is judged in this order: is it JSON, not nested too deeply, an object; are its fields of their types, in the
 //! contract's order; are the fields there that every event must have, then those that its type must have. The first that
@@ -26,11 +26,11 @@
 //! alone, and numbered by its place in the record, good or bad ([`crate::schema::SUB_SEQUENCE_NUMBER`]).
 
 mod aggregate;
+mod column;
 mod dead_letter;
 mod decoder;
 mod elements;
 mod envelope;
-mod event;
 mod forms;
 mod names;
 mod open;
@@ -38,6 +38,7 @@ mod plain;
 mod rows;
 mod rules;
 mod scan;
+mod specials;
 pub mod timestamp;
 mod unknown;
 mod values;

@@ -74,17 +74,17 @@ impl Names {
     }
 }
 
-/// Which key came after which: the producers of a platform are few, and each writes its keys in one order.
+/// Which keys came after which: the producers of a platform are few, and each writes its keys in one order.
 #[derive(Debug)]
 pub(super) struct Followers {
-    /// By place of the key before; the last one is for the first key of an event.
-    next: Vec<usize>,
+    /// By place of the key before: the last follower, and the last but one. The last entry is for the first key of an event.
+    next: Vec<[usize; 2]>,
 }
 
 impl Followers {
     /// For keys of `len` places.
     pub(super) fn new(len: usize) -> Self {
-        Self { next: (1..=len).chain([0]).collect() }
+        Self { next: (1..=len).chain([0]).map(|next| [next; 2]).collect() }
     }
 
     /// What the key before the first is called.
@@ -95,14 +95,18 @@ impl Followers {
     /// The place of the key that came after `before` last time: likely the next.
     #[inline]
     pub(super) fn guess(&self, before: usize) -> usize {
-        self.next.get(before).copied().unwrap_or_default()
+        self.next.get(before).map_or(0, |next| next[0])
+    }
+
+    /// The place of the one that came before that.
+    pub(super) fn second_guess(&self, before: usize) -> usize {
+        self.next.get(before).map_or(0, |next| next[1])
     }
 
     /// The key at `place` came after `before`.
-    #[inline]
     pub(super) fn learn(&mut self, before: usize, place: usize) {
         if let Some(next) = self.next.get_mut(before) {
-            *next = place;
+            *next = [place, next[0]];
         }
     }
 }
@@ -112,12 +116,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_follower_is_guessed() {
+    fn the_last_followers_are_guessed() {
         let mut followers = Followers::new(3);
         assert_eq!(followers.guess(followers.start()), 0);
         followers.learn(followers.start(), 2);
         followers.learn(2, 1);
         assert_eq!((followers.guess(followers.start()), followers.guess(2), followers.guess(0)), (2, 1, 1));
+        followers.learn(2, 0);
+        assert_eq!((followers.guess(2), followers.second_guess(2)), (0, 1));
     }
 
     #[test]

@@ -1,24 +1,23 @@
-//! Accepted events as columns.
+//! Accepted events as columns, and the event that is being read.
 
-use arrow::array::{
-    ArrayBuilder, ArrayRef, ArrowPrimitiveType, BooleanBuilder, Int32Builder, Int64Builder, PrimitiveArray,
-    PrimitiveBuilder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondBuilder,
-};
 use std::sync::Arc;
 
-use super::event::Event;
+use arrow::array::RecordBatch;
+
+use super::column::Column;
 use super::values::Value;
 use crate::Result;
-use crate::schema::{Contract, Kind, PROVENANCE};
+use crate::schema::{Contract, PROVENANCE};
 use crate::types::Record;
 
-/// A batch of `Contract::events_schema` that is being filled.
+/// A batch of `Contract::events_schema` that is being filled. Values of the row under way go into the columns as they are read; it
+/// becomes a row with [`Rows::commit`], or never was, with [`Rows::undo`].
 #[derive(Debug)]
 pub(super) struct Rows {
     contract: Arc<Contract>,
-    rows: usize,
-    /// The contract's, then the provenance. Shorter than `rows` where nulls are still to be added: an event has a third of the
-    /// fields, and many nulls at once cost no more than one.
+    /// Rows so far, without the one under way.
+    rows: u32,
+    /// The contract's, then the provenance.
     columns: Vec<Column>,
     /// Where the provenance begins.
     provenance: usize,
@@ -32,125 +31,70 @@ impl Rows {
         Self { contract, rows: 0, columns, provenance }
     }
 
-    /// Adds an event. The record says of its provenance what the event does not.
-    pub(super) fn append(&mut self, event: &Event<'_>, shard: &str, record: &Record, sub_sequence_number: i64) {
+    /// The number of the row under way, and the column at `place`.
+    #[inline]
+    pub(super) fn column(&mut self, place: usize) -> Option<(u32, &mut Column)> {
+        Some((self.rows, self.columns.get_mut(place)?))
+    }
+
+    /// Whether the row under way has a value at `place`.
+    #[inline]
+    pub(super) fn has(&self, place: usize) -> bool {
+        self.columns.get(place).is_some_and(|column| column.has(self.rows))
+    }
+
+    /// Its text at `place`, if there is one.
+    #[inline]
+    pub(super) fn text(&self, place: usize) -> Option<&[u8]> {
+        match self.columns.get(place)? {
+            Column::Text(texts) | Column::Json(texts) => texts.of(self.rows),
+            _ => None,
+        }
+    }
+
+    /// Gives it a value at `place`, where it has none.
+    pub(super) fn set(&mut self, place: usize, value: &Value<'_>) {
+        if let Some(column) = self.columns.get_mut(place) {
+            column.push(self.rows, value);
+        }
+    }
+
+    /// Forgets the row under way.
+    pub(super) fn undo(&mut self) {
+        self.columns.iter_mut().for_each(|column| column.undo(self.rows));
+    }
+
+    /// Adds the row under way. The record says of its provenance what the event does not.
+    pub(super) fn commit(&mut self, shard: &str, record: &Record, sub_sequence_number: i64) {
         let row = self.rows;
-        for (place, value) in event.found() {
-            if let Some(column) = self.columns.get_mut(place) {
-                column.append(row, value);
-            }
+        let [shards, sequences, subs, arrivals, ..] = self.columns.split_at_mut(self.provenance).1 else { return };
+        if let Column::Text(shards) = shards
+            && !shards.has(row)
+        {
+            shards.push(row, shard);
+        }
+        if let Column::Text(sequences) = sequences
+            && !sequences.has(row)
+        {
+            sequences.push(row, &record.sequence_number);
+        }
+        if let Column::Int64(subs) = subs
+            && !subs.has(row)
+        {
+            subs.push(row, sub_sequence_number);
+        }
+        if let (Column::Time(arrivals), Some(arrival)) = (arrivals, record.arrival_time)
+            && !arrivals.has(row)
+        {
+            arrivals.push(row, arrival);
         }
         self.rows += 1;
-        let of_record = [
-            Value::Text(shard),
-            Value::Text(&record.sequence_number),
-            Value::Whole(sub_sequence_number),
-            record.arrival_time.map_or(Value::Absent, Value::Whole),
-        ];
-        for (column, value) in self.columns.iter_mut().skip(self.provenance).zip(of_record) {
-            if column.len() <= row {
-                column.append(row, value);
-            }
-        }
     }
 
     /// The batch so far; empties the columns.
     pub(super) fn finish(&mut self) -> Result<RecordBatch> {
-        let rows = std::mem::take(&mut self.rows);
-        let columns = self.columns.iter_mut().map(|column| column.finish(rows)).collect();
+        let rows = std::mem::take(&mut self.rows) as usize;
+        let columns = self.columns.iter_mut().map(|column| column.finish(rows)).collect::<Result<_>>()?;
         Ok(RecordBatch::try_new(self.contract.events_schema(), columns)?)
-    }
-}
-
-/// The column; the builder is given room for another like it: reads mostly resemble the one before, and a buffer that grows by
-/// doubling is copied several times and ends half empty.
-fn finish_text(builder: &mut StringBuilder) -> StringArray {
-    let (rows, bytes) = (builder.len(), builder.values_slice().len());
-    let array = builder.finish();
-    *builder = StringBuilder::with_capacity(rows + rows / 16, bytes + bytes / 16);
-    array
-}
-
-/// As [`finish_text`].
-fn finish_numbers<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>) -> PrimitiveArray<T> {
-    let rows = builder.len();
-    let array = builder.finish();
-    *builder = PrimitiveBuilder::with_capacity(rows + rows / 16);
-    array
-}
-
-fn finish_time(builder: &mut TimestampMicrosecondBuilder) -> ArrayRef {
-    Arc::new(finish_numbers(builder).with_timezone("UTC"))
-}
-
-#[derive(Debug)]
-enum Column {
-    Text(StringBuilder),
-    Time(TimestampMicrosecondBuilder),
-    Int32(Int32Builder),
-    Int64(Int64Builder),
-    Bool(BooleanBuilder),
-}
-
-impl Column {
-    fn new(kind: Kind) -> Self {
-        match kind {
-            Kind::String | Kind::Json => Column::Text(StringBuilder::new()),
-            Kind::Timestamp => Column::Time(TimestampMicrosecondBuilder::new()),
-            Kind::Int32 => Column::Int32(Int32Builder::new()),
-            Kind::Int64 => Column::Int64(Int64Builder::new()),
-            Kind::Bool => Column::Bool(BooleanBuilder::new()),
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Column::Text(builder) => builder.len(),
-            Column::Time(builder) => builder.len(),
-            Column::Int32(builder) => builder.len(),
-            Column::Int64(builder) => builder.len(),
-            Column::Bool(builder) => builder.len(),
-        }
-    }
-
-    /// Nulls, as far as row `rows`.
-    fn fill(&mut self, rows: usize) {
-        let nulls = rows.saturating_sub(self.len());
-        if nulls == 0 {
-            // Not even none of them: a column without nulls needs no bitmap.
-            return;
-        }
-        match self {
-            Column::Text(builder) => builder.append_nulls(nulls),
-            Column::Time(builder) => builder.append_nulls(nulls),
-            Column::Int32(builder) => builder.append_nulls(nulls),
-            Column::Int64(builder) => builder.append_nulls(nulls),
-            Column::Bool(builder) => builder.append_nulls(nulls),
-        }
-    }
-
-    /// The value of row `row`, which was read by the column's kind.
-    fn append(&mut self, row: usize, value: Value<'_>) {
-        self.fill(row);
-        match (self, value) {
-            (Column::Text(builder), Value::Text(text)) => builder.append_value(text),
-            (Column::Time(builder), Value::Whole(micros)) => builder.append_value(micros),
-            (Column::Int64(builder), Value::Whole(whole)) => builder.append_value(whole),
-            (Column::Int32(builder), Value::Whole(whole)) => builder.append_option(i32::try_from(whole).ok()),
-            (Column::Bool(builder), Value::Whole(truth)) => builder.append_value(truth != 0),
-            // A null, which the next `fill` adds.
-            _ => {}
-        }
-    }
-
-    fn finish(&mut self, rows: usize) -> ArrayRef {
-        self.fill(rows);
-        match self {
-            Column::Text(builder) => Arc::new(finish_text(builder)),
-            Column::Time(builder) => finish_time(builder),
-            Column::Int32(builder) => Arc::new(finish_numbers(builder)),
-            Column::Int64(builder) => Arc::new(finish_numbers(builder)),
-            Column::Bool(builder) => Arc::new(builder.finish()),
-        }
     }
 }

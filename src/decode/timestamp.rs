@@ -17,35 +17,44 @@ const FIRST: Micros = CALENDAR_FIRST;
 /// None for anything else: no zone, days or hours that do not exist, second 60 (UTC microseconds cannot tell it from the
 /// next second), results outside the years 1 to 9999.
 pub fn parse(text: &str) -> Option<Micros> {
-    let (head, rest) = text.as_bytes().split_first_chunk::<19>()?;
-    let &[y1, y2, y3, y4, dash1, mo1, mo2, dash2, d1, d2, t, h1, h2, colon1, mi1, mi2, colon2, s1, s2] = head;
-    if !matches!((dash1, dash2, t, colon1, colon2), (b'-', b'-', b'T' | b't' | b' ', b':', b':')) {
-        return None;
+    LastMinute::default().parse(text.as_bytes())
+}
+
+/// As [`parse`], and quicker for timestamps of one minute: it knows what the one before began with.
+#[derive(Debug, Default)]
+pub(super) struct LastMinute {
+    /// `2026-01-31T18:00:`.
+    head: [u8; 17],
+    /// The instant of its first second, on a clock in UTC.
+    start: Micros,
+}
+
+impl LastMinute {
+    #[inline]
+    pub(super) fn parse(&mut self, text: &[u8]) -> Option<Micros> {
+        let (head, rest) = text.split_first_chunk()?;
+        if *head != self.head {
+            *self = Self { head: *head, start: minute(head)? };
+        }
+        let (&[s1, s2], rest) = rest.split_first_chunk()?;
+        let second = number(&[s1, s2]).filter(|second| *second < 60)?;
+        let (micros, zone) = fraction(rest)?;
+        let utc = self.start + second * MICROS_PER_SEC + micros - offset(zone)?;
+        (FIRST..=LAST).contains(&utc).then_some(utc)
     }
-    // Most timestamps are right: all digits are read, and what was none is asked for once, at the end.
-    let mut no_digit = false;
-    let mut digit = |byte: u8| {
-        let digit = byte.wrapping_sub(b'0');
-        no_digit |= digit > 9;
-        i64::from(digit)
+}
+
+/// Reads `2026-01-31T18:00:`.
+fn minute(text: &[u8; 17]) -> Option<Micros> {
+    let &[y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T' | b't' | b' ', h1, h2, b':', mi1, mi2, b':'] = text else {
+        return None;
     };
-    let mut two = |tens, ones| digit(tens) * 10 + digit(ones);
-    let (year, month, day) = (two(y1, y2) * 100 + two(y3, y4), two(mo1, mo2), two(d1, d2));
-    let (hour, minute, second) = (two(h1, h2), two(mi1, mi2), two(s1, s2));
-    if no_digit || !(1..=12).contains(&month) || day < 1 || hour > 23 || minute > 59 || second > 59 {
+    let (year, month, day) = (number(&[y1, y2, y3, y4])?, number(&[mo1, mo2])?, number(&[d1, d2])?);
+    let (hour, minute) = (number(&[h1, h2])?, number(&[mi1, mi2])?);
+    if !(1..=12).contains(&month) || !(1..=days_in(year, month)).contains(&day) || hour > 23 || minute > 59 {
         return None;
     }
-    if day > 28 && day > days_in(year, month) {
-        return None;
-    }
-    let (micros, zone) = fraction(rest)?;
-    let local = days_since_epoch(year, month, day) * MICROS_PER_DAY
-        + hour * MICROS_PER_HOUR
-        + minute * MICROS_PER_MINUTE
-        + second * MICROS_PER_SEC
-        + micros;
-    let utc = local - offset(zone)?;
-    (FIRST..=LAST).contains(&utc).then_some(utc)
+    Some(days_since_epoch(year, month, day) * MICROS_PER_DAY + hour * MICROS_PER_HOUR + minute * MICROS_PER_MINUTE)
 }
 
 /// Reads integer epoch milliseconds. None before 1970 or after 9999: microseconds or nanoseconds taken for milliseconds
@@ -56,12 +65,19 @@ pub fn from_epoch_millis(millis: i64) -> Option<Micros> {
 }
 
 /// Digits only; at most nine of them, so it cannot overflow.
+#[inline]
 fn number(digits: &[u8]) -> Option<i64> {
     digits.iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
 }
 
 /// Splits `.123456789Z` into microseconds and the zone.
+#[inline]
 fn fraction(rest: &[u8]) -> Option<(Micros, &[u8])> {
+    if let [b'.', m1, m2, m3, zone @ ..] = rest
+        && zone.first().is_some_and(|b| !b.is_ascii_digit())
+    {
+        return Some((number(&[*m1, *m2, *m3])? * 1_000, zone));
+    }
     let Some(after_dot) = rest.strip_prefix(b".") else {
         return Some((0, rest));
     };
@@ -78,6 +94,7 @@ fn fraction(rest: &[u8]) -> Option<(Micros, &[u8])> {
 }
 
 /// `Z`, `+02:00`, `-05:30`: how far local time is ahead of UTC.
+#[inline]
 fn offset(zone: &[u8]) -> Option<Micros> {
     let (sign, hours, minutes) = match zone {
         [b'Z' | b'z'] => return Some(0),

@@ -3,41 +3,40 @@
 use std::borrow::Cow;
 
 use super::dead_letter::{Reason, Rejection};
-use super::event::Event;
 use super::timestamp;
 use crate::limits::QUOTED_VALUE_BYTES_MAX;
 use crate::schema::Kind;
 use crate::types::Micros;
 
 /// A value of a row.
-///
-/// Every part of it is a word of its own: values are written and read again within a few instructions, and a processor hands a word on
-/// at once, but waits for parts of one. (With a byte beside the tag, decoding took half as long again.)
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[repr(u64)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Value<'a> {
-    Absent,
     /// Of a string, or the JSON text of an object.
-    Text(&'a str),
-    /// Of a string with escapes: where the [`Event`] keeps it.
-    Unescaped {
-        from: usize,
-        to: usize,
-    },
-    /// Of an integer, of a timestamp in UTC microseconds, or of a boolean: 0 or 1.
+    Text(Cow<'a, str>),
+    /// Of an integer, or of a timestamp in UTC microseconds.
     Whole(i64),
+    Truth(bool),
 }
 
-/// Reads the valid JSON text `raw` as the value of field `name`. `event` keeps texts that had escapes.
-pub(super) fn read<'a>(name: &str, kind: Kind, raw: &'a str, event: &mut Event<'a>) -> Result<Value<'a>, Rejection> {
+impl Value<'_> {
+    pub(super) fn text(&self) -> Option<&str> {
+        match self {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the valid JSON text `raw` as the value of field `name`.
+pub(super) fn read<'a>(name: &str, kind: Kind, raw: &'a str) -> Result<Value<'a>, Rejection> {
     Ok(match kind {
-        Kind::String => string(name, raw, event)?.ok_or_else(|| wrong(name, kind, raw))?,
-        Kind::Json if raw.starts_with('{') => Value::Text(raw),
-        Kind::Bool if raw == "true" => Value::Whole(1),
-        Kind::Bool if raw == "false" => Value::Whole(0),
+        Kind::String => Value::Text(string(name, raw)?.ok_or_else(|| wrong(name, kind, raw))?),
+        Kind::Json if raw.starts_with('{') => Value::Text(raw.into()),
+        Kind::Bool if raw == "true" => Value::Truth(true),
+        Kind::Bool if raw == "false" => Value::Truth(false),
         Kind::Json | Kind::Bool => return Err(wrong(name, kind, raw)),
         Kind::Int32 | Kind::Int64 => Value::Whole(whole(name, kind, raw)?),
-        Kind::Timestamp => match instant(name, raw, event)? {
+        Kind::Timestamp => match instant(name, raw)? {
             Some(micros) => Value::Whole(micros),
             None => {
                 let message =
@@ -69,25 +68,24 @@ pub(super) fn fits(kind: Kind, whole: i64) -> bool {
 }
 
 /// The text of a JSON string; None if it is none.
-fn string<'a>(name: &str, raw: &'a str, event: &mut Event<'a>) -> Result<Option<Value<'a>>, Rejection> {
+fn string<'a>(name: &str, raw: &'a str) -> Result<Option<Cow<'a, str>>, Rejection> {
     let Some(inner) = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else {
         return Ok(None);
     };
     if !inner.as_bytes().contains(&b'\\') {
-        return Ok(Some(Value::Text(inner)));
+        return Ok(Some(inner.into()));
     }
     // The syntax is right already: only half of a surrogate pair, which is no text, can fail here.
-    let text: Cow<'_, str> = serde_json::from_str(raw)
+    let text = serde_json::from_str(raw)
         .map_err(|e| Rejection::new(Reason::NotJson, format!("`{name}` is {}, not text: {e}", quote(raw))))?;
-    Ok(Some(event.keep_text(&text)))
+    Ok(Some(Cow::Owned(text)))
 }
 
-fn instant<'a>(name: &str, raw: &'a str, event: &mut Event<'a>) -> Result<Option<Micros>, Rejection> {
+fn instant(name: &str, raw: &str) -> Result<Option<Micros>, Rejection> {
     if is_whole(raw) {
         return Ok(raw.parse().ok().and_then(timestamp::from_epoch_millis));
     }
-    let text = string(name, raw, event)?;
-    Ok(text.and_then(|text| timestamp::parse(event.text_of(&text)?)))
+    Ok(string(name, raw)?.and_then(|text| timestamp::parse(&text)))
 }
 
 /// Whether a valid JSON text is a number without fraction and exponent.

@@ -229,7 +229,7 @@ fn highest_arrivals(read: &ReadBatch, decoded: &Decoded) -> Option<Vec<Option<Mi
             highest
         })
         .collect();
-    Some(decoded.sources.iter().map(|s| by_record.get(s.record).copied().flatten()).collect())
+    Some(decoded.sources.iter().map(|s| by_record.get(s.record()).copied().flatten()).collect())
 }
 
 /// A row that was too old, with its bytes. Where it came from is in its columns: an event file may say more than its line number.
