@@ -91,7 +91,7 @@ catalogue! {
     Counter Count SKEW_REPAIRED_TOTAL ["kind"] = "headcount_skew_repaired_total";
     /// Fields in events that the contract does not know, ignored.
     Counter Count UNKNOWN_FIELDS_TOTAL ["field"] = "headcount_unknown_fields_total";
-    /// Event ids that a shard remembers, to tell duplicates by: about 60 bytes each.
+    /// Event ids that a shard remembers, to tell duplicates by: 30 to 60 bytes each.
     Gauge Count REMEMBERED_IDS ["shard"] = "headcount_remembered_event_ids";
 
     /// Rows that went into at least one window of a pipeline, ignored touches included.
