@@ -1,39 +1,129 @@
-//! `cargo bench --bench decode`: records to Arrow batches, on one core, from bytes in memory.
+//! `cargo bench --bench decode`: records to Arrow batches, on one core, from bytes in memory, beside other parsers.
 #![allow(clippy::expect_used, reason = "a benchmark without its input cannot go on")]
 
+mod peers;
+#[path = "../workload/mod.rs"]
 mod workload;
 
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use bytes::Bytes;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use headcount::decode::{Decoder, Provenance};
 use headcount::schema::Contract;
+use headcount::types::{ReadBatch, Record};
 
+use peers::{ArrowJson, SimdTape};
 use workload::Workload;
+use workload::counting::Counting;
 
-/// The allocator of the program: it is part of what is measured.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Counting = Counting::new();
+
+/// The same reads, with each record's text changed, or left out.
+fn changed(workload: &Workload, mut change: impl FnMut(usize, &str) -> Option<String>) -> Vec<ReadBatch> {
+    let mut number = 0;
+    let reads = workload.shards.values().flatten().map(|read| {
+        let records = read.records.iter().filter_map(|record| {
+            number += 1;
+            let text = change(number, std::str::from_utf8(&record.data).ok()?)?;
+            Some(Record { data: Bytes::from(text), ..record.clone() })
+        });
+        ReadBatch { records: records.collect(), ..read.clone() }
+    });
+    reads.collect()
+}
+
+fn throughput(reads: &[ReadBatch]) -> Throughput {
+    let records = || reads.iter().flat_map(|read| &read.records);
+    let bytes = records().map(|record| record.data.len() as u64).sum();
+    Throughput::ElementsAndBytes { elements: records().count() as u64, bytes }
+}
+
+/// An escape in every id and name: a quarter of the texts.
+fn with_escapes(text: &str) -> String {
+    text.replace("\"st_", "\"st\\u005f")
+        .replace("\"ch_", "\"ch\\\"")
+        .replace("\"vw_", "\"vw\\/")
+        .replace("\"usr_", "\"usr\\n")
+        .replace("\"player\"", "\"pl\\u00e4yer \\ud83d\\ude00\"")
+}
+
+/// Each fault by turns: a wrong type, no time, a missing field, a cut.
+fn malformed(number: usize, text: &str) -> String {
+    match number % 4 {
+        0 => text.replace("\"schema_version\":\"1\"", "\"schema_version\":1"),
+        1 => text.replace("\"event_time\":\"2", "\"event_time\":\"x"),
+        2 => text.replace("\"event_id\"", "\"event_ident\""),
+        _ => text.get(..text.len() * 3 / 4).unwrap_or_default().to_owned(),
+    }
+}
 
 fn decode(c: &mut Criterion) {
     let workload = Workload::generate();
     let contract = Arc::new(Contract::shipped().expect("the shipped contract is valid"));
-    let mut group = c.benchmark_group("decode");
-    group.throughput(workload.throughput());
+    let ours = |reads: &[ReadBatch], decoder: &mut Decoder| {
+        for read in reads {
+            black_box(decoder.decode(read).expect("the read is decoded"));
+        }
+    };
+    let decoder = || Decoder::new(Arc::clone(&contract), Provenance::Record);
 
-    group.bench_function("decode", |b| {
-        let mut decoder = Decoder::new(Arc::clone(&contract), Provenance::Record);
-        b.iter(|| {
-            for read in workload.shards.values().flatten() {
-                black_box(decoder.decode(read).expect("the read is decoded"));
-            }
-        });
+    let readable = changed(&workload, |_, text| peers::readable(text.as_bytes()).then(|| text.to_owned()));
+    let mut group = c.benchmark_group("decode");
+    group.throughput(throughput(&readable));
+    group.bench_function("headcount", |b| {
+        let mut decoder = decoder();
+        b.iter(|| ours(&readable, &mut decoder));
     });
+    group.bench_function("arrow_json", |b| {
+        let mut decoder = ArrowJson::new(&contract).decoder();
+        b.iter(|| readable.iter().for_each(|read| ArrowJson::read(&mut decoder, read)));
+    });
+    group.bench_function("serde_json_struct", |b| b.iter(|| readable.iter().for_each(peers::serde_json_struct)));
+    group.bench_function("simd_json_tape", |b| {
+        let mut tape = SimdTape::default();
+        b.iter(|| readable.iter().for_each(|read| tape.read(read)));
+    });
+    group.bench_function("sonic_rs_struct", |b| b.iter(|| readable.iter().for_each(peers::sonic_struct)));
+
+    for (name, reads) in [
+        ("headcount_escapes", changed(&workload, |_, text| Some(with_escapes(text)))),
+        ("headcount_malformed", changed(&workload, |number, text| Some(malformed(number, text)))),
+    ] {
+        group.throughput(throughput(&reads));
+        group.bench_function(name, |b| {
+            let mut decoder = decoder();
+            b.iter(|| ours(&reads, &mut decoder));
+        });
+    }
 
     // Judging remembers ids, so each pass begins with judges that have seen nothing.
-    group.bench_function("decode_and_judge", |b| b.iter(|| black_box(workload.judged(&contract))));
+    group.throughput(workload.throughput());
+    group.bench_function("headcount_and_judge", |b| b.iter(|| black_box(workload.judged(&contract))));
     group.finish();
+    report_allocations(&readable, &mut decoder());
+}
+
+/// How often a decoder asks for memory that has seen such reads before: for each column of a batch, and not for an event.
+fn report_allocations(reads: &[ReadBatch], decoder: &mut Decoder) {
+    let mut pass = || {
+        let allocations = reads.iter().map(|read| {
+            let events = read.records.len();
+            let of_read = ALLOCATOR.during(|| drop(black_box(decoder.decode(read).expect("the read is decoded"))));
+            (of_read, events)
+        });
+        allocations.fold((0, 0), |(allocations, events), (more, of_read)| (allocations + more, events + of_read))
+    };
+    pass();
+    let (allocations, events) = pass();
+    println!(
+        "decode/headcount: {allocations} allocations for {events} events in {} reads: {:.3} an event, {:.0} a read",
+        reads.len(),
+        allocations as f64 / events as f64,
+        allocations as f64 / reads.len() as f64,
+    );
 }
 
 criterion_group!(benches, decode);

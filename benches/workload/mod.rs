@@ -1,6 +1,8 @@
 //! The input of all benchmarks: a seeded evening of the simulated platform, in memory, as a live run would read it.
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses the part of the workload that it needs")]
 
+pub mod counting;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
