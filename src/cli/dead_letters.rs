@@ -86,7 +86,7 @@ fn print_listing(listing: &Listing, filter: &LetterFilter, args: &DeadLettersArg
         let which = if is_any(filter) { "" } else { " such" };
         return say!("no{which} dead letters in {}", lake.url());
     }
-    say!("{} dead letters, the newest {} above:", thousands(all), thousands(shown as u64));
+    say!("dead letters: {}; the newest {} are above", thousands(all), thousands(shown as u64));
     print_counts(&listing.by_reason);
     if let Some(head) = listing.newest.first() {
         let shard = shell_word(&head.shard);
@@ -100,7 +100,7 @@ fn print_counts(by_reason: &BTreeMap<String, u64>) {
     let mut counts: Vec<_> = by_reason.iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     for (reason, count) in counts {
-        say!("  {:<16} {:>12}", printable(reason, false), thousands(*count));
+        say!("  {:<30} {:>12}", printable(reason, false), thousands(*count));
     }
 }
 
@@ -219,12 +219,14 @@ async fn replay_letters(
 
 fn print_replayed(replayed: &Replayed, filter: &LetterFilter, dry_run: bool, args: &DeadLettersArgs, lake: &Lake) {
     let r = replayed;
-    let (would, hours) = (if dry_run { "would be " } else { "" }, r.hours.len() as u64);
-    say!("{} dead letters read", thousands(r.letters));
-    say!("  rows {would}added       {:>12}  in {} hours of the raw events", thousands(r.rows), thousands(hours));
-    say!("  duplicates {would}left out {:>9}", thousands(r.duplicates));
-    say!("  letters {would}gone     {:>12}", thousands(r.gone));
-    say!("  still letters    {:>12}", thousands(r.still.values().sum()));
+    let would = if dry_run { "would be " } else { "" };
+    let line = |what: &str, n: u64| say!("{what:<32} {:>12}", thousands(n));
+    line("dead letters read", r.letters);
+    line(&format!("rows {would}added"), r.rows);
+    line(&format!("duplicates {would}left out"), r.duplicates);
+    line(&format!("letters {would}gone"), r.gone);
+    line(&format!("hours of raw events {would}touched"), r.hours.len() as u64);
+    line("still letters", r.still.values().sum());
     print_counts(&r.still);
     if r.letter_hours.is_empty() {
         return say!("nothing changes in {}", lake.url());

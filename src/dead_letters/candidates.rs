@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
+use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::replay::go_on;
 use crate::backfill::TimeBuckets;
 use crate::error::{Error, Result};
 use crate::limits::{FILE_BATCH_ROWS, REPLAY_BUFFER_BYTES_MAX, REPLAY_JOIN_ROWS, REPLAY_ROWS_MAX};
@@ -77,8 +79,8 @@ impl Candidates {
     /// Leaves out what the raw table has already: rows whose id is there in the row's own hour, the one before, or the one after.
     ///
     /// # Errors
-    /// External or transient, if the lake cannot be read; user, if a file of the table has no ids.
-    pub(super) async fn leave_out_known(&mut self, lake: &Lake) -> Result<()> {
+    /// External or transient, if the lake cannot be read, or to stop; user, if a file of the table has no ids.
+    pub(super) async fn leave_out_known(&mut self, lake: &Lake, stop: &CancellationToken) -> Result<()> {
         self.join()?;
         let around = |hour: Micros| [hour.saturating_sub(MICROS_PER_HOUR), hour, hour.saturating_add(MICROS_PER_HOUR)];
         let hours: BTreeSet<Micros> = self.ids.values().copied().flat_map(around).collect();
@@ -87,6 +89,7 @@ impl Candidates {
             for file in lake.list_hour(self.contract.stream_name(), hour).await? {
                 let mut rows = lake.rows(&file, Some(&[id]), FILE_BATCH_ROWS).await?;
                 while let Some(batch) = rows.next().await? {
+                    go_on(stop)?;
                     for hash in hashes(&batch, id).map_err(|e| e.at(rows.place()))? {
                         if self.ids.get(&hash).is_some_and(|own| around(*own).contains(&hour)) {
                             self.ids.remove(&hash);
@@ -117,11 +120,12 @@ impl Candidates {
     /// Writes the rows that are left, hour by hour.
     ///
     /// # Errors
-    /// External or transient, if the lake cannot be written.
-    pub(super) async fn write(self, to: &mut TableWriter) -> Result<()> {
+    /// External or transient, if the lake cannot be written, or to stop.
+    pub(super) async fn write(self, to: &mut TableWriter, stop: &CancellationToken) -> Result<()> {
         let id = self.contract.id_field();
         for bucket in self.rows.into_buckets() {
             for batch in bucket {
+                go_on(stop)?;
                 let batch = batch?;
                 let left: BooleanArray =
                     hashes(&batch, id)?.into_iter().map(|hash| Some(self.ids.contains_key(&hash))).collect();

@@ -89,19 +89,12 @@ pub async fn replay(
     clock: &Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> Result<Replayed> {
-    let stopped = || Error::external("interrupted: the lake is unchanged");
-    let mut job = Job { lake, contract, options, again: Again::try_new(contract, options.judge)? };
+    let mut job = Job { lake, contract, options, stop, again: Again::try_new(contract, options.judge)? };
     if options.dry_run {
-        return tokio::select! {
-            read = job.read() => read.map(|read| read.summary),
-            () = stop.cancelled() => Err(stopped()),
-        };
+        return job.read().await.map(|read| read.summary);
     }
     let mut replacement = Replacement::begin_alone(lake, STAGING_ID).await?;
-    let staged = tokio::select! {
-        staged = job.stage(&mut replacement, clock) => staged,
-        () = stop.cancelled() => Err(stopped()),
-    };
+    let staged = job.stage(&mut replacement, clock).await;
     match staged {
         Ok(summary) => {
             let replaced = replacement.commit().await?;
@@ -128,10 +121,19 @@ pub async fn replay(
     }
 }
 
+/// Whether to stop is asked between two steps: a write that is broken off could come after the staging folder was removed.
+pub(super) fn go_on(stop: &CancellationToken) -> Result<()> {
+    match stop.is_cancelled() {
+        true => Err(Error::external("interrupted: the lake is unchanged")),
+        false => Ok(()),
+    }
+}
+
 struct Job<'a> {
     lake: &'a Lake,
     contract: &'a Arc<Contract>,
     options: &'a ReplayOptions,
+    stop: CancellationToken,
     again: Again,
 }
 
@@ -153,6 +155,7 @@ impl Job<'_> {
             let mut letters = LetterFile::open(self.lake, &file).await?;
             let mut changes = false;
             while let Some(letters) = letters.next().await? {
+                go_on(&self.stop)?;
                 for i in (0..letters.len()).filter(|&i| self.options.filter.takes(&letters, i)) {
                     let (rows, fate) = self.again.take(&letters, i)?;
                     if let Some(rows) = rows {
@@ -167,7 +170,7 @@ impl Job<'_> {
                 changed.push(file);
             }
         }
-        candidates.leave_out_known(self.lake).await?;
+        candidates.leave_out_known(self.lake, &self.stop).await?;
         summary.rows = candidates.len();
         summary.duplicates = candidates.duplicates();
         summary.hours = candidates.hours();
@@ -181,7 +184,7 @@ impl Job<'_> {
         replacement.add_to(self.contract.stream_name());
         replacement.add_to(DEAD_LETTERS);
         let mut raw = replacement.table_writer(raw_spec(self.contract, prefix), roll, Arc::clone(clock));
-        candidates.write(&mut raw).await?;
+        candidates.write(&mut raw, &self.stop).await?;
         raw.close().await?;
         let mut rest = replacement.table_writer(TableSpec::dead_letters(prefix), roll, Arc::clone(clock));
         for file in changed {
@@ -196,6 +199,7 @@ impl Job<'_> {
     async fn write_rest(&mut self, file: &LakeFile, to: &mut TableWriter) -> Result<()> {
         let mut letters = LetterFile::open(self.lake, file).await?;
         while let Some(letters) = letters.next().await? {
+            go_on(&self.stop)?;
             let mut kept = vec![true; letters.len()];
             let mut new = Vec::new();
             for i in (0..letters.len()).filter(|&i| self.options.filter.takes(&letters, i)) {
