@@ -100,7 +100,7 @@ fn print_counts(by_reason: &BTreeMap<String, u64>) {
     let mut counts: Vec<_> = by_reason.iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     for (reason, count) in counts {
-        say!("  {:<30} {:>12}", printable(reason, false), thousands(*count));
+        say!("  {:<34} {:>12}", printable(reason, false), thousands(*count));
     }
 }
 
@@ -220,7 +220,7 @@ async fn replay_letters(
 fn print_replayed(replayed: &Replayed, filter: &LetterFilter, dry_run: bool, args: &DeadLettersArgs, lake: &Lake) {
     let r = replayed;
     let would = if dry_run { "would be " } else { "" };
-    let line = |what: &str, n: u64| say!("{what:<32} {:>12}", thousands(n));
+    let line = |what: &str, n: u64| say!("{what:<36} {:>12}", thousands(n));
     line("dead letters read", r.letters);
     line(&format!("rows {would}added"), r.rows);
     line(&format!("duplicates {would}left out"), r.duplicates);

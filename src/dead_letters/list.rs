@@ -10,7 +10,7 @@ use crate::limits::LETTERS_LISTED_MAX;
 use crate::sink::lake::Lake;
 use crate::types::Micros;
 
-/// A letter without its data. Sorts by time.
+/// A letter without its data.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Head {
     /// When it arrived, or else the start of the hour that it is filed in.
@@ -71,27 +71,27 @@ impl Listing {
 pub async fn list(lake: &Lake, filter: &Filter, limit: usize) -> Result<Listing> {
     let limit = limit.min(LETTERS_LISTED_MAX);
     let files = files(lake, filter).await?;
-    let mut newest: BinaryHeap<Reverse<Head>> = BinaryHeap::new();
+    // By time and, at one time, by the order in which they are stored: that of their shard.
+    let mut newest: BinaryHeap<Reverse<(Micros, u64, Head)>> = BinaryHeap::new();
+    let mut seen = 0;
     let mut by_reason: BTreeMap<String, u64> = BTreeMap::new();
     for file in &files {
         let mut letters = LetterFile::open(lake, file).await?;
         while let Some(letters) = letters.next().await? {
             for i in (0..letters.len()).filter(|&i| filter.takes(&letters, i)) {
                 *by_reason.entry(letters.reason(i).to_owned()).or_default() += 1;
+                seen += 1;
                 if newest.len() < limit {
-                    newest.push(Reverse(Head::of(&letters, i)));
+                    newest.push(Reverse((letters.time(i), seen, Head::of(&letters, i))));
                 } else if let Some(mut oldest) = newest.peek_mut()
-                    && oldest.0.time <= letters.time(i)
+                    && oldest.0.0 <= letters.time(i)
                 {
-                    let head = Head::of(&letters, i);
-                    if head > oldest.0 {
-                        *oldest = Reverse(head);
-                    }
+                    *oldest = Reverse((letters.time(i), seen, Head::of(&letters, i)));
                 }
             }
         }
     }
     // Reversed, so what sorts first is the newest.
-    let newest = newest.into_sorted_vec().into_iter().map(|Reverse(head)| head).collect();
+    let newest = newest.into_sorted_vec().into_iter().map(|Reverse((_, _, head))| head).collect();
     Ok(Listing { newest, by_reason, files: files.len() })
 }
