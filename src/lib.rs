@@ -29,7 +29,7 @@
 //! 3. **Time is injected.** Nothing but [`clock`] reads the wall clock, so tests drive time and a replay repeats itself.
 //!
 //! The folders, in the order of the flow: [`source`], [`decode`], [`pipeline`] (SQL to plan), [`operator`] (windows, concurrency,
-//! their state), [`engine`] (shard stage, combine, jobs), [`sink`]; on top [`backfill`], [`serve`] and [`cli`]; below
+//! their state), [`engine`] (shard stage, combine, jobs), [`sink`]; on top [`backfill`], [`dead_letters`], [`serve`] and [`cli`]; below
 //! [`aws`], [`config`], [`schema`], [`telemetry`], [`types`], [`error`], [`limits`].
 //!
 //! Architecture invariants, kept by a test that reads the sources: stages do not import each other (but `pipeline` plans onto
@@ -42,6 +42,7 @@ pub mod backfill;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod dead_letters;
 pub mod decode;
 pub mod engine;
 pub mod error;

@@ -168,6 +168,29 @@ pub const CHECKPOINTS_KEPT: usize = 3;
 /// Hours that one backfill replaces at most, over a year: a wrong `--from`, or one wild event time, must not list a century.
 pub const BACKFILL_HOURS_MAX: usize = 10_000;
 
+/// Dead letters that are read from a file of the lake at a time: each may have as many bytes as a compressed record may hold.
+pub const LETTERS_BATCH_ROWS: usize = 16;
+
+const _: () = assert!(LETTERS_BATCH_ROWS * OPENED_BYTES_MAX <= i32::MAX as usize, "an Arrow column holds 2 GiB");
+
+/// Dead letters that `dead-letters list` prints at most: they are kept, without their data, until all were seen.
+pub const LETTERS_LISTED_MAX: usize = 100_000;
+
+/// Dead letters of one name that `dead-letters show` shows or tells apart: more would be a mistake in the name.
+pub const LETTERS_SHOWN_MAX: usize = 20;
+
+/// Bytes of a dead letter that are shown as a hex dump: its beginning tells what it is.
+pub const LETTER_HEX_BYTES_MAX: usize = 512;
+
+/// Rows that one replay of dead letters adds at most: it remembers each one's id, some 40 bytes.
+pub const REPLAY_ROWS_MAX: usize = 5_000_000;
+
+/// Rows of a replay that wait in memory until it is known which of them the lake has already; beyond it they wait on disk.
+pub const REPLAY_BUFFER_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Rows of single letters that are joined before they are put aside: a batch has a fixed cost of kilobytes.
+pub const REPLAY_JOIN_ROWS: usize = 512;
+
 const _: () = assert!(DRAIN_SECS_MAX + SERVE_DRAIN_SECS_MAX < 10, "a stop ends within 10 s");
 
 /// Shards that the events of one file may name: more than any stream has. Each costs its own memory of ids.

@@ -10,6 +10,7 @@ mod backfill;
 mod cli;
 mod cloudwatch;
 mod cloudwatch_double;
+mod dead_letters;
 mod explain;
 mod fixture;
 mod golden;

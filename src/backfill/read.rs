@@ -128,12 +128,11 @@ impl Reading {
     /// Files letters by their arrival, those without one with the events around them, at `time`. What is filed outside of the
     /// range is counted and not written: its hour stays as it is.
     async fn bury(&self, time: Micros, mut letters: Vec<DeadLetter>) -> Result<()> {
-        letters.iter_mut().for_each(|l| l.arrival_time = l.arrival_time.or(Some(time)));
-        letters.retain(|l| l.arrival_time.is_some_and(|t| self.range.contains(t)));
+        letters.retain(|l| self.range.contains(l.arrival_time.unwrap_or(time)));
         if letters.is_empty() {
             return Ok(());
         }
-        let sent = self.dead_letters.send(RawRows::DeadLetters(letters)).await;
+        let sent = self.dead_letters.send(RawRows::DeadLetters { letters, undated: Some(time) }).await;
         sent.map_err(|_| Error::internal("the writer of dead letters ended before the reading"))
     }
 }

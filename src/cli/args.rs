@@ -7,7 +7,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 
+use crate::dead_letters::{Filter, LetterName};
+use crate::decode::Reason;
 use crate::error::{Error, Result};
+use crate::limits::LETTERS_LISTED_MAX;
 use crate::types::{Micros, format_micros, parse_rfc3339};
 
 /// Real-time analytics for live-streaming platforms: Kinesis in, SQL over windows, partitioned Parquet out.
@@ -34,6 +37,8 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// See or give up what a stopped run left for the next one.
     Checkpoint(CheckpointArgs),
+    /// See what could not be used, and take it in again once the schema is mended.
+    DeadLetters(DeadLettersArgs),
 }
 
 /// `headcount run`
@@ -184,6 +189,105 @@ pub enum CheckpointAction {
     },
 }
 
+/// `headcount dead-letters`
+#[derive(Debug, Args)]
+#[command(after_help = DEAD_LETTERS_EXAMPLES)]
+pub struct DeadLettersArgs {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub action: DeadLettersAction,
+
+    /// The lake: a folder, file:// or s3://bucket/prefix. The configuration's `lake.url` if left out.
+    #[arg(long, value_name = "URL", global = true)]
+    pub lake: Option<String>,
+
+    /// Configuration file: it names the lake, and for a replay the schema and the time settings.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DeadLettersAction {
+    /// The newest, and how many there are for which reason.
+    List {
+        /// Which ones.
+        #[command(flatten)]
+        filter: LetterFilter,
+
+        /// Print so many at most. 0 prints the counts alone.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = letters_listed)]
+        limit: usize,
+
+        /// Print one JSON object a line, and no counts.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One of them, whole.
+    Show {
+        /// The sequence number, and after a colon the place in the record if the record has several letters.
+        #[arg(value_name = "SEQUENCE[:SUB]")]
+        name: LetterName,
+
+        /// Which one, if several are called so.
+        #[command(flatten)]
+        filter: LetterFilter,
+
+        /// Write its bytes, and nothing else.
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Decode them again. What can be read by now is added to the raw events; the rest stays, with the reason that it has now.
+    Replay {
+        /// Which ones.
+        #[command(flatten)]
+        filter: LetterFilter,
+
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Which dead letters are meant.
+#[derive(Debug, Clone, Args)]
+pub struct LetterFilter {
+    /// Arrived at or after this time, RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub from: Option<Micros>,
+
+    /// Arrived before this time, RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub to: Option<Micros>,
+
+    /// For this reason: `missing_field`, `wrong_type` …
+    #[arg(long, value_name = "CODE", value_parser = reason)]
+    pub reason: Option<Reason>,
+
+    /// Of this shard.
+    #[arg(long, value_name = "ID")]
+    pub shard: Option<String>,
+}
+
+impl From<&LetterFilter> for Filter {
+    fn from(f: &LetterFilter) -> Self {
+        Self { from: f.from, to: f.to, reason: f.reason, shard: f.shard.clone() }
+    }
+}
+
+const DEAD_LETTERS_EXAMPLES: &str = "\
+Examples:
+  headcount dead-letters list --reason missing_field --limit 5
+      The five newest of them, what is wrong with each, and how many there are in all.
+
+  headcount dead-letters show 4967:1 --shard shardId-000000000002 --lake data/lake
+      The letter of the second event of a record, with its bytes. --raw writes only these.
+
+  headcount dead-letters replay --from 2026-01-31T00:00:00Z --dry-run
+      What the schema as it is now would make of them. Without --dry-run they become rows, in
+      one step, each event once; a second time changes nothing. Windows are a backfill's
+      matter: the last lines say the command.";
+
 const CHECKPOINT_EXAMPLES: &str = "\
 Examples:
   headcount checkpoint list
@@ -283,6 +387,16 @@ fn timestamp(text: &str) -> std::result::Result<Micros, String> {
     parse_rfc3339(text).ok_or_else(|| "write a time with its zone, such as 2026-01-31T18:00:00Z".to_owned())
 }
 
+fn reason(text: &str) -> std::result::Result<Reason, String> {
+    let codes = || Reason::ALL.map(|reason| reason.code()).join(", ");
+    Reason::from_code(text).ok_or_else(|| format!("the reasons are {}", codes()))
+}
+
+fn letters_listed(text: &str) -> std::result::Result<usize, String> {
+    let number = text.replace('_', "").parse().ok().filter(|n| *n <= LETTERS_LISTED_MAX);
+    number.ok_or_else(|| format!("write a whole number up to {LETTERS_LISTED_MAX}"))
+}
+
 fn regex(text: &str) -> std::result::Result<Regex, String> {
     Regex::new(text).map_err(|error| error.to_string())
 }
@@ -352,6 +466,21 @@ mod tests {
     }
 
     #[test]
+    fn dead_letters_are_named_and_chosen() {
+        let line = ["dead-letters", "show", "4967:1", "--shard", "a", "--raw", "--lake", "l"];
+        let Command::DeadLetters(args) = parse(&line) else { panic!("not dead-letters") };
+        assert_eq!(args.lake.as_deref(), Some("l"));
+        let DeadLettersAction::Show { name, filter, raw } = args.action else { panic!("not show") };
+        assert_eq!((name.sequence_number.as_str(), name.sub_sequence_number, raw), ("4967", Some(1), true));
+        assert_eq!(filter.shard.as_deref(), Some("a"));
+        let line = ["dead-letters", "--config", "c.toml", "list", "--reason", "too_old"];
+        let Command::DeadLetters(args) = parse(&line) else { panic!("not dead-letters") };
+        assert_eq!(args.config, Some(PathBuf::from("c.toml")));
+        let DeadLettersAction::List { filter, limit, json } = args.action else { panic!("not list") };
+        assert_eq!((filter.reason, limit, json), (Some(Reason::TooOld), 50, false));
+    }
+
+    #[test]
     fn simulate_counts_in_readable_numbers() {
         let Command::Simulate(args) = parse(&["simulate", "--events", "1_000_000", "--out", "o"]) else {
             panic!("not simulate")
@@ -369,6 +498,9 @@ mod tests {
             (&["backfill", "--input", "a", "--lateness", "maybe"], "ignore, replay"),
             (&["simulate", "--events", "0", "--out", "o"], "1 or more"),
             (&["simulate", "--events", "1", "--out", "o", "--shards", "0"], "--shards"),
+            (&["dead-letters", "list", "--reason", "odd"], "not_json, missing_field"),
+            (&["dead-letters", "list", "--limit", "1000000000"], "up to 100000"),
+            (&["dead-letters", "show", ":1"], "such as 42"),
             (&["simulat"], "'simulate'"),
         ] {
             let error = refused(line);
@@ -390,8 +522,15 @@ mod tests {
 
     #[test]
     fn the_examples_in_the_help_parse() {
-        let texts =
-            [RUN_EXAMPLES, BACKFILL_EXAMPLES, CHECK_EXAMPLES, EXPLAIN_EXAMPLES, SIMULATE_EXAMPLES, CHECKPOINT_EXAMPLES];
+        let texts = [
+            RUN_EXAMPLES,
+            BACKFILL_EXAMPLES,
+            CHECK_EXAMPLES,
+            EXPLAIN_EXAMPLES,
+            SIMULATE_EXAMPLES,
+            CHECKPOINT_EXAMPLES,
+            DEAD_LETTERS_EXAMPLES,
+        ];
         let mut tried = 0;
         for text in texts {
             let joined = text.replace("\\\n", " ");

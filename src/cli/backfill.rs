@@ -6,7 +6,7 @@ use super::args::{BackfillArgs, Lateness as LatenessArg};
 use super::out::say;
 use super::progress::{Bars, Stopwatch, thousands};
 use super::setup;
-use super::signals::Signals;
+use super::signals::{Signals, stop_on_signal};
 use crate::backfill::{BackfillOptions, BackfillSummary, Range};
 use crate::config::Config;
 use crate::engine::tables::{TableOptions, TableSummary, file_prefix};
@@ -54,11 +54,6 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
     listening.abort();
     bars.finish();
     print(&done?, lake.url(), watch.secs())
-}
-
-async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
-    signals.next().await;
-    stop.cancel();
 }
 
 fn print(summary: &BackfillSummary, lake: &str, secs: f64) -> Result<()> {

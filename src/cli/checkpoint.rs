@@ -1,7 +1,5 @@
 //! `headcount checkpoint`
 
-use std::path::Path;
-
 use super::args::{CheckpointAction, CheckpointArgs};
 use super::out::say;
 use super::progress::thousands;
@@ -18,15 +16,12 @@ pub fn run(args: &CheckpointArgs) -> Result<()> {
     start_logging(&config.log, std::env::var("RUST_LOG").ok().as_deref())?;
     setup::runtime(&config)?.block_on(async {
         let url = &config.lake.url;
-        if !url.contains("://") && !Path::new(url).exists() {
-            // Opening would make it.
+        if setup::is_missing(url) {
             if matches!(args.action, CheckpointAction::List) {
                 say!("no checkpoints: there is no lake at {url} yet");
                 return Ok(());
             }
-            return Err(Error::user("there is no such lake")
-                .at(&**url)
-                .hint("--config FILE or HEADCOUNT__LAKE__URL says which lake; `headcount run` makes one"));
+            return Err(setup::no_such_lake(url));
         }
         let lake = setup::open_lake(&config, None, setup::clock().as_ref()).await?;
         let store = CheckpointStore::new(&lake, &config.run.application);

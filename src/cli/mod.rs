@@ -7,6 +7,7 @@
 //! headcount explain    what a query runs where, and what it keeps
 //! headcount simulate   events to play with
 //! headcount checkpoint what a stopped run left: list, show, reset
+//! headcount dead-letters  what could not be used: list, show, replay
 //! ```
 //!
 //! `args` is what may be typed. Each command's body has a file of its own; [`main`] calls it. Exit codes: 0 it worked; 1 it failed
@@ -16,6 +17,7 @@ pub mod args;
 pub mod backfill;
 pub mod check;
 pub mod checkpoint;
+pub mod dead_letters;
 mod dispatch;
 pub mod explain;
 mod out;
@@ -27,6 +29,10 @@ mod signals;
 pub mod simulate;
 mod source;
 mod status;
+mod text;
 
-pub use args::{BackfillArgs, CheckArgs, CheckpointArgs, Cli, Command, ExplainArgs, Lateness, RunArgs, SimulateArgs};
+pub use args::{
+    BackfillArgs, CheckArgs, CheckpointArgs, Cli, Command, DeadLettersArgs, ExplainArgs, Lateness, RunArgs,
+    SimulateArgs,
+};
 pub use dispatch::main;

@@ -6,10 +6,24 @@
 use std::fmt::Arguments;
 use std::io::Write as _;
 
+use crate::error::{Error, Result};
+
 /// Prints to standard output as `print!` does; what cannot be written is left out.
 pub(super) fn print(text: Arguments<'_>) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_fmt(text).and_then(|()| out.flush());
+}
+
+/// Writes bytes as they are to standard output. They are what was asked for, so a disk that is full is a failure; a reader that has gone is
+/// none.
+pub(super) fn write(bytes: &[u8]) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::external("the bytes cannot be written").at("standard output").because(e))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// As [`print()`], to standard error.

@@ -1,6 +1,6 @@
 //! From the configuration to what a job needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -108,16 +108,33 @@ pub(super) fn bucket_options(config: &Config) -> BucketOptions {
     BucketOptions { region: Some(region), endpoint_url: config.lake.endpoint_url.clone() }
 }
 
+/// Whether a lake is a folder of this machine that is not there. Opening would make it.
+pub(super) fn is_missing(url: &str) -> bool {
+    let folder = match url.strip_prefix("file://") {
+        Some(_) => url::Url::parse(url).ok().and_then(|url| url.to_file_path().ok()),
+        None if url.contains("://") => None,
+        None => Some(PathBuf::from(url)),
+    };
+    folder.is_some_and(|folder| !folder.exists())
+}
+
+/// Why nothing can be said of a lake that [is missing](is_missing).
+pub(super) fn no_such_lake(url: &str) -> Error {
+    Error::user("there is no such lake")
+        .at(url)
+        .hint("--config FILE or HEADCOUNT__LAKE__URL says which lake; `headcount run` makes one")
+}
+
 /// The lake at `url`, or the configured one, after completing what an earlier process left half done.
 pub(super) async fn open_lake(config: &Config, url: Option<&str>, clock: &dyn Clock) -> Result<Lake> {
     let options = LakeOptions { bucket: bucket_options(config), compression_level: config.lake.compression_level };
     let lake = Lake::open(url.unwrap_or(&config.lake.url), &options)?;
     let recovery = lake.recover(clock.now()).await?;
     for id in recovery.completed {
-        tracing::warn!(replacement = %id, "an earlier backfill had been cut short: its replacement was completed");
+        tracing::warn!(replacement = %id, "an earlier backfill or replay had been cut short: its replacement was completed");
     }
     for id in recovery.removed {
-        tracing::warn!(replacement = %id, "an earlier backfill had been cut short: what it had staged was removed");
+        tracing::warn!(replacement = %id, "an earlier backfill or replay had been cut short: what it had staged was removed");
     }
     Ok(lake)
 }

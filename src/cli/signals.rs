@@ -1,6 +1,7 @@
 //! The signals that end a command in good order.
 
 use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 
@@ -40,4 +41,10 @@ impl Signals {
         #[cfg(not(unix))]
         let _ = tokio::signal::ctrl_c().await;
     }
+}
+
+/// Has `stop` told at the next signal.
+pub(super) async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
+    signals.next().await;
+    stop.cancel();
 }

@@ -58,6 +58,11 @@ impl Reason {
             Reason::TooOld => "too_old",
         }
     }
+
+    /// The reason of a code; `None` if there is no such.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
 }
 
 impl fmt::Display for Reason {
@@ -75,7 +80,7 @@ pub struct DeadLetter {
     pub shard: ShardId,
     /// The record's sequence number, in decimal digits.
     pub sequence_number: Arc<str>,
-    /// The index of the event within its record, from 0.
+    /// The index of the event within its record, from 0 (and see [`number_within`]).
     pub sub_sequence_number: i64,
     /// When the stream took the record, where the input says.
     pub arrival_time: Option<Micros>,
@@ -129,6 +134,25 @@ impl DeadLetter {
     }
 }
 
+/// The number of the event at `place`, from 0, of those that dead letter number `letter` of a record holds.
+///
+/// A letter has one number, and what came after it in its record has the next ones. So only its first event may have the letter's own.
+/// The others are numbered beyond all places of a record, each letter's in a range of its own: (`letter` + 1) · 2³² + `place`.
+/// `None` if there is no such number; that takes a letter that was cut out of a letter.
+///
+/// ```text
+///  record:   {…}   gzip of 3 events   {…}
+///  number:    0    1                   2        letter 1, opened: 1, 2·2³² + 1, 2·2³² + 2
+/// ```
+pub fn number_within(letter: i64, place: i64) -> Option<i64> {
+    const RANGE: i64 = 1 << 32;
+    match place {
+        0 => Some(letter),
+        _ if (0..RANGE / 2 - 1).contains(&letter) && place < RANGE => Some((letter + 1) * RANGE + place),
+        _ => None,
+    }
+}
+
 /// The verdict on an event that cannot be taken.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rejection {
@@ -139,5 +163,36 @@ pub(super) struct Rejection {
 impl Rejection {
     pub(super) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_name_reasons() {
+        assert!(Reason::ALL.into_iter().all(|reason| Reason::from_code(reason.code()) == Some(reason)));
+        assert_eq!(Reason::from_code("none"), None);
+    }
+
+    #[test]
+    fn no_two_events_of_letters_of_one_record_share_a_number() {
+        let letters = [0, 1, 2, 100_000, (1 << 31) - 2];
+        let places = [0, 1, 2, 100_000, (1 << 32) - 1];
+        let numbers: Vec<i64> = letters.iter().flat_map(|&l| places.map(|p| number_within(l, p).unwrap())).collect();
+        assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), letters.len() * places.len());
+        let own = numbers.iter().filter(|&&n| n < 1 << 32).count();
+        assert_eq!(
+            own,
+            letters.len(),
+            "the first one has the letter's number, the others are beyond a record's places"
+        );
+        for cut_out in [number_within(0, 1).unwrap(), -1, i64::MAX] {
+            assert_eq!(number_within(cut_out, 0), Some(cut_out));
+            assert_eq!(number_within(cut_out, 1), None);
+        }
     }
 }

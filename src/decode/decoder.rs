@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 
-use super::dead_letter::{DeadLetter, Reason, Rejection};
+use super::dead_letter::{DeadLetter, Reason, Rejection, number_within};
 use super::forms::{self, Piece};
 use super::open::{Opened, Opener};
 use super::rows::Rows;
@@ -123,8 +123,38 @@ impl Decoder {
         let mut scratch = self.rules.scratch();
         let mut opener = Opener::new();
         for (index, record) in read.records.iter().enumerate() {
-            self.record(&read.shard, index as u32, record, &mut scratch, &mut opener, &mut dead_letters);
+            let mut bin = Bin::new(&read.shard, record, &mut dead_letters);
+            let size = record.data.len();
+            if size > RECORD_BYTES_MAX {
+                let message = format!("the record has {size} bytes, more than {RECORD_BYTES_MAX}");
+                bin.throw(record.data.clone(), Rejection::new(Reason::TooLarge, message));
+                continue;
+            }
+            self.record(index as u32, &mut scratch, &mut opener, &mut bin);
         }
+        self.finish(dead_letters)
+    }
+
+    /// Decodes again what a dead letter holds: an event, or a whole record. `read` has one record, which is the letter's bytes with
+    /// the sequence number and the arrival time of its record; `number` is the letter's own, by which its events are numbered
+    /// ([`number_within`]); none, if there are no numbers for all of them. An event out of a compressed record may be larger than a record.
+    ///
+    /// # Errors
+    /// None that is known: columns of one letter fit a batch.
+    pub fn decode_letter(&mut self, read: &ReadBatch, number: i64) -> Result<Option<Decoded>> {
+        let mut dead_letters = Vec::new();
+        let mut scratch = self.rules.scratch();
+        if let Some(record) = read.records.first() {
+            let mut bin = Bin::new(&read.shard, record, &mut dead_letters);
+            bin.letter = Some(number);
+            self.record(0, &mut scratch, &mut Opener::new(), &mut bin);
+        }
+        let decoded = self.finish(dead_letters)?;
+        let last = i64::try_from(decoded.events_read).unwrap_or(i64::MAX).saturating_sub(1).max(0);
+        Ok(number_within(number, last).map(|_| decoded))
+    }
+
+    fn finish(&mut self, dead_letters: Vec<DeadLetter>) -> Result<Decoded> {
         let events = self.rows.finish()?;
         let events_read = events.num_rows() as u64 + dead_letters.len() as u64;
         let (sources, opened) = (std::mem::take(&mut self.sources), std::mem::take(&mut self.opened));
@@ -138,30 +168,16 @@ impl Decoder {
     }
 
     /// Nearly all records are one payload; the others are opened.
-    fn record<'r>(
-        &mut self,
-        shard: &'r ShardId,
-        index: u32,
-        record: &'r Record,
-        scratch: &mut Scratch<'r>,
-        opener: &mut Opener,
-        dead_letters: &mut Vec<DeadLetter>,
-    ) {
-        let mut bin = Bin { shard, record, dead_letters, events: 0, letters: 0 };
-        let size = record.data.len();
-        if size > RECORD_BYTES_MAX {
-            let message = format!("the record has {size} bytes, more than {RECORD_BYTES_MAX}");
-            bin.throw(record.data.clone(), Rejection::new(Reason::TooLarge, message));
-            return;
-        }
+    fn record<'r>(&mut self, index: u32, scratch: &mut Scratch<'r>, opener: &mut Opener, bin: &mut Bin<'r, '_>) {
+        let record = bin.record;
         if Opener::is_open(&record.data) {
-            return self.payload((index, None), &record.data, scratch, &mut bin);
+            return self.payload((index, None), &record.data, scratch, bin);
         }
         for opened in opener.open(&record.data) {
             match opened {
                 Opened::Payload(data) => {
                     let place = (index, Some(self.opened.len() as u32));
-                    self.payload(place, &data, &mut self.rules.scratch(), &mut bin);
+                    self.payload(place, &data, &mut self.rules.scratch(), bin);
                     self.opened.push(data);
                 }
                 Opened::Closed(data, rejection) => bin.throw(data, rejection),
@@ -174,7 +190,7 @@ impl Decoder {
         (record, opened): (u32, Option<u32>),
         data: &'r Bytes,
         scratch: &mut Scratch<'r>,
-        bin: &mut Bin<'_>,
+        bin: &mut Bin<'_, '_>,
     ) {
         for piece in forms::split(data) {
             let (range, verdict) = match piece {
@@ -206,7 +222,7 @@ impl Decoder {
         &mut self,
         bytes: &'r [u8],
         scratch: &mut Scratch<'r>,
-        bin: &Bin<'_>,
+        bin: &Bin<'_, '_>,
         envelopes: usize,
     ) -> Result<(), Rejection> {
         let read = self.rules.read(bytes, scratch, &mut self.rows);
@@ -221,24 +237,38 @@ impl Decoder {
             let mut scratch = self.rules.scratch();
             return self.event(&inner, &mut scratch, bin, left);
         }
-        self.rows.commit(bin.shard, bin.record, bin.events);
+        self.rows.commit(bin.shard, bin.record, bin.number());
         scratch.unknown.iter().for_each(|name| self.unknown.count(name));
         Ok(())
     }
 }
 
 /// Where the bad events of one record go.
-struct Bin<'a> {
-    shard: &'a ShardId,
-    record: &'a Record,
+struct Bin<'r, 'a> {
+    shard: &'r ShardId,
+    record: &'r Record,
     dead_letters: &'a mut Vec<DeadLetter>,
+    /// The number of the letter that is decoded again, if the record is one.
+    letter: Option<i64>,
     /// Events of the record so far, good and bad.
     events: i64,
     /// Bad events of the record so far.
     letters: usize,
 }
 
-impl Bin<'_> {
+impl<'r, 'a> Bin<'r, 'a> {
+    fn new(shard: &'r ShardId, record: &'r Record, dead_letters: &'a mut Vec<DeadLetter>) -> Self {
+        Self { shard, record, dead_letters, letter: None, events: 0, letters: 0 }
+    }
+
+    /// The number of the next event.
+    fn number(&self) -> i64 {
+        match self.letter {
+            Some(letter) => number_within(letter, self.events).unwrap_or(letter),
+            None => self.events,
+        }
+    }
+
     /// Whether only one more dead letter may come from this record.
     fn is_full(&self) -> bool {
         self.letters + 1 >= DEAD_LETTERS_PER_RECORD_MAX
@@ -249,7 +279,7 @@ impl Bin<'_> {
             data,
             shard: Arc::clone(self.shard),
             sequence_number: Arc::clone(&self.record.sequence_number),
-            sub_sequence_number: self.events,
+            sub_sequence_number: self.number(),
             arrival_time: self.record.arrival_time,
             reason: rejection.reason,
             message: rejection.message,

@@ -50,6 +50,6 @@ mod proptests;
 #[cfg(test)]
 mod tests;
 
-pub use dead_letter::{DeadLetter, Reason};
+pub use dead_letter::{DeadLetter, Reason, number_within};
 pub use decoder::{Decoded, Decoder, EventSource, Provenance};
 pub use unknown::OTHER_FIELDS;

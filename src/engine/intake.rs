@@ -16,7 +16,7 @@ use crate::decode::{DeadLetter, Decoded, Decoder, Provenance, Reason};
 use crate::error::{Error, Result};
 use crate::limits::SHARDS_PER_FILE_MAX;
 use crate::operator::window::rows_by_number;
-use crate::schema::{Contract, INGEST_TIME, SEQUENCE_NUMBER, SHARD_ID, SUB_SEQUENCE_NUMBER};
+use crate::schema::{Contract, INGEST_TIME, Kind, SEQUENCE_NUMBER, SHARD_ID, SUB_SEQUENCE_NUMBER};
 use crate::types::{Micros, ReadBatch, format_micros};
 
 /// Decodes and judges one shard, in its order.
@@ -114,7 +114,7 @@ impl Intake {
         let judged = self.judge(rows, None)?;
         let letters = judged.too_old.iter().filter_map(|&row| {
             let row = row as usize;
-            too_old(rows, row, row_as_json(rows, row))
+            too_old(rows, row, row_as_json(&self.contract, rows, row))
         });
         Ok(Taken { dead_letters: letters.collect(), judged })
     }
@@ -233,7 +233,7 @@ fn highest_arrivals(read: &ReadBatch, decoded: &Decoded) -> Option<Vec<Option<Mi
 }
 
 /// A row that was too old, with its bytes. Where it came from is in its columns: an event file may say more than its line number.
-fn too_old(events: &RecordBatch, row: usize, data: Bytes) -> Option<DeadLetter> {
+pub(crate) fn too_old(events: &RecordBatch, row: usize, data: Bytes) -> Option<DeadLetter> {
     let column = |name: &str| events.column_by_name(name);
     let text = |name: &str| Some(Arc::from(column(name)?.as_string::<i32>().value(row)));
     let arrivals = column(INGEST_TIME)?.as_primitive::<TimestampMicrosecondType>();
@@ -250,14 +250,19 @@ fn too_old(events: &RecordBatch, row: usize, data: Bytes) -> Option<DeadLetter> 
     })
 }
 
-/// A row as JSON, where it came as a row.
-fn row_as_json(events: &RecordBatch, row: usize) -> Bytes {
+/// A row as JSON, where it came as a row: an event that decodes to it.
+fn row_as_json(contract: &Contract, events: &RecordBatch, row: usize) -> Bytes {
     let mut object = serde_json::Map::new();
     for (field, column) in events.schema_ref().fields().iter().zip(events.columns()) {
         if column.is_null(row) {
             continue;
         }
+        let is_json = contract.field(field.name()).is_some_and(|f| f.kind == Kind::Json);
         let value = match field.data_type() {
+            DataType::Utf8 if is_json => {
+                let text = column.as_string::<i32>().value(row);
+                serde_json::from_str(text).unwrap_or_else(|_| text.into())
+            }
             DataType::Utf8 => column.as_string::<i32>().value(row).into(),
             DataType::Int32 => column.as_primitive::<Int32Type>().value(row).into(),
             DataType::Int64 => column.as_primitive::<Int64Type>().value(row).into(),

@@ -168,7 +168,7 @@ impl Reading {
                 *self.status.dead_letters.entry(letter.reason.code()).or_default() += 1;
             }
             if !taken.dead_letters.is_empty() {
-                send(&shared.raw, RawRows::DeadLetters(taken.dead_letters)).await?;
+                send(&shared.raw, RawRows::DeadLetters { letters: taken.dead_letters, undated: None }).await?;
             }
             let events = taken.judged.into_kept()?;
             if events.num_rows() > 0 {

@@ -11,8 +11,11 @@ use crate::clock::Clock;
 use crate::decode::DeadLetter;
 use crate::error::{Error, Result};
 use crate::pipeline::ContinuousPlan;
+use crate::schema::Contract;
 use crate::sink::cloudwatch::{CloudWatch, CloudWatchCounters, PublishedTable};
-use crate::sink::lake::{GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary};
+use crate::sink::lake::{
+    DEAD_LETTERS, GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary,
+};
 use crate::types::{Micros, format_micros};
 
 /// Where a job's tables go.
@@ -39,7 +42,12 @@ pub enum RawRows {
     /// Judged events.
     Events(RecordBatch),
     /// What could not be used.
-    DeadLetters(Vec<DeadLetter>),
+    DeadLetters {
+        /// The letters.
+        letters: Vec<DeadLetter>,
+        /// Where those stand that came without an arrival time; by the clock, if nothing is better.
+        undated: Option<Micros>,
+    },
     /// Late rows of a pipeline.
     Late(usize, RecordBatch),
 }
@@ -84,6 +92,11 @@ pub fn file_prefix(clock: &dyn Clock) -> String {
     format!("{time}-{:x}", std::process::id())
 }
 
+/// The table of the raw events of a contract.
+pub fn raw_spec(contract: &Contract, prefix: &str) -> TableSpec {
+    TableSpec::new(contract.stream_name(), contract.time_field(), prefix)
+}
+
 /// Opens the writers of all tables of `pipelines`.
 pub fn open_tables(
     pipelines: &Pipelines,
@@ -93,11 +106,10 @@ pub fn open_tables(
     clock: &Arc<dyn Clock>,
 ) -> (RawTables, WindowTables) {
     let contract = &pipelines.contract;
-    let raw = TableSpec::new(contract.stream_name(), contract.time_field(), prefix);
-    let mut names = vec![contract.stream_name().to_owned(), "_dead_letters".to_owned()];
+    let mut names = vec![contract.stream_name().to_owned(), DEAD_LETTERS.to_owned()];
     names.extend(pipelines.plans.iter().map(|p| format!("_late/{}", p.name)));
     let raw_tables = RawTables {
-        events: target.table(raw, options.roll, clock),
+        events: target.table(raw_spec(contract, prefix), options.roll, clock),
         dead_letters: target.table(TableSpec::dead_letters(prefix), options.roll, clock),
         late: pipelines
             .plans
@@ -127,7 +139,9 @@ impl RawTables {
     pub async fn write(&mut self, rows: RawRows) -> Result<()> {
         match rows {
             RawRows::Events(batch) => self.events.write(&batch).await,
-            RawRows::DeadLetters(letters) => self.dead_letters.write(&DeadLetter::to_batch(&letters)?).await,
+            RawRows::DeadLetters { letters, undated } => {
+                self.dead_letters.write_undated(&DeadLetter::to_batch(&letters)?, undated).await
+            }
             RawRows::Late(pipeline, batch) => match self.late.get_mut(pipeline) {
                 Some(writer) => writer.write(&batch).await,
                 None => Err(Error::internal("late rows of no pipeline")),

@@ -95,6 +95,8 @@ impl Judged {
 pub struct ShardJudge {
     // properties: constant
     limits: SkewLimits,
+    idle_timeout: Micros,
+    dedupe_horizon: Micros,
     columns: Columns,
     // state: mutable
     high: HighTime,
@@ -133,6 +135,8 @@ impl ShardJudge {
         };
         Ok(Self {
             limits: options.skew,
+            idle_timeout: options.idle_timeout,
+            dedupe_horizon: options.dedupe_horizon,
             columns,
             high: HighTime::new(options.idle_timeout),
             dedupe: Dedupe::new(options.dedupe_horizon),
@@ -158,11 +162,25 @@ impl ShardJudge {
     /// `arrivals` gives for each row the highest arrival time among the records up to and including its own, which may be
     /// higher than its own; without it the rows' own arrival times are what is known.
     pub fn judge(&mut self, events: &RecordBatch, arrivals: Option<&[Option<Micros>]>) -> Result<Judged> {
+        self.judge_rows(events, arrivals, false)
+    }
+
+    /// Judges each of `events` as if it were the first of its shard: by what it says itself, since nothing is known of what came before
+    /// it. So none is a duplicate, and the high time is what its own arrival says.
+    pub fn judge_apart(&mut self, events: &RecordBatch) -> Result<Judged> {
+        self.judge_rows(events, None, true)
+    }
+
+    fn judge_rows(&mut self, events: &RecordBatch, arrivals: Option<&[Option<Micros>]>, apart: bool) -> Result<Judged> {
         let view = View::new(events, &self.columns);
         let rows = events.num_rows();
         let mut out = Columnar::with_capacity(rows);
         let mut too_old = Vec::new();
         for row in 0..rows {
+            if apart {
+                self.high = HighTime::new(self.idle_timeout);
+                self.dedupe = Dedupe::new(self.dedupe_horizon);
+            }
             let arrived = arrivals.map_or_else(|| view.arrival(row), |a| a.get(row).copied().flatten());
             if let Some(arrived) = arrived {
                 self.high.arrived(arrived);

@@ -119,7 +119,7 @@ impl Lake {
     }
 
     /// What the user sees of an object: `<lake>/<path>`.
-    pub(super) fn place(&self, relative: &str) -> String {
+    pub fn place(&self, relative: &str) -> String {
         format!("{}/{relative}", self.url.trim_end_matches('/'))
     }
 

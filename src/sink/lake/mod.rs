@@ -15,9 +15,9 @@
 //! | [`TableSpec`], [`RollPolicy`] | what a table is like, and when a file is full |
 //! | [`TableWriter`] | a stream of rows, any hours, into one open file an hour |
 //! | [`GatherWriter`] | finished windows, gathered into few sorted files |
-//! | [`Replacement`] | whole table-hours, replaced in one step |
+//! | [`Replacement`] | whole table-hours replaced, or files added and taken away, in one step |
 //! | [`CheckpointStore`] | states of a job, the last few |
-//! | [`LakeFile`], [`Lake::list`], [`Lake::read_table`] | reading back |
+//! | [`LakeFile`], [`Lake::list`], [`Lake::read_table`], [`Lake::rows`] | reading back, at once or batch by batch |
 //!
 //! A file appears whole or not at all: it is uploaded in parts (on a disk: written under another name) and completed at the end. The columns
 //! that a path spells out (`year` … `hour`) are not in the file, as strict Hive readers demand.
@@ -33,6 +33,7 @@ mod partition;
 mod properties;
 mod recovery;
 mod replacement;
+mod rows;
 mod spec;
 mod table_writer;
 
@@ -44,5 +45,6 @@ pub use parquet_file::WriteSummary;
 pub use partition::{split_by_time, time_values};
 pub use recovery::Recovery;
 pub use replacement::{ReplaceSummary, Replacement};
-pub use spec::{RollPolicy, TableSpec};
+pub use rows::LakeRows;
+pub use spec::{DEAD_LETTERS, RollPolicy, TableSpec};
 pub use table_writer::TableWriter;

@@ -10,7 +10,11 @@
 //!
 //! A crash before the record leaves the old hours and some litter; a crash after it leaves a record that [`Lake::recover`] carries out. Every
 //! action of a record may be repeated. Readers of a bucket or a folder can see steps of commit 2; a reader that cannot bear that runs
-//! after the commit. One writer at a time per hour is assumed: files that somebody else adds to a replaced hour meanwhile stay.
+//! after the commit. One writer at a time per hour is assumed: what somebody else adds to a replaced hour before the commit is replaced too.
+//!
+//! Beside whole hours, a replacement may *add* files to a table ([`Replacement::add_to`]) and *take away* files by name
+//! ([`Replacement::take_away`]). That touches nothing else of an hour, so it goes beside a run that writes it, and costs what is
+//! changed and not what the hour holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -19,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::{ObjectStoreExt, PutPayload};
+use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
 use super::gather_writer::GatherWriter;
@@ -30,7 +34,7 @@ use super::spec::{RollPolicy, TableSpec};
 use super::table_writer::{FileMaker, TableWriter};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::limits::LAKE_MOVES_MAX;
+use crate::limits::{LAKE_MOVES_MAX, LAKE_STAGING_HOURS_MAX};
 use crate::types::Micros;
 
 /// The folder of all replacements under way, below the lake.
@@ -60,6 +64,10 @@ pub struct Replacement {
     _lock: Option<File>,
     // State.
     hours: BTreeMap<String, BTreeSet<Micros>>,
+    /// Tables whose staged files replace nothing.
+    added_to: BTreeSet<String>,
+    /// Files that go, beside those of replaced hours.
+    taken_away: BTreeSet<LakeFile>,
 }
 
 impl Replacement {
@@ -68,24 +76,71 @@ impl Replacement {
     /// # Errors
     /// Internal if the id is not usable; external if there is a replacement of that id, or the store fails.
     pub async fn begin(lake: &Lake, id: &str) -> Result<Self> {
+        Self::start(lake, id, "use another name").await
+    }
+
+    /// As [`begin`](Self::begin), under an id that is always the same, so that a second one at the same time is refused: who reads
+    /// rows of the lake and puts others in their place must be alone with them. In a bucket, which knows no locks, one that was killed
+    /// bars the way until [`Lake::recover`] finds it abandoned.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub async fn begin_alone(lake: &Lake, id: &str) -> Result<Self> {
+        let remedy =
+            format!("wait for it to end; if it was killed, {LAKE_STAGING_HOURS_MAX} hours, or remove that folder");
+        let begun = Self::start(lake, id, &remedy).await?;
+        if lake.folder.is_none() {
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            let lock = format!("{STAGING}/{id}/{LOCK}");
+            match lake.store.put_opts(&lake.object(&lock), PutPayload::new(), options).await {
+                Ok(_) => {}
+                Err(object_store::Error::AlreadyExists { .. }) => {
+                    return Err(taken(&lake.place(&format!("{STAGING}/{id}")), &remedy));
+                }
+                Err(e) => return Err(failed("cannot lock a staging folder", lake.place(&lock), e)),
+            }
+        }
+        Ok(begun)
+    }
+
+    async fn start(lake: &Lake, id: &str, remedy: &str) -> Result<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if id.is_empty() || id.starts_with('.') || !id.chars().all(plain) {
             return Err(Error::internal(format!("{id:?} cannot name a staging folder")));
         }
         let lock = match lake.staging_folder(id) {
-            Some(folder) => Some(take_folder(&folder)?),
+            Some(folder) => Some(take_folder(&folder, remedy)?),
             None => {
                 if lake.staged_objects(id).await?.next().is_some() {
-                    return Err(taken(&lake.place(&format!("{STAGING}/{id}"))));
+                    return Err(taken(&lake.place(&format!("{STAGING}/{id}")), remedy));
                 }
                 None
             }
         };
         let staging = StagingToken::new(format!("{STAGING}/{id}/files/"));
-        Ok(Self { lake: lake.clone(), id: id.to_owned(), staging, _lock: lock, hours: BTreeMap::new() })
+        Ok(Self {
+            lake: lake.clone(),
+            id: id.to_owned(),
+            staging,
+            _lock: lock,
+            hours: BTreeMap::new(),
+            added_to: BTreeSet::new(),
+            taken_away: BTreeSet::new(),
+        })
     }
 
-    /// A writer into the staging folder. Close it before the commit. The hours it writes to are replaced.
+    /// Has the staged files of a table added: their hours keep what they have.
+    pub fn add_to(&mut self, table: &str) {
+        self.added_to.insert(table.to_owned());
+    }
+
+    /// Has a file of the lake go in the same step. If somebody else removes it before, the commit is refused.
+    pub fn take_away(&mut self, file: LakeFile) {
+        self.taken_away.insert(file);
+    }
+
+    /// A writer into the staging folder. Close it before the commit. The hours it writes to are replaced, unless the table is
+    /// [added to](Self::add_to).
     pub fn table_writer(&self, spec: TableSpec, roll: RollPolicy, clock: Arc<dyn Clock>) -> TableWriter {
         TableWriter::over(FileMaker::new(self.lake.clone(), spec, false, Some(self.staging.clone())), roll, clock)
     }
@@ -127,7 +182,7 @@ impl Replacement {
         let staged = self.lake.list_staged(self.staging.root()).await?;
         self.staging.check(staged.len() as u64).map_err(|e| e.at(self.lake.place(self.staging.root())))?;
         let mut hours = self.hours.clone();
-        for file in &staged {
+        for file in staged.iter().filter(|file| !self.added_to.contains(&file.table)) {
             hours.entry(file.table.clone()).or_default().insert(file.hour);
         }
         let publish: Vec<Move> = staged.iter().map(|f| self.move_of(f)).collect();
@@ -138,6 +193,7 @@ impl Replacement {
                 remove.extend(self.lake.list_hour(table, *hour).await?.into_iter().map(|f| f.path));
             }
         }
+        remove.extend(self.still_there().await?);
         // A file of the same name is overwritten by the move.
         remove.retain(|path| !new.contains(path.as_str()));
         let summary = ReplaceSummary {
@@ -149,6 +205,26 @@ impl Replacement {
         Ok((Intent { version: INTENT_VERSION, publish, remove }, summary))
     }
 
+    /// The paths of the files that are taken away, which must all be there: rows that others have replaced must not come twice.
+    async fn still_there(&self) -> Result<Vec<String>> {
+        let mut paths = Vec::new();
+        let mut of_hour: Option<((&str, Micros), BTreeSet<LakeFile>)> = None;
+        for file in &self.taken_away {
+            // They come by table and hour.
+            let hour = (file.table.as_str(), file.hour);
+            if of_hour.as_ref().is_none_or(|(listed, _)| *listed != hour) {
+                of_hour = Some((hour, self.lake.list_hour(&file.table, file.hour).await?.into_iter().collect()));
+            }
+            if !of_hour.as_ref().is_some_and(|(_, files)| files.contains(file)) {
+                return Err(Error::external("a file that was read is not there any more")
+                    .at(self.lake.place(&file.path))
+                    .hint("see what else works on this lake, then run again; the lake is unchanged"));
+            }
+            paths.push(file.path.clone());
+        }
+        Ok(paths)
+    }
+
     fn move_of(&self, staged: &LakeFile) -> Move {
         let to = staged.path.strip_prefix(self.staging.root()).unwrap_or(&staged.path).to_owned();
         Move { from: staged.path.clone(), to }
@@ -156,7 +232,7 @@ impl Replacement {
 }
 
 /// Makes the staging folder and locks it. The system lets go of the lock when the process ends, however it ends.
-fn take_folder(folder: &PathBuf) -> Result<File> {
+fn take_folder(folder: &PathBuf, remedy: &str) -> Result<File> {
     let place = folder.display().to_string();
     let unusable = |e: std::io::Error| {
         let error = Error::external("cannot make the staging folder").at(place.clone());
@@ -166,7 +242,7 @@ fn take_folder(folder: &PathBuf) -> Result<File> {
         std::fs::create_dir_all(parent).map_err(unusable)?;
     }
     match std::fs::create_dir(folder) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Err(taken(&place)),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Err(taken(&place, remedy)),
         made => made.map_err(unusable)?,
     }
     let lock = File::create(folder.join(LOCK)).map_err(unusable)?;
@@ -177,8 +253,8 @@ fn take_folder(folder: &PathBuf) -> Result<File> {
     Ok(lock)
 }
 
-fn taken(place: &str) -> Error {
-    Error::external("a replacement of this name is under way, or was left behind").at(place).hint("use another name")
+fn taken(place: &str, remedy: &str) -> Error {
+    Error::external("a replacement of this name is under way, or was left behind").at(place).hint(remedy)
 }
 
 /// Name of the file whose lock says that the folder has a living owner.

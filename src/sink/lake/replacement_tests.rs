@@ -310,3 +310,100 @@ async fn an_unreadable_record_is_named() {
         assert!(Replacement::begin(&lake, id).await.is_err(), "{id:?}");
     }
 }
+
+/// Adds rows to two hours of `a` and takes `b`'s file away for another, as one step.
+async fn exchange(lake: &Lake) -> Result<ReplaceSummary> {
+    let taken = lake.list("b").await?;
+    let mut r = Replacement::begin_alone(lake, "exchange").await?;
+    r.add_to("a");
+    r.add_to("b");
+    let mut w = r.table_writer(spec("a", "new"), RollPolicy::default(), clock());
+    w.write(&rows(&[(1, 10), (2 * H, 11)])).await?;
+    w.close().await?;
+    let mut w = r.table_writer(spec("b", "new"), RollPolicy::default(), clock());
+    w.write(&rows(&[(1, 12)])).await?;
+    w.close().await?;
+    taken.into_iter().for_each(|file| r.take_away(file));
+    r.commit().await
+}
+
+fn exchanged() -> (Vec<i64>, Vec<i64>) {
+    (vec![1, 2, 3, 4, 10, 11], vec![12])
+}
+
+#[tokio::test]
+async fn added_files_replace_nothing_and_taken_ones_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = Lake::open(dir.path().to_str().unwrap(), &LakeOptions::default()).unwrap();
+    fill(&lake).await;
+    let summary = exchange(&lake).await.unwrap();
+    assert_eq!((summary.hours, summary.files, summary.files_removed), (0, 3, 1));
+    assert_eq!(contents(&lake).await, exchanged());
+    assert!(!dir.path().join("_staging/exchange").exists());
+}
+
+#[tokio::test]
+async fn a_crash_at_any_step_of_an_exchange_leaves_all_or_nothing() {
+    let (mut seen_old, mut seen_completed) = (0, 0);
+    for last_is_made in [false, true] {
+        for step in 0.. {
+            let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+            let healthy = lake_over(store.clone());
+            fill(&healthy).await;
+            let outcome = exchange(&lake_over(Arc::new(Crashing::new(store, step, last_is_made)))).await;
+            let recovery = healthy.recover(i64::MAX).await.unwrap();
+            let got = contents(&healthy).await;
+            assert!(got == old() || got == exchanged(), "step {step}: {got:?}");
+            seen_old += usize::from(got == old());
+            seen_completed += recovery.completed.len();
+            assert_eq!(healthy.staged_objects("exchange").await.unwrap().count(), 0, "step {step}");
+            if outcome.is_ok() {
+                assert_eq!(got, exchanged());
+                break;
+            }
+        }
+    }
+    assert!(seen_old >= 4 && seen_completed >= 8, "{seen_old} {seen_completed}");
+}
+
+#[tokio::test]
+async fn files_that_came_meanwhile_stay_and_one_that_went_stops_the_exchange() {
+    let lake = lake_over(Arc::new(InMemory::new()));
+    fill(&lake).await;
+    let add = async |n: i64| {
+        let mut w = TableWriter::new(lake.clone(), spec("b", &format!("run{n}")), RollPolicy::default(), clock());
+        w.write(&rows(&[(0, n)])).await.unwrap();
+        w.close().await.unwrap();
+    };
+    let read = lake.list("b").await.unwrap();
+    add(6).await;
+    let mut r = Replacement::begin_alone(&lake, "exchange").await.unwrap();
+    read.iter().cloned().for_each(|file| r.take_away(file));
+    add(7).await;
+    r.commit().await.unwrap();
+    assert_eq!(numbers(&lake, "b").await, [6, 7]);
+
+    // The same again: its files are gone.
+    let mut r = Replacement::begin_alone(&lake, "exchange").await.unwrap();
+    r.add_to("a");
+    let mut w = r.table_writer(spec("a", "new"), RollPolicy::default(), clock());
+    w.write(&rows(&[(0, 99)])).await.unwrap();
+    w.close().await.unwrap();
+    read.into_iter().for_each(|file| r.take_away(file));
+    let e = r.commit().await.unwrap_err();
+    assert!(e.message().contains("not there any more") && e.place().unwrap().contains("/b/year="), "{e}");
+    assert!(!numbers(&lake, "a").await.contains(&99));
+}
+
+#[tokio::test]
+async fn there_is_one_of_those_that_must_be_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Lake::open(dir.path().to_str().unwrap(), &LakeOptions::default()).unwrap();
+    for lake in [folder, lake_over(Arc::new(InMemory::new()))] {
+        let first = Replacement::begin_alone(&lake, "alone").await.unwrap();
+        let e = Replacement::begin_alone(&lake, "alone").await.unwrap_err();
+        assert!(e.remedy().unwrap().contains("wait for it to end"), "{e}");
+        first.abort().await.unwrap();
+        Replacement::begin_alone(&lake, "alone").await.unwrap().abort().await.unwrap();
+    }
+}

@@ -2,6 +2,9 @@
 
 use crate::types::{MICROS_PER_MINUTE, Micros};
 
+/// The table of what could not be used.
+pub const DEAD_LETTERS: &str = "_dead_letters";
+
 /// How a table is partitioned, named and encoded. Build it with [`TableSpec::new`] and change what differs.
 #[derive(Debug, Clone)]
 pub struct TableSpec {
@@ -9,7 +12,7 @@ pub struct TableSpec {
     pub name: String,
     /// The column whose hour is the partition: Timestamp(Microsecond).
     pub time_column: String,
-    /// Whether that column may be null; the clock's time then stands in for it. Otherwise a null is a bug.
+    /// Whether that column may be null; the clock's time, or what the writer is told, then stands in for it. Otherwise a null is a bug.
     pub time_may_be_null: bool,
     /// The column that tells where a row's span of time ends, if rows have one (`window_end`): used to see when a gathered file is full.
     pub end_column: Option<String>,
@@ -54,9 +57,9 @@ impl TableSpec {
         Self { end_column, sort_columns, ..Self::new(name, "window_start", file_prefix) }
     }
 
-    /// The dead letters: partitioned by `ingest_time`, or by the clock where a record came without one.
+    /// The dead letters: partitioned by `ingest_time`; who writes them says where those stand that came without one.
     pub fn dead_letters(file_prefix: impl Into<String>) -> Self {
-        Self { time_may_be_null: true, ..Self::new("_dead_letters", "ingest_time", file_prefix) }
+        Self { time_may_be_null: true, ..Self::new(DEAD_LETTERS, "ingest_time", file_prefix) }
     }
 
     /// The rows that were late for every window of a pipeline, partitioned by `event_time`.

@@ -67,10 +67,19 @@ impl TableWriter {
     /// # Errors
     /// External or transient if the store fails; internal if the batch does not fit the table, or after an earlier error.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.write_undated(batch, None).await
+    }
+
+    /// As [`write`](Self::write). Rows without a time, where the table may have them, stand in the hour of `undated`; without it, in that
+    /// of the clock.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub async fn write_undated(&mut self, batch: &RecordBatch, undated: Option<Micros>) -> Result<()> {
         self.guard()?;
         self.failed = true;
         let now = self.clock.now();
-        let if_null = self.files.spec.time_may_be_null.then_some(now);
+        let if_null = self.files.spec.time_may_be_null.then(|| undated.unwrap_or(now));
         let times = time_values(batch, &self.files.spec.time_column, if_null)?;
         for (hour, part) in split_by_time(batch.clone(), times.iter().copied().map(Some), MICROS_PER_HOUR)? {
             self.write_hour(hour, &part, now).await?;
@@ -332,14 +341,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_null_time_stands_at_the_clocks_hour_only_where_the_table_says_so() {
+    async fn a_null_time_stands_at_the_clocks_hour_or_a_given_one_only_where_the_table_says_so() {
         let f = Fixture::new();
         f.clock.set(3 * H + 5);
         let spec = TableSpec { time_column: "event_time".into(), ..TableSpec::dead_letters("run1") };
         let mut w = f.writer(spec, RollPolicy::default());
         w.write(&batch(&[None])).await.unwrap();
+        w.write_undated(&batch(&[None, Some(5 * H)]), Some(H)).await.unwrap();
         w.close().await.unwrap();
-        assert_eq!(f.lake.list("_dead_letters").await.unwrap()[0].hour, 3 * H);
+        let hours: Vec<_> = f.lake.list("_dead_letters").await.unwrap().iter().map(|f| f.hour / H).collect();
+        assert_eq!(hours, [1, 3, 5]);
         let mut w = f.writer(events(), RollPolicy::default());
         assert!(w.write(&batch(&[None])).await.is_err());
         assert!(w.close().await.is_err(), "no more work after an error");

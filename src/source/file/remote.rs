@@ -2,19 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::ops::Range;
 use std::sync::Arc;
 
 use ::bytes::Bytes;
-use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt};
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
-use parquet::arrow::async_reader::AsyncFileReader;
-use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use tokio::runtime::Handle;
 
 use super::discover::unknown_kind;
@@ -129,45 +123,6 @@ impl Read for ObjectRead {
         let n = to.len().min(self.chunk.len());
         to[..n].copy_from_slice(&self.chunk.split_to(n));
         Ok(n)
-    }
-}
-
-/// Ranges of a Parquet object.
-pub(super) struct ObjectRanges {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) path: Path,
-    pub(super) bytes: u64,
-}
-
-impl ObjectRanges {
-    async fn range(&self, range: Range<u64>) -> Result<Bytes, ParquetError> {
-        self.store.get_range(&self.path, range).await.map_err(|e| ParquetError::External(Box::new(e)))
-    }
-}
-
-impl AsyncFileReader for ObjectRanges {
-    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
-        self.range(range).boxed()
-    }
-
-    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
-        async move {
-            let got = self.store.get_ranges(&self.path, &ranges).await;
-            got.map_err(|e| ParquetError::External(Box::new(e)))
-        }
-        .boxed()
-    }
-
-    fn get_metadata<'a>(
-        &'a mut self,
-        _: Option<&'a ArrowReaderOptions>,
-    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
-        async move {
-            let bytes = self.bytes;
-            let metadata = ParquetMetaDataReader::new().load_and_finish(self, bytes).await?;
-            Ok(Arc::new(metadata))
-        }
-        .boxed()
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use super::adapt::Adapter;
 use super::input::{InputFile, Place, Progress};
-use super::remote::ObjectRanges;
+use crate::aws::ObjectRanges;
 use crate::error::{Error, Result};
 use crate::limits::FILE_BATCH_ROWS;
 use crate::types::ShardId;

@@ -1,0 +1,61 @@
+//! Reading a file of the lake batch by batch.
+
+use std::pin::Pin;
+
+use arrow::array::RecordBatch;
+use futures::StreamExt;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+
+use super::listing::LakeFile;
+use super::location::Lake;
+use crate::aws::ObjectRanges;
+use crate::error::{Error, Result};
+
+/// The rows of one file: a row group's columns in memory, encoded, and one batch of them decoded.
+pub struct LakeRows {
+    place: String,
+    batches: Pin<Box<ParquetRecordBatchStream<ObjectRanges>>>,
+}
+
+impl Lake {
+    /// Opens a file of a table for reading: all its columns, or some, in the file's order; `batch_rows` rows at a time.
+    ///
+    /// # Errors
+    /// External if the file cannot be read, or is gone; user if a column is not in it.
+    pub async fn rows(&self, file: &LakeFile, columns: Option<&[&str]>, batch_rows: usize) -> Result<LakeRows> {
+        let place = self.place(&file.path);
+        let ranges = ObjectRanges { store: self.store.clone(), path: self.object(&file.path), bytes: file.bytes };
+        let unreadable = |e| {
+            let error = Error::external("not a readable Parquet file").at(place.clone()).because(e);
+            error.hint("see whether something else has just replaced it, then run again")
+        };
+        let mut builder = ParquetRecordBatchStreamBuilder::new(ranges).await.map_err(unreadable)?;
+        if let Some(names) = columns {
+            let has = |name: &&&str| builder.schema().field_with_name(name).is_ok();
+            if let Some(missing) = names.iter().find(|name| !has(name)) {
+                return Err(Error::user(format!("the file has no column {missing}")).at(place));
+            }
+            let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+            builder = builder.with_projection(mask);
+        }
+        let batches = Box::pin(builder.with_batch_size(batch_rows).build().map_err(unreadable)?);
+        Ok(LakeRows { place, batches })
+    }
+}
+
+impl LakeRows {
+    /// The next rows; none at the end of the file.
+    ///
+    /// # Errors
+    /// External if the file is damaged or cannot be read on.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let next = self.batches.next().await.transpose();
+        next.map_err(|e| Error::external("a Parquet file broke off").at(self.place.clone()).because(e))
+    }
+
+    /// The file as the user sees it: `<lake>/<path>`.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+}
