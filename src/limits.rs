@@ -5,6 +5,13 @@
 /// Kinesis refuses records over 10 MiB; a file's line is held to the same.
 pub const RECORD_BYTES_MAX: usize = 10 * 1024 * 1024;
 
+/// The JSON of one record in what GetRecords returned: its bytes as base64, and room for its other fields. What is longer holds a
+/// record over the limit.
+pub const RECORD_ENTRY_BYTES_MAX: usize = RECORD_BYTES_MAX.div_ceil(3) * 4 + 64 * 1024;
+
+/// A key of a document of GetRecords: the longest that has a meaning is a third of it.
+pub const DOCUMENT_KEY_BYTES_MAX: usize = 64;
+
 /// Records that GetRecords returns at most in one call (documented limit of the service).
 pub const GET_RECORDS_LIMIT_MAX: i32 = 10_000;
 

@@ -1,5 +1,7 @@
 //! What a backfill does to a lake that holds something already, and what it takes for input.
 
+mod get_records;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
