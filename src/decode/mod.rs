@@ -45,6 +45,10 @@ mod unknown;
 mod values;
 
 #[cfg(test)]
+mod example_tests;
+#[cfg(test)]
+mod form_builders;
+#[cfg(test)]
 mod form_tests;
 #[cfg(test)]
 mod proptests;
