@@ -172,6 +172,12 @@ pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// Checkpoints that are kept: the last, and some to look at when something went wrong.
 pub const CHECKPOINTS_KEPT: usize = 3;
 
+/// How long `check` waits for a lake, in seconds: nobody waits longer for a word on a file, and one that does not answer is no mistake.
+pub const CHECK_LAKE_SECS_MAX: u64 = 5;
+
+/// Tables whose files `check` looks at at a time: a bucket takes some tens of milliseconds an answer.
+pub const CHECK_TABLES_MAX: usize = 16;
+
 /// Hours that one backfill replaces at most, over a year: a wrong `--from`, or one wild event time, must not list a century.
 pub const BACKFILL_HOURS_MAX: usize = 10_000;
 

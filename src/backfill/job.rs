@@ -15,15 +15,12 @@ use super::windows::compute;
 use crate::clock::Clock;
 use crate::engine::Pipelines;
 use crate::engine::counters::Counters;
-use crate::engine::tables::{RawRows, RawTables, TableSummary, Target, WindowTables, open_tables};
+use crate::engine::tables::{DEAD_LETTERS, RawRows, RawTables, TableSummary, Target, WindowTables, open_tables};
 use crate::error::{Error, Result};
 use crate::limits::{BACKFILL_BUCKET_SECS, BACKFILL_RAW_WRITERS_MAX, LAKE_QUEUE_BATCHES_MAX};
 use crate::sink::lake::{Lake, ReplaceSummary, Replacement};
 use crate::source::file::{FileShard, Progress};
 use crate::types::{MICROS_PER_SEC, Micros, format_micros};
-
-/// The table of what could not be used.
-const DEAD_LETTERS: &str = "_dead_letters";
 
 /// How often the watcher is told while files are read.
 const WATCH_EVERY: Duration = Duration::from_millis(200);

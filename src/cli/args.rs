@@ -247,7 +247,10 @@ Examples:
 
   headcount check --config config/aws.toml
       Each problem is one paragraph: file and line, what is wrong, what to write instead.
-      Nothing is started and no service is called. Exit code 0 if all is well, 1 if not.
+      Nothing is started and nothing is changed. Exit code 0 if all is well, 1 if not.
+
+A lake that is there already is looked at, its oldest and its newest files: a column that would
+be written with another type than before is a problem.
 
 docs/configuration.md explains every key, with its unit, default and environment variable.";
 

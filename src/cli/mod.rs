@@ -18,6 +18,7 @@ pub mod check;
 pub mod checkpoint;
 mod dispatch;
 pub mod explain;
+mod lake_columns;
 mod out;
 mod progress;
 mod resume;

@@ -1,5 +1,6 @@
 //! What a backfill does to a lake that holds something already, and what it takes for input.
 
+mod evolution;
 mod get_records;
 
 use std::collections::BTreeMap;
