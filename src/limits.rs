@@ -5,6 +5,13 @@
 /// Kinesis refuses records over 10 MiB; a file's line is held to the same.
 pub const RECORD_BYTES_MAX: usize = 10 * 1024 * 1024;
 
+/// The JSON of one record in what GetRecords returned: its bytes as base64, and room for its other fields. What is longer holds a
+/// record over the limit.
+pub const RECORD_ENTRY_BYTES_MAX: usize = RECORD_BYTES_MAX.div_ceil(3) * 4 + 64 * 1024;
+
+/// A key of a document of GetRecords: the longest that has a meaning is a third of it.
+pub const DOCUMENT_KEY_BYTES_MAX: usize = 64;
+
 /// Records that GetRecords returns at most in one call (documented limit of the service).
 pub const GET_RECORDS_LIMIT_MAX: i32 = 10_000;
 
@@ -164,6 +171,12 @@ pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
 /// Checkpoints that are kept: the last, and some to look at when something went wrong.
 pub const CHECKPOINTS_KEPT: usize = 3;
+
+/// How long `check` waits for a lake, in seconds: nobody waits longer for a word on a file, and one that does not answer is no mistake.
+pub const CHECK_LAKE_SECS_MAX: u64 = 5;
+
+/// Tables whose files `check` looks at at a time: a bucket takes some tens of milliseconds an answer.
+pub const CHECK_TABLES_MAX: usize = 16;
 
 /// Hours that one backfill replaces at most, over a year: a wrong `--from`, or one wild event time, must not list a century.
 pub const BACKFILL_HOURS_MAX: usize = 10_000;

@@ -58,8 +58,9 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 #[command(after_help = BACKFILL_EXAMPLES)]
 pub struct BackfillArgs {
-    /// Event files: NDJSON (plain, .gz or .zst) or Parquet as Headcount writes it. A path, a folder, a quoted glob, file:// or
-    /// s3://. May be given more than once.
+    /// Event files: JSON (plain, .gz or .zst) or Parquet as Headcount writes it. JSON may be lines, an array, objects, or what
+    /// `aws kinesis get-records` prints: each file says itself. A path, a folder, a quoted glob, file:// or s3://. May be given
+    /// more than once.
     #[arg(long, value_name = "PATH|GLOB|URL", required = true, num_args = 1..)]
     pub input: Vec<String>,
 
@@ -336,7 +337,11 @@ Examples:
 
   headcount backfill --input 's3://bucket/events/*.gz' --shard-from '(shard-[0-9]+)' \\
       --from 2026-01-31T00:00:00Z --to 2026-02-01T00:00:00Z
-      One day of compressed files; the shard of a file is in its name.";
+      One day of compressed files; the shard of a file is in its name.
+
+  headcount backfill --input shard-0.json --lake out/lake --lateness replay
+      Records as a stream holds them, as `aws kinesis get-records … >> shard-0.json` saved them,
+      with their sequence numbers and arrival times. Aggregated and compressed ones are opened.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -346,7 +351,10 @@ Examples:
 
   headcount check --config config/aws.toml
       Each problem is one paragraph: file and line, what is wrong, what to write instead.
-      Nothing is started and no service is called. Exit code 0 if all is well, 1 if not.
+      Nothing is started and nothing is changed. Exit code 0 if all is well, 1 if not.
+
+A lake that is there already is looked at, its oldest and its newest files: a column that would
+be written with another type than before is a problem.
 
 docs/configuration.md explains every key, with its unit, default and environment variable.";
 

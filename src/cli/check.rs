@@ -1,11 +1,13 @@
 //! `headcount check`
 
 use super::args::CheckArgs;
+use super::lake_columns;
 use super::out::{complain, say};
 use super::setup;
-use crate::config::Config;
+use crate::config::{Config, SourceKind};
 use crate::error::{Error, Result};
 use crate::operator::window::Lateness;
+use crate::schema::Contract;
 
 /// Prints every problem of the configuration, the schema and the pipelines; how many there are.
 ///
@@ -18,11 +20,17 @@ pub fn run(args: &CheckArgs) -> Result<usize> {
         return Ok(print(&problems));
     }
     let config = setup::load_config(path)?;
-    let compiled = setup::runtime(&config)?.block_on(setup::compile(&config, Lateness::Judge));
-    let pipelines = match compiled {
+    let runtime = setup::runtime(&config)?;
+    let pipelines = match runtime.block_on(setup::compile(&config, Lateness::Judge)) {
         Ok(pipelines) => pipelines,
         Err(problems) => return Ok(print(&problems)),
     };
+    let lake = runtime.block_on(lake_columns::compare(&config, &pipelines));
+    // What hangs in a look-up of a name or of credentials must not hold the end up.
+    runtime.shutdown_background();
+    if !lake.problems.is_empty() {
+        return Ok(print(&lake.problems));
+    }
     let place = path.map_or_else(|| "built-in config/local.toml".to_owned(), |p| p.display().to_string());
     let schema = config.schema.file().map_or_else(|| "built in".to_owned(), |f| f.display().to_string());
     let contract = &pipelines.contract;
@@ -33,8 +41,30 @@ pub fn run(args: &CheckArgs) -> Result<usize> {
         let secs = plan.window_size() as f64 / 1e6;
         say!("  {:<24} every {secs:>4} s  {}", plan.name, plan.header.title);
     }
+    match lake.files {
+        0 => say!("lake       {}", config.lake.url),
+        n => say!("lake       {}: its files have the same columns ({n} looked at)", config.lake.url),
+    }
+    for note in &lake.notes {
+        say!("note: {note}");
+    }
+    if let Some(note) = simulated(&config, contract) {
+        say!("note: {note}");
+    }
     say!("All is well.");
     Ok(0)
+}
+
+/// The embedded Kinesis plays events of users, whatever the schema is of.
+fn simulated(config: &Config, contract: &Contract) -> Option<String> {
+    let plays = Contract::shipped().ok()?;
+    (config.source.kind == SourceKind::Embedded && contract.stream_name() != plays.stream_name()).then(|| {
+        format!(
+            "source.kind is \"embedded\": the Kinesis that `run` starts is fed with {}, and not with {}",
+            plays.stream_name(),
+            contract.stream_name()
+        )
+    })
 }
 
 fn print(problems: &[Error]) -> usize {

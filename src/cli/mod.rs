@@ -20,6 +20,7 @@ pub mod checkpoint;
 pub mod dead_letters;
 mod dispatch;
 pub mod explain;
+mod lake_columns;
 mod out;
 mod progress;
 mod resume;

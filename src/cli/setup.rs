@@ -1,5 +1,6 @@
 //! From the configuration to what a job needs.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,13 +45,22 @@ pub(super) fn clock() -> Arc<dyn Clock> {
 
 /// The event contract that the configuration names.
 pub(super) fn contract(config: &Config) -> Result<Contract> {
+    let (place, text) = schema_file(config)?;
+    Contract::from_json(&text, &place)
+}
+
+/// The place of the contract's file, and its text.
+pub(super) fn schema_file(config: &Config) -> Result<(String, Cow<'static, str>)> {
     match config.schema.file() {
-        None => Contract::shipped(),
+        None => {
+            let (place, text) = Contract::shipped_file();
+            Ok((place.to_owned(), text.into()))
+        }
         Some(file) => {
             let place = file.display().to_string();
             let text = std::fs::read_to_string(&file)
                 .map_err(|e| Error::user("the schema file cannot be read").at(&place).because(e))?;
-            Contract::from_json(&text, &place)
+            Ok((place, text.into()))
         }
     }
 }
@@ -125,10 +135,14 @@ pub(super) fn no_such_lake(url: &str) -> Error {
         .hint("--config FILE or HEADCOUNT__LAKE__URL says which lake; `headcount run` makes one")
 }
 
+/// How to reach the lake.
+pub(super) fn lake_options(config: &Config) -> LakeOptions {
+    LakeOptions { bucket: bucket_options(config), compression_level: config.lake.compression_level }
+}
+
 /// The lake at `url`, or the configured one, after completing what an earlier process left half done.
 pub(super) async fn open_lake(config: &Config, url: Option<&str>, clock: &dyn Clock) -> Result<Lake> {
-    let options = LakeOptions { bucket: bucket_options(config), compression_level: config.lake.compression_level };
-    let lake = Lake::open(url.unwrap_or(&config.lake.url), &options)?;
+    let lake = Lake::open(url.unwrap_or(&config.lake.url), &lake_options(config))?;
     let recovery = lake.recover(clock.now()).await?;
     for id in recovery.completed {
         tracing::warn!(replacement = %id, "an earlier backfill or replay had been cut short: its replacement was completed");

@@ -61,6 +61,12 @@ impl EventSource {
 }
 
 impl Decoded {
+    /// Takes in what was refused of the read before it was decoded.
+    pub fn refuse(&mut self, dead_letters: Vec<DeadLetter>) {
+        self.events_read += dead_letters.len() as u64;
+        self.dead_letters.extend(dead_letters);
+    }
+
     /// The bytes of the event of row `row`, of the read that was decoded: as they came, or as they were opened.
     pub fn bytes_of(&self, read: &ReadBatch, row: usize) -> Bytes {
         let bytes = self.sources.get(row).and_then(|source| {

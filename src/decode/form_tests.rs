@@ -1,6 +1,5 @@
 //! Every form that a record may have: the same events in each give the same rows.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -9,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::aggregate::pack;
+use super::form_builders::{self, as_text, gzip, pack, wrapper, zstd};
 use super::{Decoded, Decoder, Provenance, Reason};
 use crate::schema::Contract;
 use crate::types::{ReadBatch, Record, parse_rfc3339};
@@ -35,29 +34,9 @@ fn event(id: &str) -> String {
     )
 }
 
-fn gzip(data: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(data).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn zstd(data: &[u8]) -> Vec<u8> {
-    zstd::stream::encode_all(data, 1).unwrap()
-}
-
 /// The event as a rule of EventBridge delivers it.
 fn envelope(detail: &str) -> String {
-    format!(
-        r#"{{"version":"0","id":"of-envelope","detail-type":"Stream Started","source":"streaming.platform.streams","account":"123456789012","time":"2026-01-31T18:00:01Z","region":"eu-west-2","resources":[],"detail":{detail}}}"#
-    )
-}
-
-fn wrapper(data: &str) -> String {
-    format!(r#"{{"Data":{data},"Metadata":{{"x":"y"}},"SystemMetadata":{{"IngestionTime":"2026-01-31T18:00:02Z"}}}}"#)
-}
-
-fn as_text(data: &str) -> String {
-    serde_json::Value::from(data).to_string()
+    form_builders::envelope("of-envelope", "Stream Started", "2026-01-31T18:00:01Z", detail)
 }
 
 fn ids(batch: &RecordBatch) -> Vec<&str> {

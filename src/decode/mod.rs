@@ -9,6 +9,7 @@
 //!
 //! * [`Decoder`] walks over the records of a read and hides how they are parsed.
 //! * `open` and `aggregate` turn a record that is compressed or aggregated into payloads.
+//! * [`unpack`] makes records of what `aws kinesis get-records` prints, before they are decoded.
 //! * `forms` tells by content whether a payload is one object, newline-delimited objects or an array of objects, and cuts it
 //!   into events.
 //! * `plain` is the fast way through the plain events that nearly all are. What is unusual or wrong it leaves to the next two.
@@ -32,6 +33,7 @@ mod decoder;
 mod elements;
 mod envelope;
 mod forms;
+mod get_records;
 mod names;
 mod open;
 mod plain;
@@ -44,6 +46,10 @@ mod unknown;
 mod values;
 
 #[cfg(test)]
+mod example_tests;
+#[cfg(test)]
+mod form_builders;
+#[cfg(test)]
 mod form_tests;
 #[cfg(test)]
 mod proptests;
@@ -52,4 +58,5 @@ mod tests;
 
 pub use dead_letter::{DeadLetter, Reason, number_within};
 pub use decoder::{Decoded, Decoder, EventSource, Provenance};
+pub use get_records::{Unpacked, unpack};
 pub use unknown::OTHER_FIELDS;

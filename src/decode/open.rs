@@ -108,21 +108,10 @@ impl Opener {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use proptest::prelude::*;
 
+    use super::super::form_builders::{gzip, zstd};
     use super::*;
-
-    fn gzip(data: &[u8]) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(data).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    fn zstd(data: &[u8]) -> Vec<u8> {
-        zstd::stream::encode_all(data, 1).unwrap()
-    }
 
     fn open(data: Vec<u8>) -> Opened {
         let mut opened = Opener::new().open(&data.into());

@@ -103,7 +103,12 @@ impl Pipelines {
             &Concurrency::dimension_names(&queries),
         );
         if let (false, Err(e)) = (queries.is_empty(), marks) {
-            problems.push(e);
+            let counts = |p: &ContinuousPlan| p.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
+            let file = plans.iter().find(|p| counts(p)).and_then(|p| files.iter().find(|f| f.name == p.name));
+            problems.push(match file {
+                Some(file) => e.at(&file.place),
+                None => e,
+            });
         }
         problems.extend(metrics_named_twice(&plans, files));
         if problems.is_empty() { Ok(Self { contract, plans, queries, options }) } else { Err(problems) }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use super::board::{Board, TableStatus};
@@ -97,6 +98,35 @@ pub fn raw_spec(contract: &Contract, prefix: &str) -> TableSpec {
     TableSpec::new(contract.stream_name(), contract.time_field(), prefix)
 }
 
+/// Whose a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableOf {
+    /// The event contract's: raw events and late rows.
+    Contract,
+    /// A pipeline's, by its number.
+    Pipeline(usize),
+    /// Headcount's own.
+    Product,
+}
+
+/// Every table that a job of `pipelines` writes, with the columns of its files.
+pub fn table_schemas(pipelines: &Pipelines) -> Vec<(String, TableOf, SchemaRef)> {
+    let events = pipelines.contract.events_schema();
+    let mut tables = vec![
+        (pipelines.contract.stream_name().to_owned(), TableOf::Contract, events.clone()),
+        (DEAD_LETTERS.to_owned(), TableOf::Product, DeadLetter::schema()),
+    ];
+    for (i, plan) in pipelines.plans.iter().enumerate() {
+        tables.push((plan.name.clone(), TableOf::Pipeline(i), plan.schema().clone()));
+        tables.push((late_table(&plan.name), TableOf::Contract, events.clone()));
+    }
+    tables
+}
+
+fn late_table(pipeline: &str) -> String {
+    format!("_late/{pipeline}")
+}
+
 /// Opens the writers of all tables of `pipelines`.
 pub fn open_tables(
     pipelines: &Pipelines,
@@ -107,7 +137,7 @@ pub fn open_tables(
 ) -> (RawTables, WindowTables) {
     let contract = &pipelines.contract;
     let mut names = vec![contract.stream_name().to_owned(), DEAD_LETTERS.to_owned()];
-    names.extend(pipelines.plans.iter().map(|p| format!("_late/{}", p.name)));
+    names.extend(pipelines.plans.iter().map(|p| late_table(&p.name)));
     let raw_tables = RawTables {
         events: target.table(raw_spec(contract, prefix), options.roll, clock),
         dead_letters: target.table(TableSpec::dead_letters(prefix), options.roll, clock),

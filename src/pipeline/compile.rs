@@ -20,7 +20,7 @@ use super::output::Output;
 use super::physical::WindowQueryPlanner;
 use super::refusal::{refuse, refuse_at};
 use super::stream_table::{StreamTable, with_row_number};
-use super::table_functions::WindowTableFunctions;
+use super::table_functions::{WindowTableFunctions, tumble_form};
 use super::unrepeatable::refuse_unrepeatable;
 use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
@@ -34,6 +34,8 @@ use crate::types::{MetricMapping, Micros};
 /// Compiles pipelines over one event stream.
 pub struct Compiler {
     state: SessionState,
+    /// How a query over the stream begins, for those that do not.
+    tumble_form: String,
 }
 
 /// What a windowed node of a query computes.
@@ -122,7 +124,7 @@ impl Compiler {
         state.register_udaf(percentile())?;
         state.register_relation_planner(Arc::new(functions))?;
         state.schema_for_ref(stream)?.register_table(stream.to_owned(), table)?;
-        Ok(Self { state })
+        Ok(Self { state, tumble_form: tumble_form(stream, contract.time_field()) })
     }
 
     /// Compiles one pipeline.
@@ -151,9 +153,8 @@ impl Compiler {
             }
         }
         if nodes.is_empty() {
-            return Err(refuse_at(file, 1, "the query does not read the stream through a window").hint(
-                "begin with FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))",
-            ));
+            return Err(refuse_at(file, 1, "the query does not read the stream through a window")
+                .hint(format!("begin with FROM TABLE({})", self.tumble_form)));
         }
         let plan = ContinuousPlan {
             name: file.name.clone(),

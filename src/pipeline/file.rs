@@ -164,6 +164,19 @@ impl PipelineFile {
         format!("{}:{}", self.place, self.first_line + sql_line.max(1) - 1)
     }
 
+    /// `file:line` of what the query selects as `column`: the first line that says `AS column`, else the first that names it.
+    pub fn at_column(&self, column: &str) -> String {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let words =
+            |line: &str| line.split(|c| !is_word(c)).filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        let named = |line: &str| {
+            words(line).windows(2).any(|w| w[0].eq_ignore_ascii_case("as") && w[1].eq_ignore_ascii_case(column))
+        };
+        let mentioned = |line: &str| words(line).iter().any(|w| w.eq_ignore_ascii_case(column));
+        let line = self.sql.lines().position(named).or_else(|| self.sql.lines().position(mentioned));
+        self.at_line(line.map_or(1, |i| i + 1))
+    }
+
     /// `file:line` of a key of the header; the header's first line if the key is not there.
     pub fn at_key(&self, key: &str) -> String {
         let line = self.head.lines().position(|l| is_key(l, key)).map_or(1, |i| i + 1);
@@ -210,6 +223,14 @@ mod tests {
         let f = PipelineFile::parse("p/a_b.sql", "/*\ntitle = \"t\"\nkeys = [\"k\"]\n*/\n\nSELECT 1;\n").unwrap();
         assert_eq!((f.name.as_str(), f.first_line, f.sql.as_str()), ("a_b", 6, "SELECT 1"));
         assert_eq!(f.at_line(1), "p/a_b.sql:6");
+    }
+
+    #[test]
+    fn columns_have_their_lines() {
+        let sql = "SELECT\n  window_start,\n  n + tips,\n  SUM(n) as tips,\n  country\nFROM t";
+        let f = PipelineFile::parse("p/a.sql", &format!("/*\ntitle = \"t\"\n*/\n{sql}")).unwrap();
+        let places = ["tips", "country", "window_start", "revision"].map(|column| f.at_column(column));
+        assert_eq!(places, ["p/a.sql:7", "p/a.sql:8", "p/a.sql:5", "p/a.sql:4"]);
     }
 
     #[test]

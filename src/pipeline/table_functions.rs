@@ -19,9 +19,14 @@ use super::refusal::{at_sql, refusal};
 use crate::operator::concurrency::ConcurrencyQuery;
 use crate::types::Micros;
 
-const TUMBLE_FORM: &str = "TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)";
-const CONCURRENCY_FORM: &str =
-    "CONCURRENCY(TABLE user_events PARTITION BY stream_id, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)";
+/// How `TUMBLE` is written over a stream with this event time.
+pub(super) fn tumble_form(stream: &str, time_field: &str) -> String {
+    format!("TUMBLE(TABLE {stream}, DESCRIPTOR({time_field}), INTERVAL '1' MINUTE)")
+}
+
+fn concurrency_form(stream: &str, time_field: &str) -> String {
+    format!("CONCURRENCY(TABLE {stream} PARTITION BY stream_id, DESCRIPTOR({time_field}), INTERVAL '1' MINUTE)")
+}
 
 /// Plans the window table functions over one stream.
 #[derive(Debug)]
@@ -32,11 +37,21 @@ pub(super) struct WindowTableFunctions {
     time_field: String,
     /// Columns that sessions may be counted by.
     dimensions: Vec<String>,
+    /// How the calls are written, for those who did not.
+    tumble_form: String,
+    concurrency_form: String,
 }
 
 impl WindowTableFunctions {
     pub(super) fn new(stream: &str, table: Arc<dyn TableProvider>, time_field: &str, dimensions: Vec<String>) -> Self {
-        Self { stream: stream.to_owned(), table, time_field: time_field.to_owned(), dimensions }
+        Self {
+            stream: stream.to_owned(),
+            table,
+            time_field: time_field.to_owned(),
+            dimensions,
+            tumble_form: tumble_form(stream, time_field),
+            concurrency_form: concurrency_form(stream, time_field),
+        }
     }
 }
 
@@ -53,10 +68,10 @@ impl RelationPlanner for WindowTableFunctions {
             "TUMBLE" => self.plan_tumble(&args, context),
             "CONCURRENCY" => self.plan_concurrency(&args, context),
             "HOP" | "SESSION" | "CUMULATE" => {
-                Err(refusal(format!("{name} windows are not supported yet"), format!("use {TUMBLE_FORM}")))
+                Err(refusal(format!("{name} windows are not supported yet"), format!("use {}", self.tumble_form)))
             }
             _ if matches!(relation, TableFactor::TableFunction { .. }) => {
-                Err(refusal(format!("there is no window function {name}"), format!("use {TUMBLE_FORM}")))
+                Err(refusal(format!("there is no window function {name}"), format!("use {}", self.tumble_form)))
             }
             _ => return Ok(RelationPlanning::Original(Box::new(relation))),
         };
@@ -67,14 +82,14 @@ impl RelationPlanner for WindowTableFunctions {
 
 impl WindowTableFunctions {
     fn plan_tumble(&self, args: &[SqlExpr], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-        let [table, time, size] = args else { return Err(form("TUMBLE takes three arguments", TUMBLE_FORM)) };
-        let (table, partition) = table_argument(table, TUMBLE_FORM)?;
+        let [table, time, size] = args else { return Err(form("TUMBLE takes three arguments", &self.tumble_form)) };
+        let (table, partition) = table_argument(table, &self.tumble_form)?;
         if !partition.is_empty() {
             return Err(refusal("TUMBLE does not take PARTITION BY", "put the columns into GROUP BY"));
         }
-        let size = interval_argument(size, context, TUMBLE_FORM)?;
+        let size = interval_argument(size, context, &self.tumble_form)?;
         let input = self.plan_table(table, context)?;
-        let time = Expr::Column(self.time_argument(time, context, input.schema(), TUMBLE_FORM)?);
+        let time = Expr::Column(self.time_argument(time, context, input.schema(), &self.tumble_form)?);
         let mut columns: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
         columns.extend(Bound::ALL.map(|bound| tumble(bound, size, time.clone())));
         LogicalPlanBuilder::from(input).project(columns)?.build()
@@ -82,15 +97,15 @@ impl WindowTableFunctions {
 
     fn plan_concurrency(&self, args: &[SqlExpr], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
         let [table, time, size] = args else {
-            return Err(form("CONCURRENCY takes three arguments", CONCURRENCY_FORM));
+            return Err(form("CONCURRENCY takes three arguments", &self.concurrency_form));
         };
-        let (table, partition) = table_argument(table, CONCURRENCY_FORM)?;
+        let (table, partition) = table_argument(table, &self.concurrency_form)?;
         let stream = self.scan()?;
         if object_name(table).as_deref() != Some(self.stream.as_str()) {
             return Err(refusal("CONCURRENCY reads the stream itself", format!("write TABLE {}", self.stream)));
         }
-        let size = interval_argument(size, context, CONCURRENCY_FORM)?;
-        self.time_argument(time, context, stream.schema(), CONCURRENCY_FORM)?;
+        let size = interval_argument(size, context, &self.concurrency_form)?;
+        self.time_argument(time, context, stream.schema(), &self.concurrency_form)?;
         let mut partition_by = Vec::new();
         for ident in partition {
             let name = context.normalize_ident(ident);

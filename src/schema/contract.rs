@@ -54,6 +54,11 @@ impl Contract {
         Self::from_json(SHIPPED, SHIPPED_PLACE)
     }
 
+    /// Place and text of that file.
+    pub fn shipped_file() -> (&'static str, &'static str) {
+        (SHIPPED_PLACE, SHIPPED)
+    }
+
     pub(super) fn new(
         stream_name: String,
         fields: Vec<Field>,

@@ -175,6 +175,19 @@ fn problem(e: &serde_json::Error, pointer: &str, place: &str) -> Error {
 
 /// The line of the value at a JSON pointer, from 1; that of the innermost value on the way that exists.
 pub(super) fn line_of(text: &str, pointer: &str) -> usize {
+    let (value, _) = locate(text, pointer);
+    // `value` is a part of `text`: the distance of their starts is an offset into it.
+    let offset = (value.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+    1 + text.bytes().take(offset).filter(|&b| b == b'\n').count()
+}
+
+/// Whether there is a value at a JSON pointer.
+pub(super) fn has(text: &str, pointer: &str) -> bool {
+    locate(text, pointer).1
+}
+
+/// The innermost value on the way to a JSON pointer, and whether it is the one that is pointed to.
+fn locate<'a>(text: &'a str, pointer: &str) -> (&'a str, bool) {
     let mut value = text.trim_start();
     for step in pointer.split('/').skip(1) {
         let next = serde_json::from_str::<Entries<&RawValue>>(value)
@@ -186,10 +199,8 @@ pub(super) fn line_of(text: &str, pointer: &str) -> usize {
             });
         match next {
             Some(inner) => value = inner,
-            None => break,
+            None => return (value, false),
         }
     }
-    // `value` is a part of `text`: the distance of their starts is an offset into it.
-    let offset = (value.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-    1 + text.bytes().take(offset).filter(|&b| b == b'\n').count()
+    (value, true)
 }

@@ -42,6 +42,7 @@ mod requirement;
 
 pub use contract::Contract;
 pub use field::{Field, Kind};
+pub use parse::place_of_field;
 pub(crate) use provenance::PROVENANCE;
 pub use provenance::{
     EVENT_TIME_ORIGINAL, INGEST_TIME, SEQUENCE_NUMBER, SHARD_HIGH_TIME, SHARD_ID, SUB_SEQUENCE_NUMBER,

@@ -10,12 +10,12 @@ use super::{Micros, format_micros};
 /// The name of a shard: `shardId-000000000003`, or what stands for it in a backfill.
 pub type ShardId = Arc<str>;
 
-/// One Kinesis record, or one line of an event file.
+/// One Kinesis record, or one line or value of an event file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The payload, as it came.
     pub data: Bytes,
-    /// Kinesis sequence number in decimal digits (up to 56 of them), or the line number in a file, from 1.
+    /// Kinesis sequence number in decimal digits (up to 56 of them), or the number of the line or value in a file, from 1.
     pub sequence_number: Arc<str>,
     /// When the stream took the record. Absent where the input does not say.
     pub arrival_time: Option<Micros>,

@@ -1,5 +1,8 @@
 //! What a backfill does to a lake that holds something already, and what it takes for input.
 
+mod evolution;
+mod get_records;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;

@@ -48,39 +48,41 @@ impl Lake {
     /// # Errors
     /// User, if the URL cannot be a lake, the path is a file, or the level is out of range; external, if the folder cannot be made or written.
     pub fn open(url: &str, options: &LakeOptions) -> Result<Self> {
-        let compression = ZstdLevel::try_new(options.compression_level).map_err(|e| {
-            let message = format!("zstd has no level {}", options.compression_level);
-            Error::user(message).hint("use 1 (fast) to 22 (small)").because(e)
-        })?;
-        let parsed = match url.contains("://") {
-            true => Some(Url::parse(url).map_err(|e| Error::user("not a URL of a lake").at(url).because(e))?),
-            false => None,
-        };
-        match parsed.as_ref().map(|u| (u, u.scheme())) {
-            None if url.is_empty() => Err(Error::user("the lake has no place").hint("give a folder or an s3:// URL")),
-            None => Self::open_folder(FsPath::new(url), url, compression),
-            Some((u, "file")) => match u.to_file_path() {
-                Ok(path) => Self::open_folder(&path, url, compression),
-                Err(()) => Err(Error::user("not the URL of a folder on this machine").at(url)),
-            },
-            Some((u, "s3")) => Self::open_bucket(u, url, options, compression),
-            Some((_, scheme)) => Err(Error::user(format!("a lake cannot be at a {scheme}:// URL"))
-                .at(url)
-                .hint("give a folder, a file:// or an s3:// URL")),
+        let compression = compression(options)?;
+        match LakePlace::of(url)? {
+            LakePlace::Folder(path) => Self::open_folder(&path, url, compression),
+            LakePlace::Bucket(parsed) => Self::open_bucket(&parsed, url, options, compression),
+        }
+    }
+
+    /// As [`Lake::open`], of a lake that is only read: nothing is made or tried, and a folder that is not there is no lake.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub fn existing(url: &str, options: &LakeOptions) -> Result<Option<Self>> {
+        let compression = compression(options)?;
+        match LakePlace::of(url)? {
+            LakePlace::Folder(path) if !path.exists() => Ok(None),
+            LakePlace::Folder(path) => Self::over_folder(&path, url, compression).map(Some),
+            LakePlace::Bucket(parsed) => Self::open_bucket(&parsed, url, options, compression).map(Some),
         }
     }
 
     fn open_folder(path: &FsPath, url: &str, compression: ZstdLevel) -> Result<Self> {
-        let unusable = |message: &str, e: std::io::Error| {
-            Error::external(message).at(url).hint("check the folder's owner, mode and free space").because(e)
-        };
-        if path.exists() && !path.is_dir() {
+        if !path.exists() {
+            std::fs::create_dir_all(path).map_err(|e| unusable("cannot make the lake's folder", url, e))?;
+        }
+        let lake = Self::over_folder(path, url, compression)?;
+        tempfile::tempfile_in(path).map_err(|e| unusable("cannot write into the lake's folder", url, e))?;
+        Ok(lake)
+    }
+
+    fn over_folder(path: &FsPath, url: &str, compression: ZstdLevel) -> Result<Self> {
+        if !path.is_dir() {
             return Err(Error::user("the lake is a file, not a folder").at(url).hint("give a folder"));
         }
-        std::fs::create_dir_all(path).map_err(|e| unusable("cannot make the lake's folder", e))?;
-        let folder = path.canonicalize().map_err(|e| unusable("cannot read the lake's folder", e))?;
-        std::fs::read_dir(&folder).map_err(|e| unusable("cannot read the lake's folder", e))?;
-        tempfile::tempfile_in(&folder).map_err(|e| unusable("cannot write into the lake's folder", e))?;
+        let folder = path.canonicalize().map_err(|e| unusable("cannot read the lake's folder", url, e))?;
+        std::fs::read_dir(&folder).map_err(|e| unusable("cannot read the lake's folder", url, e))?;
         let store = LocalFileSystem::new_with_prefix(&folder)?;
         Ok(Self::over(Arc::new(store), Path::default(), Some(folder), url, compression))
     }
@@ -132,6 +134,44 @@ impl Lake {
             Err(e) => Err(failed(e)),
         }
     }
+}
+
+/// What a URL of a lake names.
+enum LakePlace {
+    Folder(PathBuf),
+    Bucket(Url),
+}
+
+impl LakePlace {
+    fn of(url: &str) -> Result<Self> {
+        let parsed = match url.contains("://") {
+            true => Some(Url::parse(url).map_err(|e| Error::user("not a URL of a lake").at(url).because(e))?),
+            false => None,
+        };
+        match parsed.as_ref().map(|u| (u, u.scheme())) {
+            None if url.is_empty() => Err(Error::user("the lake has no place").hint("give a folder or an s3:// URL")),
+            None => Ok(Self::Folder(url.into())),
+            Some((u, "file")) => match u.to_file_path() {
+                Ok(path) => Ok(Self::Folder(path)),
+                Err(()) => Err(Error::user("not the URL of a folder on this machine").at(url)),
+            },
+            Some((u, "s3")) => Ok(Self::Bucket(u.clone())),
+            Some((_, scheme)) => Err(Error::user(format!("a lake cannot be at a {scheme}:// URL"))
+                .at(url)
+                .hint("give a folder, a file:// or an s3:// URL")),
+        }
+    }
+}
+
+fn compression(options: &LakeOptions) -> Result<ZstdLevel> {
+    ZstdLevel::try_new(options.compression_level).map_err(|e| {
+        let message = format!("zstd has no level {}", options.compression_level);
+        Error::user(message).hint("use 1 (fast) to 22 (small)").because(e)
+    })
+}
+
+fn unusable(message: &str, url: &str, e: std::io::Error) -> Error {
+    Error::external(message).at(url).hint("check the folder's owner, mode and free space").because(e)
 }
 
 /// An error of the store with the object's place; whether a retry may help is the store's word.

@@ -18,6 +18,7 @@
 //! | [`Replacement`] | whole table-hours replaced, or files added and taken away, in one step |
 //! | [`CheckpointStore`] | states of a job, the last few |
 //! | [`LakeFile`], [`Lake::list`], [`Lake::read_table`], [`Lake::rows`] | reading back, at once or batch by batch |
+//! | [`FileColumns`], [`Lake::columns`] | which columns a table's oldest and newest files have |
 //!
 //! A file appears whole or not at all: it is uploaded in parts (on a disk: written under another name) and completed at the end. The columns
 //! that a path spells out (`year` … `hour`) are not in the file, as strict Hive readers demand.
@@ -25,6 +26,7 @@
 //! Architecture invariant: this is the only stage that writes objects; nothing here knows about DataFusion or about events' meaning.
 
 mod checkpoints;
+mod columns;
 mod gather_writer;
 mod listing;
 mod location;
@@ -38,6 +40,7 @@ mod spec;
 mod table_writer;
 
 pub use checkpoints::{CheckpointStore, StoredCheckpoint};
+pub use columns::FileColumns;
 pub use gather_writer::GatherWriter;
 pub use listing::LakeFile;
 pub use location::{Lake, LakeOptions};

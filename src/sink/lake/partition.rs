@@ -79,6 +79,9 @@ fn rows_by_start(times: impl Iterator<Item = Option<Micros>>, size: Micros) -> V
     groups
 }
 
+/// The names of the folders between a table and its files, outermost first.
+pub(super) const PARTITION_KEYS: [&str; 4] = ["year", "month", "day", "hour"];
+
 /// `year=2026/month=01/day=31/hour=18` of the hour that holds `time`. Times outside the calendar (year 0 to 9999) go to its nearest end.
 pub(super) fn hour_path(time: Micros) -> String {
     let first = NaiveDate::MIN.and_hms_opt(0, 0, 0).map(|t| t.and_utc());

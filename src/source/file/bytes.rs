@@ -14,9 +14,11 @@ use crate::error::{Error, Result};
 /// Bytes that a decompressor asks for at a time.
 const READ_BYTES: usize = 256 * 1024;
 
-/// An open file of lines, decompressed: the content's first bytes tell how.
+/// An open file of JSON, decompressed: the content's first bytes tell how.
 pub(super) struct FileBytes {
     reader: Box<dyn Read + Send>,
+    /// Bytes that were looked at and not handed out yet.
+    ahead: Vec<u8>,
     compressed: bool,
     name: String,
     /// Stored bytes read so far.
@@ -57,16 +59,35 @@ impl FileBytes {
             }
             _ => (Box::new(all), false),
         };
-        Ok(Self { reader, compressed, name: file.name.clone(), stored, given: 0 })
+        Ok(Self { reader, ahead: Vec::new(), compressed, name: file.name.clone(), stored, given: 0 })
+    }
+
+    /// The file's name, for messages.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The next `bytes` bytes, which stay to be read; fewer only at the end of the file.
+    pub(super) fn look_ahead(&mut self, bytes: usize) -> Result<&[u8]> {
+        let missing = bytes.saturating_sub(self.ahead.len());
+        if let Err(e) = self.reader.by_ref().take(missing as u64).read_to_end(&mut self.ahead) {
+            return Err(self.broken(e));
+        }
+        Ok(&self.ahead)
     }
 
     /// Reads up to `bytes` bytes to the end of `to`; fewer only at the end of the file.
     pub(super) fn read_block(&mut self, to: &mut Vec<u8>, bytes: usize) -> Result<usize> {
         to.reserve(bytes);
-        match self.reader.by_ref().take(bytes as u64).read_to_end(to) {
+        let seen = self.ahead.len().min(bytes);
+        to.extend(self.ahead.drain(..seen));
+        if self.ahead.is_empty() {
+            self.ahead = Vec::new();
+        }
+        match self.reader.by_ref().take((bytes - seen) as u64).read_to_end(to) {
             Ok(n) => {
-                self.given += n as u64;
-                Ok(n)
+                self.given += (seen + n) as u64;
+                Ok(seen + n)
             }
             Err(e) => Err(self.broken(e)),
         }

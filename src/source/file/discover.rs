@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(f.find(&["**/*.jsonl"]).await.unwrap(), ["sub/deep/d.jsonl"]);
         let url = Url::from_file_path(f.path("b.ndjson")).unwrap().to_string();
         let files = discover(&[url], &BucketOptions::default()).await.unwrap();
-        assert_eq!((files[0].bytes, files[0].kind), (3, FileKind::Lines));
+        assert_eq!((files[0].bytes, files[0].kind), (3, FileKind::Json));
     }
 
     #[tokio::test]

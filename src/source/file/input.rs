@@ -10,16 +10,16 @@ use object_store::path::Path;
 /// What a file holds, told by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
-    /// Newline-delimited JSON, plain or compressed: `.ndjson`, `.jsonl`, `.json`, each also with `.gz` or `.zst`.
-    Lines,
+    /// JSON, plain or compressed: `.ndjson`, `.jsonl`, `.json`, each also with `.gz` or `.zst`. How it is laid out its content tells.
+    Json,
     /// Parquet with one row an event: `.parquet`.
     Parquet,
 }
 
-/// Endings of compressed files of lines.
+/// Endings of compressed files of JSON.
 const COMPRESSED: [&str; 3] = [".gz", ".zst", ".zstd"];
-/// Endings of files of lines.
-const LINES: [&str; 3] = [".ndjson", ".jsonl", ".json"];
+/// Endings of files of JSON.
+const JSON: [&str; 3] = [".ndjson", ".jsonl", ".json"];
 
 impl FileKind {
     /// The kind of a file of that name, if it is one that can be read.
@@ -29,7 +29,7 @@ impl FileKind {
             return Some(Self::Parquet);
         }
         let plain = COMPRESSED.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
-        LINES.iter().any(|end| plain.ends_with(end)).then_some(Self::Lines)
+        JSON.iter().any(|end| plain.ends_with(end)).then_some(Self::Json)
     }
 }
 
@@ -61,7 +61,7 @@ impl InputFile {
     /// Its file name without the endings that tell its kind: `shard-0` of `out/shard-0.ndjson.gz`.
     pub fn stem(&self) -> &str {
         let mut stem = self.file_name();
-        for end in COMPRESSED.iter().chain(&LINES).chain(&[".parquet"]) {
+        for end in COMPRESSED.iter().chain(&JSON).chain(&[".parquet"]) {
             let split = stem.len().saturating_sub(end.len());
             if let (Some(head), Some(tail)) = (stem.get(..split), stem.get(split..))
                 && tail.eq_ignore_ascii_case(end)
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn the_name_tells_the_kind() {
         for name in ["a.ndjson", "b/a.jsonl.gz", "a.JSON.ZST", "a.json"] {
-            assert_eq!(FileKind::of_name(name), Some(FileKind::Lines), "{name}");
+            assert_eq!(FileKind::of_name(name), Some(FileKind::Json), "{name}");
         }
         assert_eq!(FileKind::of_name("x/a.parquet"), Some(FileKind::Parquet));
         for name in ["a.csv", "a", "a.gz", "a.parquet.gz", "json", "a.ndjson.bz2"] {
@@ -108,7 +108,7 @@ mod tests {
     fn the_stem_names_the_shard() {
         let file = |name: &str| InputFile {
             name: name.into(),
-            kind: FileKind::Lines,
+            kind: FileKind::Json,
             bytes: 0,
             place: Place::Local(name.into()),
         };

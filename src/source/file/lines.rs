@@ -138,7 +138,7 @@ mod tests {
         let path = dir.path().join(name);
         std::fs::write(&path, content).unwrap();
         let bytes = content.len() as u64;
-        let file = InputFile { name: name.into(), kind: FileKind::Lines, bytes, place: Place::Local(path) };
+        let file = InputFile { name: name.into(), kind: FileKind::Json, bytes, place: Place::Local(path) };
         let progress = Progress::default();
         let mut reader = LineReader::new(FileBytes::open(&file, progress.clone())?);
         reader.block_bytes = block_bytes;

@@ -6,9 +6,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use tokio::task::JoinHandle;
 
-use super::bytes::FileBytes;
 use super::input::{FileKind, InputFile, Progress};
-use super::lines::LineReader;
+use super::json::JsonReader;
 use super::rows::RowReader;
 use super::shards::FileShard;
 use crate::error::{Error, Result};
@@ -17,8 +16,12 @@ use crate::types::{ReadBatch, ShardId};
 /// What one read of a shard gives.
 #[derive(Debug, Clone)]
 pub enum FileBatch {
-    /// Lines, still to be decoded. Sequence numbers are line numbers, counted on from file to file of the shard, from 1. Without arrival times.
+    /// Lines or values, still to be decoded. Sequence numbers are those of lines or values, counted on from file to file of the shard,
+    /// from 1. Without arrival times.
     Records(ReadBatch),
+    /// Entries of documents of GetRecords, still to be unpacked: each says itself what the record's sequence number, arrival time and
+    /// data are. Here their numbers, counted on in the same way, stand for sequence numbers.
+    Entries(ReadBatch),
     /// Rows of the events schema, as a decoder would give them.
     Rows(RecordBatch),
 }
@@ -79,7 +82,7 @@ struct Files {
 }
 
 enum Current {
-    Lines(LineReader),
+    Json(JsonReader),
     Rows(RowReader),
 }
 
@@ -87,7 +90,7 @@ impl Files {
     fn next(&mut self) -> Result<Option<FileBatch>> {
         loop {
             let batch = match &mut self.current {
-                Some(Current::Lines(lines)) => lines.next(&self.shard, &mut self.lines)?.map(FileBatch::Records),
+                Some(Current::Json(json)) => json.next(&self.shard, &mut self.lines)?,
                 Some(Current::Rows(rows)) => rows.next(&mut self.lines)?.map(FileBatch::Rows),
                 None => None,
             };
@@ -105,7 +108,7 @@ impl Files {
     fn open(&self, file: &InputFile) -> Result<Current> {
         let progress = self.progress.clone();
         Ok(match file.kind {
-            FileKind::Lines => Current::Lines(LineReader::new(FileBytes::open(file, progress)?)),
+            FileKind::Json => Current::Json(JsonReader::open(file, progress)?),
             FileKind::Parquet => {
                 Current::Rows(RowReader::open(file, self.events.clone(), self.shard.clone(), progress)?)
             }
@@ -172,7 +175,7 @@ mod tests {
         let mut read = async || -> Result<()> {
             while let Some(batch) = reader.next().await? {
                 match batch {
-                    FileBatch::Records(read) => got.extend(
+                    FileBatch::Records(read) | FileBatch::Entries(read) => got.extend(
                         read.records
                             .iter()
                             .map(|r| format!("{}:{}", r.sequence_number, str::from_utf8(&r.data).unwrap())),

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::bytes::FileBytes;
 use super::input::{FileKind, InputFile, Progress};
-use super::lines::LineReader;
+use super::json::JsonReader;
+use super::reader::FileBatch;
 use super::shards::FileShard;
 use crate::error::{Error, Result};
 
 /// The field of an event that names its shard.
 const SHARD_ID: &str = "shard_id";
 
-/// Brings files of lines together whose first event names the same shard: they are one shard then, in name order, whatever their
+/// Brings files of JSON together whose first event names the same shard: they are one shard then, in name order, whatever their
 /// names. Files whose events do not say stay as they are. Needs a Tokio runtime.
 ///
 /// # Errors
@@ -35,13 +35,17 @@ pub async fn group_by_shard_column(shards: Vec<FileShard>) -> Result<Vec<FileSha
 }
 
 fn first_shard_id(file: &InputFile) -> Result<Option<String>> {
-    if file.kind != FileKind::Lines {
+    if file.kind != FileKind::Json {
         // The rows of a Parquet file carry their verdicts, so how they are grouped does not matter.
         return Ok(None);
     }
-    let mut lines = LineReader::new(FileBytes::open(file, Progress::default())?);
-    let first = lines.next(&"".into(), &mut 0)?;
-    let Some(record) = first.as_ref().and_then(|read| read.records.first()) else { return Ok(None) };
+    let mut json = JsonReader::open(file, Progress::default())?;
+    if matches!(json, JsonReader::Documents(_)) {
+        // Records do not say which shard they were read from.
+        return Ok(None);
+    }
+    let Some(FileBatch::Records(first)) = json.next(&"".into(), &mut 0)? else { return Ok(None) };
+    let Some(record) = first.records.first() else { return Ok(None) };
     let event: Option<serde_json::Value> = serde_json::from_slice(&record.data).ok();
     Ok(event.as_ref().and_then(|e| e.get(SHARD_ID)).and_then(|s| s.as_str()).map(str::to_owned))
 }

@@ -31,7 +31,7 @@ impl FileShard {
 /// The rows of a Parquet file mostly carry their shard (column `shard_id`), whatever the file's; so a Parquet file need not match.
 ///
 /// # Errors
-/// User, if a file of lines does not match `shard_from`.
+/// User, if a file of JSON does not match `shard_from`.
 pub fn shards(files: Vec<InputFile>, shard_from: Option<&Regex>) -> Result<Vec<FileShard>> {
     let mut stems: BTreeMap<String, usize> = BTreeMap::new();
     for file in &files {
