@@ -12,6 +12,7 @@ mod cloudwatch;
 mod cloudwatch_double;
 mod explain;
 mod fixture;
+mod fuzz;
 mod golden;
 mod harness;
 #[cfg(feature = "embedded")]
