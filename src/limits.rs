@@ -88,6 +88,10 @@ pub const UNKNOWN_FIELD_NAMES_MAX: usize = 256;
 /// A query file larger than this is refused: it is not a query.
 pub const PIPELINE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// How deep a query may nest, a chain of operators being a level each. Planning takes some 22 KB of stack a level where it is not optimised,
+/// and the main thread has 8 MiB: it would end at 360.
+pub const QUERY_DEPTH_MAX: usize = 200;
+
 /// A graceful stop has this long before the process gives up on a hanging service, in seconds.
 pub const DRAIN_SECS_MAX: u64 = 7;
 

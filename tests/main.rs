@@ -13,6 +13,7 @@ mod cloudwatch_double;
 mod dead_letters;
 mod explain;
 mod fixture;
+mod fuzz;
 mod golden;
 mod harness;
 #[cfg(feature = "embedded")]

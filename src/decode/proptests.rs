@@ -121,7 +121,9 @@ fn instant(value: &Value) -> Option<i64> {
     let leap = text.get(17..19) == Some("60");
     let digits = text.get(20..).map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
     let micros = chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_micros();
-    (!leap && digits <= 9 && (-62_135_596_800_000_000..253_402_300_800_000_000).contains(&micros)).then_some(micros)
+    // chrono also takes the minus sign U+2212.
+    (text.is_ascii() && !leap && digits <= 9 && (-62_135_596_800_000_000..253_402_300_800_000_000).contains(&micros))
+        .then_some(micros)
 }
 
 /// A value that is often right for some field, and often not.

@@ -15,13 +15,13 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::analyze::WindowedAggregates;
 use super::dialect::StreamDialect;
 use super::file::{Header, PipelineFile};
-use super::metric;
 use super::output::Output;
 use super::physical::WindowQueryPlanner;
 use super::refusal::{refuse, refuse_at};
 use super::stream_table::{StreamTable, with_row_number};
 use super::table_functions::{WindowTableFunctions, tumble_form};
 use super::unrepeatable::refuse_unrepeatable;
+use super::{depth, metric};
 use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::batch_scan::{BatchScanExec, BatchSlot};
@@ -173,6 +173,7 @@ impl Compiler {
 
 fn parse(file: &PipelineFile) -> Result<Statement> {
     let dialect = StreamDialect::default();
+    depth::check(file, &dialect)?;
     let mut statements = DFParserBuilder::new(file.sql.as_str())
         .with_dialect(&dialect)
         .build()

@@ -145,7 +145,7 @@ impl PipelineFile {
         let body = &text[sql_start..];
         let blank = body.len() - body.trim_start().len();
         let first_line = 1 + text[..sql_start + blank].matches('\n').count();
-        let sql = body.trim().trim_end_matches(';').trim_end().to_owned();
+        let sql = body.trim_start().trim_end_matches(|c: char| c == ';' || c.is_whitespace()).to_owned();
         if sql.is_empty() {
             return Err(Error::user("there is no query after the header").at(format!("{place}:{first_line}")));
         }
@@ -223,6 +223,8 @@ mod tests {
         let f = PipelineFile::parse("p/a_b.sql", "/*\ntitle = \"t\"\nkeys = [\"k\"]\n*/\n\nSELECT 1;\n").unwrap();
         assert_eq!((f.name.as_str(), f.first_line, f.sql.as_str()), ("a_b", 6, "SELECT 1"));
         assert_eq!(f.at_line(1), "p/a_b.sql:6");
+        let ends = PipelineFile::parse("p/a.sql", "/*\ntitle = \"t\"\n*/SELECT 1 ;\n; ;").unwrap();
+        assert_eq!(ends.sql, "SELECT 1");
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! the query, plain DataFusion, that runs over the complete rows of a window. What cannot run like that is refused here, with
 //! the line, the reason and the remedy.
 //!
-//! * [`PipelineFile`]: the file, its header; * `dialect`: Flink's `TABLE t PARTITION BY k` arguments;
+//! * [`PipelineFile`]: the file, its header; * `dialect`: Flink's `TABLE t PARTITION BY k` arguments; * `depth`: how deep it may nest;
 //! * `table_functions`: `TUMBLE` and `CONCURRENCY`; * `bound`: the function behind `window_start` and `window_end`;
 //! * `nodes`: the logical nodes; * `analyze`: what becomes a windowed node, what is refused;
 //! * `metric`: what becomes a metric of CloudWatch; * `physical`: logical nodes to operators; * `compile`: all of it;
@@ -19,6 +19,7 @@
 mod analyze;
 mod bound;
 mod compile;
+mod depth;
 mod dialect;
 mod explain;
 mod file;

@@ -90,7 +90,8 @@ pub(super) fn hour_path(time: Micros) -> String {
     format!("year={year:04}/month={:02}/day={:02}/hour={:02}", t.month(), t.day(), t.hour())
 }
 
-/// Splits `user_events/year=2026/month=01/day=31/hour=18/x.parquet` into the table and the start of its hour.
+/// Splits `user_events/year=2026/month=01/day=31/hour=18/x.parquet` into the table and the start of its hour. Only as [`hour_path`] writes
+/// it: files of an hour are looked for by that path.
 pub(super) fn parse_path(path: &str) -> Option<(&str, Micros)> {
     let (table, rest) = path.split_once("/year=")?;
     let mut parts = rest.split('/');
@@ -98,9 +99,9 @@ pub(super) fn parse_path(path: &str) -> Option<(&str, Micros)> {
     let month = parts.next()?.strip_prefix("month=")?.parse().ok()?;
     let day = parts.next()?.strip_prefix("day=")?.parse().ok()?;
     let hour: u32 = parts.next()?.strip_prefix("hour=")?.parse().ok()?;
-    parts.next()?;
     let start = NaiveDate::from_ymd_opt(year, month, day)?.and_hms_opt(hour, 0, 0)?.and_utc().timestamp_micros();
-    Some((table, start))
+    let below = path.get(table.len() + 1..)?.strip_prefix(&*hour_path(start))?;
+    below.starts_with('/').then_some((table, start))
 }
 
 /// The start of the hour that holds `time`.
@@ -114,9 +115,29 @@ mod tests {
 
     use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
     use arrow::datatypes::Int64Type;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::types::parse_rfc3339;
+
+    proptest! {
+        #[test]
+        fn what_is_taken_for_an_hour_is_its_path(
+            text in "(_late/)?[a-z]{0,2}(/year=[0-9+-]{0,5}(/month=[0-9]{1,2}(/day=[0-3]?[0-9](/hour=[0-2]?[0-9](/[a-z./=]{0,4})?)?)?)?)?",
+        ) {
+            if let Some((table, hour)) = parse_path(&text) {
+                let below = text.strip_prefix(&format!("{table}/{}/", hour_path(hour)));
+                prop_assert!(below.is_some() && hour == hour_of(hour), "{text}");
+            }
+        }
+
+        #[test]
+        fn every_hour_of_the_calendar_has_its_path(hour in -17_259_888_i64..70_389_528) {
+            let start = hour * MICROS_PER_HOUR;
+            let path = format!("t/{}/x", hour_path(start));
+            prop_assert_eq!(parse_path(&path), Some(("t", start)));
+        }
+    }
 
     #[test]
     fn an_hour_round_trips_through_its_path() {
@@ -136,6 +157,12 @@ mod tests {
             "t/year=2026/x.parquet",
             "t/year=2026/month=13/day=01/hour=00/x",
             "t/year=2026/month=01/day=01/hour=00",
+            "t/year=2026/month=1/day=01/hour=00/x",
+            "t/year=2026/month=01/day=01/hour=+1/x",
+            "t/year=-001/month=01/day=01/hour=00/x",
+            "t/year=12026/month=01/day=01/hour=00/x",
+            "t/year=2026/month=02/day=30/hour=00/x",
+            "t/year=2026/month=01/day=01/hour=24/x",
         ] {
             assert_eq!(parse_path(path), None, "{path}");
         }

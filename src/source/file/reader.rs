@@ -129,6 +129,7 @@ mod tests {
 
     use super::super::input::Place;
     use super::*;
+    use crate::error::Domain;
 
     fn events() -> SchemaRef {
         let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
@@ -213,6 +214,28 @@ mod tests {
             assert_eq!(got.len(), 40_002);
             assert_eq!((got[0].as_str(), got[40_001].as_str()), ("1:e0", "40002:e40001"));
         }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_byte_is_an_error_of_the_file_and_not_of_the_program() {
+        let whole = parquet(0, 3);
+        let mut refused = 0;
+        for at in (0..whole.len()).step_by(3) {
+            for byte in [0x00, 0x7f, 0xff] {
+                let mut damaged = whole.clone();
+                damaged[at] = byte;
+                let (_dir, [local, remote]) = places(&[("a.parquet", damaged)]).await;
+                let shard = if at % 2 == 0 { local } else { remote };
+                let mut reader = FileShardReader::new(shard, events(), Progress::default());
+                while let Some(batch) = reader.next().await.transpose() {
+                    let Err(e) = batch else { continue };
+                    assert_ne!(e.domain(), Domain::Internal, "byte {at} is {byte}: {}", e.report());
+                    assert_eq!(e.place(), Some("a.parquet"));
+                    refused += 1;
+                }
+            }
+        }
+        assert!(refused > whole.len() / 10);
     }
 
     #[tokio::test]

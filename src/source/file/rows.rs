@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -9,6 +10,7 @@ use futures::StreamExt;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderBuilder, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use parquet::errors::ParquetError;
 use tokio::runtime::Handle;
 
 use super::adapt::Adapter;
@@ -18,7 +20,8 @@ use crate::error::{Error, Result};
 use crate::limits::FILE_BATCH_ROWS;
 use crate::types::ShardId;
 
-type Batches = Box<dyn Iterator<Item = Result<RecordBatch, Box<dyn std::error::Error + Send + Sync>>> + Send>;
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+type Batches = Box<dyn Iterator<Item = Result<RecordBatch, Cause>> + Send>;
 
 /// Reads rows. Only for threads that may block.
 pub(super) struct RowReader {
@@ -36,12 +39,11 @@ pub(super) struct RowReader {
 
 impl RowReader {
     pub(super) fn open(file: &InputFile, events: SchemaRef, shard: ShardId, progress: Progress) -> Result<Self> {
-        let unreadable = |e| {
-            Error::external("not a readable Parquet file")
-                .at(&file.name)
-                .hint("fetch it again, or leave it out")
-                .because(e)
-        };
+        caught(|| Self::begin(file, events, shard, progress)).unwrap_or_else(|e| Err(unreadable(&file.name, e)))
+    }
+
+    fn begin(file: &InputFile, events: SchemaRef, shard: ShardId, progress: Progress) -> Result<Self> {
+        let unreadable = |e: ParquetError| unreadable(&file.name, e.into());
         let (adapter, rows, batches): (_, _, Batches) = match &file.place {
             Place::Local(path) => {
                 let opened = File::open(path)
@@ -67,7 +69,7 @@ impl RowReader {
 
     /// The next rows, none at the end of the file. `lines` counts the shard's rows.
     pub(super) fn next(&mut self, lines: &mut u64) -> Result<Option<RecordBatch>> {
-        let Some(batch) = self.batches.next() else {
+        let Some(batch) = caught(|| self.batches.next()).unwrap_or_else(|e| Some(Err(e))) else {
             self.tell(self.bytes);
             return Ok(None);
         };
@@ -88,6 +90,15 @@ impl RowReader {
         self.progress.add(bytes.saturating_sub(self.bytes_told));
         self.bytes_told = self.bytes_told.max(bytes);
     }
+}
+
+fn unreadable(name: &str, cause: Cause) -> Error {
+    Error::external("not a readable Parquet file").at(name).hint("fetch it again, or leave it out").because(cause)
+}
+
+/// What `read` gives, or an error where it panics: the Parquet reader trusts numbers of a file, and over some that are damaged it does.
+fn caught<T>(read: impl FnOnce() -> T) -> Result<T, Cause> {
+    catch_unwind(AssertUnwindSafe(read)).map_err(|_| "the Parquet reader gave it up".into())
 }
 
 /// Checks the file's schema, counts its rows, and has only the columns read that are needed.
