@@ -361,6 +361,11 @@ fn lines() {
 }
 
 #[test]
+fn json() {
+    run("json", targets::json, seeds::files_of_json(), JSON, 600);
+}
+
+#[test]
 fn parquet() {
     run("parquet", targets::parquet, seeds::parquet_files(), BINARY, 300);
 }

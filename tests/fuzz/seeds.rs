@@ -248,6 +248,17 @@ pub fn files_of_lines() -> Vec<Vec<u8>> {
     files
 }
 
+pub fn files_of_json() -> Vec<Vec<u8>> {
+    let small = [
+        "[\n{\"a\":1},\n[2]\n]\n",
+        "{\n\"a\": \"}\"\n}\n\n{\n\"b\": [\n]}",
+        "{\"Records\":[{\"SequenceNumber\":\"1\",\"Data\":\"e30=\",\"ApproximateArrivalTimestamp\":1769882400.25}],\"MillisBehindLatest\":0}",
+        "{\"Records\":[]}{\"Records\":[{\"Data\":\"?\",\"SequenceNumber\":\"2\"},{}]}",
+    ];
+    let printed = include_bytes!("../../examples/forms/get-records-damaged.json");
+    small.iter().map(|text| text.as_bytes().to_vec()).chain([HAND_WRITTEN.to_vec(), printed.to_vec()]).collect()
+}
+
 pub fn parquet_files() -> Vec<Vec<u8>> {
     let record = |data: Vec<u8>| Record { data: data.into(), sequence_number: "1".into(), arrival_time: Some(7) };
     let records =

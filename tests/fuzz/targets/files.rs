@@ -3,16 +3,18 @@
 use std::path::Path;
 
 use headcount::aws::BucketOptions;
+use headcount::decode::unpack;
 use headcount::error::{Domain, Error};
 use headcount::limits::RECORD_BYTES_MAX;
 use headcount::sink::lake::{Lake, LakeOptions};
 use headcount::source::file::{FileBatch, FileShardReader, Progress, discover, shards};
+use headcount::types::Record;
 
 use super::decoding::CONTRACT;
 use super::forms::{gzip, zstd};
 use super::work::{block_on, in_file};
 
-/// What a file held: number and bytes of each line; the number of rows.
+/// What a file held: number and bytes of each line, value or entry; the number of rows.
 type Held = (Vec<(u64, Vec<u8>)>, usize);
 
 /// Any bytes as a file of lines: each line that is not blank is a record with its number, plain or compressed. A file that cannot be
@@ -22,14 +24,41 @@ pub fn lines(data: &[u8]) {
     if compressed || data.starts_with(b"PAR1") {
         return in_file("a.ndjson", data, |path| drop(read(path)));
     }
-    let text = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
+    // The first line says that it is a file of lines, whatever the next ones say.
+    let data = [b"\xef\xbb\xbf0\n", data].concat();
+    let text = &data[3..];
     let of_text = text.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let not_blank = (1..).zip(of_text).filter(|(_, line)| !line.trim_ascii().is_empty());
     let expected: Vec<(u64, Vec<u8>)> = not_blank.map(|(n, line)| (n, line.to_vec())).collect();
     assert!(data.len() <= RECORD_BYTES_MAX, "longer lines are cut");
-    for (name, bytes) in [("a.json", data.to_vec()), ("a.jsonl.gz", gzip(data)), ("a.ndjson.zst", zstd(data))] {
+    for (name, bytes) in [("a.json", data.clone()), ("a.jsonl.gz", gzip(&data)), ("a.ndjson.zst", zstd(&data))] {
         in_file(name, &bytes, |path| assert_eq!(read(path).expect("it is whole"), (expected.clone(), 0), "{name}"));
     }
+}
+
+/// Any bytes as a file of JSON, however it is laid out: each record, be it a line, a value or an entry of GetRecords, is bytes of the
+/// file, one behind the other. A file that cannot be read is an error that names it.
+pub fn json(data: &[u8]) {
+    if data.starts_with(&[0x1f, 0x8b]) || data.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || data.starts_with(b"PAR1") {
+        return;
+    }
+    in_file("a.json", data, |path| {
+        let mut rest = data;
+        for (number, bytes) in read(path).unwrap_or_default().0 {
+            if matches!(bytes.as_slice(), b"[" | b"," | b",]") {
+                // Stands for what an array lacks: a bracket, a value.
+                continue;
+            }
+            let at = memchr::memmem::find(rest, &bytes);
+            let at = at.unwrap_or_else(|| {
+                panic!(
+                    "record {number}, {:?}, is not in the file, or not in its place",
+                    String::from_utf8_lossy(&bytes)
+                )
+            });
+            rest = &rest[at + bytes.len()..];
+        }
+    });
 }
 
 /// Any bytes as a Parquet file: rows of the events schema, or an error that names the file.
@@ -54,9 +83,12 @@ fn read(path: &Path) -> Option<Held> {
                         assert_eq!(rows.schema(), CONTRACT.events_schema());
                         held.1 += rows.num_rows();
                     }
-                    FileBatch::Records(read) => {
-                        held.0
-                            .extend(read.records.iter().map(|r| (r.sequence_number.parse().unwrap(), r.data.to_vec())));
+                    FileBatch::Records(read) => held.0.extend(read.records.iter().map(numbered)),
+                    FileBatch::Entries(read) => {
+                        held.0.extend(read.records.iter().map(numbered));
+                        let entries = read.records.len();
+                        let unpacked = unpack(read);
+                        assert_eq!(unpacked.read.records.len() + unpacked.dead_letters.len(), entries);
                     }
                 }
             }
@@ -71,6 +103,10 @@ fn read(path: &Path) -> Option<Held> {
             None
         }
     }
+}
+
+fn numbered(record: &Record) -> (u64, Vec<u8>) {
+    (record.sequence_number.parse().unwrap(), record.data.to_vec())
 }
 
 /// Any bytes as the record of a replacement that was left in a lake: carried out or refused with a place; outside of the lake nothing

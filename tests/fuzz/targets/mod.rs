@@ -14,6 +14,6 @@ mod work;
 
 pub use checkpoints::{object as checkpoint, opened as opened_checkpoint, state as checkpoint_state};
 pub use decoding::{CONTRACT, aggregate, forms, record, timestamps};
-pub use files::{lines, parquet, replacement};
+pub use files::{json, lines, parquet, replacement};
 pub use forms::{gzip, message as aggregate_message, seal, zstd};
 pub use texts::{config, environment, pipeline, query, schema};
