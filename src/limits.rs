@@ -85,6 +85,11 @@ pub const PLAN_BATCH_ROWS_MAX: usize = 50_000;
 /// Unknown field names that are counted by name; the rest share one counter, so that junk keys cannot grow memory.
 pub const UNKNOWN_FIELD_NAMES_MAX: usize = 256;
 
+/// Event types of which a decoder knows by heart what they must have, and how long one of them may be; of others it looks it up.
+pub const EVENT_TYPES_KNOWN_MAX: usize = 64;
+/// See [`EVENT_TYPES_KNOWN_MAX`].
+pub const EVENT_TYPE_KNOWN_BYTES_MAX: usize = 128;
+
 /// A query file larger than this is refused: it is not a query.
 pub const PIPELINE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -135,6 +140,12 @@ pub const LAKE_GATHER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Files that a replacement moves or deletes at a time: S3 answers each in tens of milliseconds.
 pub const LAKE_MOVES_MAX: usize = 16;
+
+/// Files of the raw table that are read at a time for the ids of events in them, at a start.
+pub const EVENT_ID_FILES_MAX: usize = 8;
+
+/// Rows of such a file that are read at a time.
+pub const EVENT_ID_BATCH_ROWS: usize = 8_192;
 
 /// A staging folder that nobody can be shown to own is removed when nothing was added to it for this long, in hours.
 pub const LAKE_STAGING_HOURS_MAX: i64 = 24;

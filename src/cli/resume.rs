@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::{Config, SourceKind};
 use crate::engine::Pipelines;
 use crate::engine::checkpoint::{Checkpoint, Header, Summary};
+use crate::engine::event_ids;
 use crate::engine::job_state::JobState;
 use crate::error::{Error, Result};
 use crate::limits::CHECKPOINT_WRITE_SECS_MAX;
@@ -15,6 +16,7 @@ use crate::types::{Micros, ShardPosition, format_micros};
 
 /// The state of one application in one lake.
 pub(super) struct Saved {
+    lake: Lake,
     store: CheckpointStore,
     stream: String,
     enabled: bool,
@@ -25,6 +27,7 @@ pub(super) struct Saved {
 impl Saved {
     pub(super) fn new(config: &Config, lake: &Lake) -> Self {
         Self {
+            lake: lake.clone(),
             store: CheckpointStore::new(lake, &config.run.application),
             stream: stream_of(config),
             enabled: config.run.checkpoints,
@@ -44,7 +47,7 @@ impl Saved {
         self.last = last.number;
         let Some(bytes) = self.store.read(last.number).await? else { return Ok(None) };
         let at = |e: crate::Error| e.at(self.store.place(last.number));
-        let checkpoint = Checkpoint::from_bytes(&bytes).map_err(at)?;
+        let mut checkpoint = Checkpoint::from_bytes(&bytes).map_err(at)?;
         let header = &checkpoint.header;
         match &checkpoint.state.combine {
             Some(_) => header.check(pipelines, &self.stream),
@@ -53,7 +56,29 @@ impl Saved {
         }
         .map_err(at)?;
         say!("going on from checkpoint {}, written at {}", last.number, format_micros(checkpoint.header.written_at));
+        self.read_ids(&mut checkpoint.state, pipelines).await?;
         Ok(Some(checkpoint))
+    }
+
+    async fn read_ids(&self, state: &mut JobState, pipelines: &Pipelines) -> Result<()> {
+        let horizon = pipelines.options.judge.dedupe_horizon;
+        let ids = event_ids::put_back(state, &self.lake, &pipelines.contract, horizon).await?;
+        if ids.found < ids.left_out {
+            tracing::warn!(
+                found = ids.found,
+                of = ids.left_out,
+                files = ids.files,
+                "rows of the last run are gone from the lake: events that were in them would be kept if they came again"
+            );
+        } else if ids.left_out > 0 {
+            say!(
+                "{} event ids remembered, from {} files of {}",
+                ids.found,
+                ids.files,
+                pipelines.contract.stream_name()
+            );
+        }
+        Ok(())
     }
 
     /// Writes the state of a job that has stopped, after all its runs read so many events.
@@ -63,7 +88,7 @@ impl Saved {
     pub(super) async fn save(
         &self,
         pipelines: &Pipelines,
-        (state, source): (JobState, Vec<u8>),
+        (mut state, source): (JobState, Vec<u8>),
         events_read: u64,
         watermark: Option<Micros>,
         clock: &dyn Clock,
@@ -80,6 +105,7 @@ impl Saved {
             sessions: sessions as u64,
             streams: streams as u64,
         };
+        event_ids::leave_out(&mut state);
         let header = Header::new(pipelines, &self.stream, clock.now(), summary);
         let checkpoint = Checkpoint { header, state, source };
         let bytes = tokio::task::spawn_blocking(move || checkpoint.to_bytes())

@@ -54,15 +54,19 @@ pub(super) fn read<'a>(
     let mut before = followers.start();
     loop {
         let guess = followers.guess(before);
-        if let Some(len) = names.begins(guess, cursor.rest()?) {
-            cursor.at += len;
-            before = guess;
-            cursor.field(guess, fields.get(guess)?, minute, rows)?;
-        } else if let Some(place) = cursor.unexpected_key(before, names, followers, unknown)? {
-            before = place;
-            cursor.field(place, fields.get(place)?, minute, rows)?;
-        } else {
-            cursor.skip()?;
+        let place = match names.begins(guess, cursor.rest()?) {
+            Some(len) => {
+                cursor.at += len;
+                Some(guess)
+            }
+            None => cursor.unexpected_key(before, names, followers, unknown)?,
+        };
+        match place {
+            Some(place) => {
+                before = place;
+                cursor.field(place, fields.get(place)?, minute, rows)?;
+            }
+            None => cursor.skip()?,
         }
         match cursor.peek()? {
             b',' => cursor.at += 1,
@@ -82,7 +86,7 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     /// The value of the field at `place`.
-    #[inline]
+    #[inline(always)]
     fn field(&mut self, place: usize, field: &Field, minute: &mut LastMinute, rows: &mut Rows) -> Option<()> {
         let first = self.peek()?;
         let (row, column) = rows.column(place)?;
@@ -125,6 +129,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The place of a key that is not the one that was guessed, up to and with its colon; it goes to `unknown` if it has none.
+    #[inline(never)]
     fn unexpected_key(
         &mut self,
         before: usize,

@@ -21,6 +21,8 @@ pub(super) struct Rows {
     columns: Vec<Column>,
     /// Where the provenance begins.
     provenance: usize,
+    /// Whether the row under way may have a value.
+    begun: bool,
 }
 
 impl Rows {
@@ -28,12 +30,13 @@ impl Rows {
         let provenance = contract.fields().len();
         let kinds = contract.fields().iter().map(|field| field.kind).chain(PROVENANCE.map(|(_, kind, _)| kind));
         let columns = kinds.map(Column::new).collect();
-        Self { contract, rows: 0, columns, provenance }
+        Self { contract, rows: 0, columns, provenance, begun: false }
     }
 
     /// The number of the row under way, and the column at `place`.
     #[inline]
     pub(super) fn column(&mut self, place: usize) -> Option<(u32, &mut Column)> {
+        self.begun = true;
         Some((self.rows, self.columns.get_mut(place)?))
     }
 
@@ -41,6 +44,16 @@ impl Rows {
     #[inline]
     pub(super) fn has(&self, place: usize) -> bool {
         self.columns.get(place).is_some_and(|column| column.has(self.rows))
+    }
+
+    /// Whether it has one that says something: an empty text does not.
+    #[inline]
+    pub(super) fn is_told(&self, place: usize) -> bool {
+        match self.columns.get(place) {
+            Some(Column::Text(texts)) => texts.of(self.rows).is_some_and(|text| !text.is_empty()),
+            Some(column) => column.has(self.rows),
+            None => false,
+        }
     }
 
     /// Its text at `place`, if there is one.
@@ -54,14 +67,16 @@ impl Rows {
 
     /// Gives it a value at `place`, where it has none.
     pub(super) fn set(&mut self, place: usize, value: &Value<'_>) {
-        if let Some(column) = self.columns.get_mut(place) {
-            column.push(self.rows, value);
+        if let Some((row, column)) = self.column(place) {
+            column.push(row, value);
         }
     }
 
     /// Forgets the row under way.
     pub(super) fn undo(&mut self) {
-        self.columns.iter_mut().for_each(|column| column.undo(self.rows));
+        if std::mem::take(&mut self.begun) {
+            self.columns.iter_mut().for_each(|column| column.undo(self.rows));
+        }
     }
 
     /// Adds the row under way. The record says of its provenance what the event does not.
@@ -89,6 +104,7 @@ impl Rows {
             arrivals.push(row, arrival);
         }
         self.rows += 1;
+        self.begun = false;
     }
 
     /// The batch so far; empties the columns.

@@ -13,6 +13,7 @@ use super::plain::{self, Habits};
 use super::rows::Rows;
 use super::scan::RawEvent;
 use super::values::{self, Value};
+use crate::limits::{EVENT_TYPE_KNOWN_BYTES_MAX, EVENT_TYPES_KNOWN_MAX};
 use crate::schema::{Contract, Field, PROVENANCE};
 
 /// The rules of a contract, in the order in which an event is judged by them.
@@ -27,6 +28,8 @@ pub(super) struct Rules {
     /// The places of what every event must have.
     required: Vec<usize>,
     type_index: Option<usize>,
+    /// What events of a type must have besides, of the types that came.
+    required_by_type: Vec<(Box<[u8]>, Vec<usize>)>,
 }
 
 /// What is known of one event besides its row, borrowed from its bytes. Reused from event to event.
@@ -54,7 +57,7 @@ impl Rules {
         let type_index = contract.field_index(contract.type_field());
         let required = contract.fields().iter().enumerate().filter(|(_, f)| f.required).map(|(i, _)| i).collect();
         let habits = Habits::new(slots.len());
-        Self { contract, slots, names, habits, required, type_index }
+        Self { contract, slots, names, habits, required, type_index, required_by_type: Vec::new() }
     }
 
     pub(super) fn scratch<'a>(&self) -> Scratch<'a> {
@@ -145,16 +148,29 @@ impl Rules {
         Ok(())
     }
 
-    fn check_required(&self, rows: &Rows) -> Result<(), Rejection> {
-        for &index in &self.required {
-            present(self.contract.fields(), index, rows, "")?;
+    fn check_required(&mut self, rows: &Rows) -> Result<(), Rejection> {
+        let fields = self.contract.fields();
+        if let Some(&index) = self.required.iter().find(|&&index| !rows.is_told(index)) {
+            return Err(absent(fields, index, rows, ""));
         }
-        let event_type = self.type_index.and_then(|index| rows.text(index));
-        let Some(event_type) = event_type.and_then(|text| std::str::from_utf8(text).ok()) else { return Ok(()) };
-        for index in self.contract.required_for(event_type) {
-            present(self.contract.fields(), index, rows, event_type)?;
+        let Some(event_type) = self.type_index.and_then(|index| rows.text(index)) else { return Ok(()) };
+        let known = self.required_by_type.iter().find(|(known, _)| **known == *event_type);
+        let unknown;
+        let required = match known {
+            Some((_, required)) => required,
+            None => {
+                unknown = self.contract.required_for(&String::from_utf8_lossy(event_type)).collect::<Vec<_>>();
+                let is_short = event_type.len() <= EVENT_TYPE_KNOWN_BYTES_MAX;
+                if is_short && self.required_by_type.len() < EVENT_TYPES_KNOWN_MAX {
+                    self.required_by_type.push((event_type.into(), unknown.clone()));
+                }
+                &unknown
+            }
+        };
+        match required.iter().find(|&&index| !rows.is_told(index)) {
+            None => Ok(()),
+            Some(&index) => Err(absent(fields, index, rows, &String::from_utf8_lossy(event_type))),
         }
-        Ok(())
     }
 }
 
@@ -172,18 +188,13 @@ fn read_value<'a>(slot: &Field, raw: &'a str) -> Result<Value<'a>, Rejection> {
     Err(Rejection::new(Reason::WrongType, message))
 }
 
-/// Checks that the field at `index` is there and, if it is a string, not empty.
-fn present(fields: &[Field], index: usize, rows: &Rows, event_type: &str) -> Result<(), Rejection> {
-    let how = match rows.text(index) {
-        Some(text) if !text.is_empty() => return Ok(()),
-        Some(_) => "empty",
-        None if rows.has(index) => return Ok(()),
-        None => "missing",
-    };
-    let Some(Field { name, .. }) = fields.get(index) else { return Ok(()) };
+/// The verdict on an event without the field at `index`.
+fn absent(fields: &[Field], index: usize, rows: &Rows, event_type: &str) -> Rejection {
+    let how = if rows.has(index) { "empty" } else { "missing" };
+    let name = fields.get(index).map_or("", |field| &field.name);
     let message = match event_type {
         "" => format!("`{name}` is {how}"),
         event_type => format!("`{name}` is {how}, which a {} event must have", values::quote(event_type)),
     };
-    Err(Rejection::new(Reason::MissingField, message))
+    Rejection::new(Reason::MissingField, message)
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::de::Read;
 use serde_json::value::RawValue;
 
 use super::dead_letter::{Reason, Rejection};
@@ -43,11 +44,18 @@ impl<'a> RawEvent<'a> {
         Ok(())
     }
 
+    fn object<R: Read<'a>>(&mut self, mut json: serde_json::Deserializer<R>, names: &Names) -> Result<(), Rejection> {
+        json.deserialize_map(EventVisitor { names, raw: self }).and_then(|()| json.end()).map_err(not_json)
+    }
+
     fn parse(&mut self, bytes: &'a [u8], names: &Names) -> Result<(), Rejection> {
         let is_object = bytes.get(skip_whitespace(bytes, 0)) == Some(&b'{');
         if is_object {
-            let mut json = serde_json::Deserializer::from_slice(bytes);
-            json.deserialize_map(EventVisitor { names, raw: self }).and_then(|()| json.end()).map_err(not_json)?;
+            // Of what is known to be text, no string has to be seen to be text again.
+            match std::str::from_utf8(bytes) {
+                Ok(text) => self.object(serde_json::Deserializer::from_str(text), names)?,
+                Err(_) => self.object(serde_json::Deserializer::from_slice(bytes), names)?,
+            }
         } else {
             let other: &RawValue = serde_json::from_slice(bytes).map_err(not_json)?;
             self.depth = depth(other.get());

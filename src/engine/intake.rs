@@ -41,6 +41,11 @@ pub struct IntakeState {
 }
 
 impl IntakeState {
+    /// What its judge remembers.
+    pub(super) fn judge(&mut self) -> &mut JudgeState {
+        &mut self.judge
+    }
+
     /// The latest event time accepted.
     pub fn max_event_time(&self) -> Option<Micros> {
         self.judge.max_event_time()

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
-//! * [`job_state`]: all that a job remembers; * [`checkpoint`]: that state as an object of the lake;
+//! * [`job_state`]: all that a job remembers; * [`checkpoint`]: that state as an object of the lake; * [`event_ids`]: what of it
+//!   the lake has already;
 //! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
 //! * [`board`]: what a live job says about itself;
 
@@ -17,6 +18,7 @@ pub mod board;
 pub mod checkpoint;
 pub mod combine;
 pub mod counters;
+pub mod event_ids;
 pub mod intake;
 pub mod job_state;
 pub mod judge;

@@ -18,6 +18,7 @@ use headcount::clock::{Clock, SystemClock};
 use headcount::engine::board::{Board, Status};
 use headcount::engine::checkpoint::{Checkpoint, Header, Summary};
 use headcount::engine::counters::Counters;
+use headcount::engine::event_ids;
 use headcount::engine::job_state::JobState;
 use headcount::engine::live::{self, Ended, Ending};
 use headcount::engine::tables::{Target, open_tables};
@@ -185,8 +186,9 @@ impl Running {
     }
 }
 
-/// As it comes back from the lake.
-fn put_away(pipelines: &Pipelines, state: JobState) -> JobState {
+/// As it comes back from the lake; so do the ids of events, from their rows.
+async fn put_away(pipelines: &Pipelines, lake: &TempLake, mut state: JobState) -> JobState {
+    event_ids::leave_out(&mut state);
     let header = Header::new(pipelines, "a stream", 0, Summary::default());
     let bytes = Checkpoint { header: header.clone(), state, source: vec![1, 2] }.to_bytes().unwrap();
     let back = Checkpoint::from_bytes(&bytes).unwrap();
@@ -198,7 +200,11 @@ fn put_away(pipelines: &Pipelines, state: JobState) -> JobState {
         damaged[at] ^= 1;
         assert!(Checkpoint::from_bytes(&damaged).is_err(), "a wrong bit at {at} is noticed");
     }
-    back.state
+    let mut state = back.state;
+    let horizon = pipelines.options.judge.dedupe_horizon;
+    let ids = event_ids::put_back(&mut state, &lake.lake, &pipelines.contract, horizon).await.unwrap();
+    assert_eq!(ids.found, ids.left_out, "{ids:?}");
+    state
 }
 
 /// Runs the job over all records, part by part, to the drained end; its counters.
@@ -232,7 +238,8 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
             suspend.cancel();
             let (state, _) = running.end(&mut written).await;
             assert!(state.open_windows() > 0);
-            running = Running::start(pipelines, source, lake, (Some(put_away(pipelines, state)), put)).await;
+            running =
+                Running::start(pipelines, source, lake, (Some(put_away(pipelines, lake, state).await), put)).await;
         }
     }
     until("windows come before the end", || {

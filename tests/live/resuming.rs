@@ -166,7 +166,7 @@ async fn windows_go_on_over_a_reshard_that_ends_the_job() {
     assert!(state.shards.values().all(|s| s.drained));
 
     let children = vec![Listed::new("c", &c, false), Listed::new("d", &d, false)];
-    job(&pipelines, children, Some(put_away(&pipelines, state)), &lake, drain).await;
+    job(&pipelines, children, Some(put_away(&pipelines, &lake, state).await), &lake, drain).await;
     let ignoring = shipped(&Options { lateness: Lateness::Ignore, ..Options::default() }).await;
     for (table, rows) in expected(&ignoring, &records).await {
         assert!(!rows.is_empty(), "{table}");
@@ -203,7 +203,7 @@ async fn a_child_cannot_bring_a_window_out_again() {
         })
         .collect();
     let shards = vec![Listed::new("a", &[], false), Listed::new("child", &again, false)];
-    let (_, status) = job(&pipelines, shards, Some(put_away(&pipelines, state)), &lake, stop).await;
+    let (_, status) = job(&pipelines, shards, Some(put_away(&pipelines, &lake, state).await), &lake, stop).await;
     let late = status.counters().pipelines["stream_engagement"].late;
     assert!(late > 100, "{late} rows were late");
     for (table, rows) in window_tables(&lake.lake, &pipelines).await {
@@ -236,7 +236,7 @@ async fn windows_that_are_given_up_come_neither_twice_nor_in_part() {
     // The last records come again: their ids are remembered.
     let overlap = [&before[before.len() - 40..], after].concat();
     let shards = vec![Listed::new("a", &overlap, false)];
-    let (_, status) = job(&pipelines, shards, Some(put_away(&pipelines, state)), &second, drain).await;
+    let (_, status) = job(&pipelines, shards, Some(put_away(&pipelines, &first, state).await), &second, drain).await;
     let counters = status.counters();
     assert!(counters.duplicates >= 40, "{counters:?}");
     let ignoring = shipped(&Options { lateness: Lateness::Ignore, ..Options::default() }).await;

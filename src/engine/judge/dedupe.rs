@@ -39,10 +39,43 @@ struct Remembered {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DedupeState {
     order: VecDeque<Remembered>,
+    /// Ids that were left out, because committed rows have them.
+    left_out: u64,
     first_known: Option<Micros>,
 }
 
 const UNKNOWN: Micros = Micros::MIN;
+
+impl DedupeState {
+    /// Leaves the ids out: rows of the lake have them.
+    pub fn leave_out(&mut self) {
+        self.left_out += std::mem::take(&mut self.order).len() as u64;
+    }
+
+    /// How many were left out.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Puts ids back that were left out: each with the high time in its row, in any order.
+    pub fn put_back<'a>(&mut self, ids: impl IntoIterator<Item = (&'a str, Option<Micros>)>) {
+        self.order.extend(ids.into_iter().map(|(id, high)| Remembered::new(id, high)));
+    }
+
+    /// All are back: they are forgotten in the order in which they were judged. How many there are.
+    pub fn all_back(&mut self) -> u64 {
+        self.left_out = 0;
+        self.order.make_contiguous().sort_by_key(|id| id.at);
+        self.order.len() as u64
+    }
+}
+
+impl Remembered {
+    fn new(id: &str, high: Option<Micros>) -> Self {
+        let hash = xxh3_128(id.as_bytes());
+        Self { hash: [hash as u64, (hash >> 64) as u64], at: high.unwrap_or(UNKNOWN) }
+    }
+}
 
 impl Dedupe {
     /// Remembers ids for `horizon` of watermark time.
@@ -50,9 +83,11 @@ impl Dedupe {
         Self { horizon, ..Self::default() }
     }
 
-    /// A copy of the memory.
-    pub fn state(&self) -> DedupeState {
-        DedupeState { order: self.order.clone(), first_known: self.first_known }
+    /// A copy of the memory, as of high time `high`: an id past the horizon is forgotten.
+    pub fn state(&self, high: Option<Micros>) -> DedupeState {
+        let now = high.unwrap_or(UNKNOWN);
+        let order = self.order.iter().skip_while(|id| self.is_past(id, now)).copied().collect();
+        DedupeState { order, left_out: 0, first_known: self.first_known }
     }
 
     /// Goes on from a copy.
@@ -70,8 +105,7 @@ impl Dedupe {
             self.first_known = high;
         }
         self.forget(now);
-        let hash = xxh3_128(id.as_bytes());
-        self.remember(Remembered { hash: [hash as u64, (hash >> 64) as u64], at: now })
+        self.remember(Remembered::new(id, high))
     }
 
     /// Adds an id, unless it is there.
@@ -92,12 +126,14 @@ impl Dedupe {
         if at == UNKNOWN { self.first_known.unwrap_or(UNKNOWN) } else { at }
     }
 
+    fn is_past(&self, id: &Remembered, now: Micros) -> bool {
+        now.saturating_sub(self.known(id.at)) > self.horizon
+    }
+
     /// Drops what is past the horizon. High times do not go back, so it is at the front.
     fn forget(&mut self, now: Micros) {
-        while let Some(&Remembered { hash, at }) = self.order.front() {
-            if now.saturating_sub(self.known(at)) <= self.horizon {
-                break;
-            }
+        while let Some(&id) = self.order.front().filter(|id| self.is_past(id, now)) {
+            let hash = id.hash;
             let first = self.first_number;
             if let Ok(entry) = self.numbers.find_entry(hash[0], |&number| number == first) {
                 entry.remove();
@@ -105,6 +141,11 @@ impl Dedupe {
             self.order.pop_front();
             self.first_number = first.wrapping_add(1);
         }
+    }
+
+    /// How long ids are remembered.
+    pub fn horizon(&self) -> Micros {
+        self.horizon
     }
 
     /// How many ids are remembered.
@@ -176,7 +217,7 @@ mod tests {
             assert!(d.is_new(&i.to_string(), Some(i)));
         }
         let mut copy = Dedupe::new(10);
-        copy.restore(d.state());
+        copy.restore(d.state(Some(99)));
         assert!(!copy.is_new("95", Some(99)) && copy.is_new("88", Some(99)) && copy.is_new("early", Some(99)));
     }
 
@@ -190,5 +231,27 @@ mod tests {
                 assert!((29.0..60.5).contains(&each), "{each} bytes an id at {i}");
             }
         }
+    }
+
+    #[test]
+    fn ids_that_were_left_out_are_put_back_from_their_rows() {
+        let mut d = Dedupe::new(10);
+        let rows: Vec<(String, Option<Micros>)> =
+            (0..100).map(|i| (i.to_string(), (i >= 95).then_some(i / 2))).collect();
+        for (id, high) in &rows {
+            assert!(d.is_new(id, *high));
+        }
+        let mut state = d.state(Some(50));
+        let left = state.order.len() as u64;
+        state.leave_out();
+        assert_eq!((state.left_out(), state.order.len()), (left, 0));
+        state.put_back(rows.iter().rev().map(|(id, high)| (id.as_str(), *high)));
+        assert_eq!(state.all_back(), left);
+        let mut copy = Dedupe::new(10);
+        copy.restore(state);
+        for (id, _) in &rows {
+            assert_eq!(copy.is_new(id, Some(50)), d.is_new(id, Some(50)), "{id}");
+        }
+        assert_eq!(copy.len(), d.len());
     }
 }

@@ -8,6 +8,7 @@
 
 mod dedupe;
 mod high_time;
+mod recent_hours;
 mod shard_judge;
 mod skew;
 

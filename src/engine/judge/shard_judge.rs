@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dedupe::{Dedupe, DedupeState};
 use super::high_time::HighTime;
+use super::recent_hours::RecentHours;
 use super::skew::{Repair, SkewLimits};
 use crate::error::Result;
 use crate::schema::{Contract, EVENT_TIME_ORIGINAL, INGEST_TIME, SHARD_HIGH_TIME};
@@ -57,9 +58,21 @@ pub struct JudgeState {
     high: HighTime,
     dedupe: DedupeState,
     max_event_time: Option<Micros>,
+    hours: RecentHours,
 }
 
 impl JudgeState {
+    /// The ids that are remembered, to leave them out and to put them back.
+    pub fn ids(&mut self) -> &mut DedupeState {
+        &mut self.dedupe
+    }
+
+    /// The hours of event time that hold rows with these ids, if ids are remembered for `horizon`, and since when by high time.
+    pub fn rows_of_ids(&self, horizon: Micros) -> (Vec<Micros>, Micros) {
+        let since = self.high.get().map_or(Micros::MIN, |high| high.saturating_sub(horizon));
+        (self.hours.since(since), since)
+    }
+
     /// The latest event time accepted.
     pub fn max_event_time(&self) -> Option<Micros> {
         self.max_event_time
@@ -103,6 +116,7 @@ pub struct ShardJudge {
     dedupe: Dedupe,
     counts: JudgeCounts,
     max_event_time: Option<Micros>,
+    hours: RecentHours,
 }
 
 #[derive(Debug)]
@@ -142,12 +156,18 @@ impl ShardJudge {
             dedupe: Dedupe::new(options.dedupe_horizon),
             counts: JudgeCounts::default(),
             max_event_time: None,
+            hours: RecentHours::default(),
         })
     }
 
     /// A copy of what later verdicts depend on.
     pub fn state(&self) -> JudgeState {
-        JudgeState { high: self.high.clone(), dedupe: self.dedupe.state(), max_event_time: self.max_event_time }
+        JudgeState {
+            high: self.high.clone(),
+            dedupe: self.dedupe.state(self.high.get()),
+            max_event_time: self.max_event_time,
+            hours: self.hours.clone(),
+        }
     }
 
     /// Goes on from a copy; the limits and the counts stay its own.
@@ -155,6 +175,7 @@ impl ShardJudge {
         self.high.restore(&state.high);
         self.dedupe.restore(state.dedupe);
         self.max_event_time = state.max_event_time;
+        self.hours = state.hours;
     }
 
     /// Judges `events` in their order.
@@ -233,6 +254,7 @@ impl ShardJudge {
         if !self.dedupe.is_new(view.ids.value(row), high) {
             return Verdict::Duplicate;
         }
+        self.hours.saw(repaired, high, self.dedupe.horizon());
         self.high.accepted(repaired, arrival);
         self.max_event_time = self.max_event_time.max(Some(repaired));
         Verdict::Kept

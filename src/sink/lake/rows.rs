@@ -6,11 +6,14 @@ use arrow::array::RecordBatch;
 use futures::StreamExt;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::statistics::Statistics;
 
 use super::listing::LakeFile;
 use super::location::Lake;
 use crate::aws::ObjectRanges;
 use crate::error::{Error, Result};
+use crate::types::Micros;
 
 /// The rows of one file: a row group's columns in memory, encoded, and one batch of them decoded.
 pub struct LakeRows {
@@ -24,6 +27,30 @@ impl Lake {
     /// # Errors
     /// External if the file cannot be read, or is gone; user if a column is not in it.
     pub async fn rows(&self, file: &LakeFile, columns: Option<&[&str]>, batch_rows: usize) -> Result<LakeRows> {
+        self.open_rows(file, columns, batch_rows, |_| true).await
+    }
+
+    /// As [`Lake::rows`], without parts of the file in which every row has a `time` before `since`; other such rows do come.
+    ///
+    /// # Errors
+    /// As [`Lake::rows`].
+    pub async fn rows_since(
+        &self,
+        file: &LakeFile,
+        columns: &[&str],
+        (time, since): (&str, Micros),
+        batch_rows: usize,
+    ) -> Result<LakeRows> {
+        self.open_rows(file, Some(columns), batch_rows, |group| may_reach(group, time, since)).await
+    }
+
+    async fn open_rows(
+        &self,
+        file: &LakeFile,
+        columns: Option<&[&str]>,
+        batch_rows: usize,
+        wanted: impl Fn(&RowGroupMetaData) -> bool,
+    ) -> Result<LakeRows> {
         let place = self.place(&file.path);
         let ranges = ObjectRanges { store: self.store.clone(), path: self.object(&file.path), bytes: file.bytes };
         let unreadable = |e| {
@@ -39,8 +66,21 @@ impl Lake {
             let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
             builder = builder.with_projection(mask);
         }
-        let batches = Box::pin(builder.with_batch_size(batch_rows).build().map_err(unreadable)?);
-        Ok(LakeRows { place, batches })
+        let groups = builder.metadata().row_groups().iter().enumerate();
+        let groups = groups.filter(|(_, group)| wanted(group)).map(|(i, _)| i).collect();
+        let rows = builder.with_row_groups(groups).with_batch_size(batch_rows);
+        Ok(LakeRows { batches: Box::pin(rows.build().map_err(unreadable)?), place })
+    }
+}
+
+/// Whether a row of the group may have no `time`, or one from `since` on.
+fn may_reach(group: &RowGroupMetaData, time: &str, since: Micros) -> bool {
+    let column = group.columns().iter().find(|column| column.column_path().string() == time);
+    match column.and_then(|column| column.statistics()) {
+        Some(Statistics::Int64(times)) if times.null_count_opt() == Some(0) => {
+            times.max_opt().is_none_or(|max| *max >= since)
+        }
+        _ => true,
     }
 }
 
