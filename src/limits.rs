@@ -58,11 +58,17 @@ pub const FEEDER_REPLAY_EVENTS_MAX: u64 = 10_000_000;
 /// How long a stopped run may take to put its checkpoint into the lake.
 pub const CHECKPOINT_WRITE_SECS_MAX: u64 = 15;
 
+/// Keys and records of one aggregate. Real ones have far fewer: an event has more bytes than the share of one in the largest record.
+pub const AGGREGATE_PARTS_MAX: usize = 100_000;
+
 /// What a compressed record, or a compressed record of an aggregate, may hold: six times what a record may have, and a bomb is no larger.
 pub const OPENED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What the compressed records of one read may hold together, for the same reason.
 pub const OPENED_READ_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// What may be decompressed in one read, with what was thrown away because it was too much or damaged: a bound on time, not on memory.
+pub const OPENED_WORK_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// Envelopes of text around one event: one is what is seen.
 pub const ENVELOPES_MAX: usize = 2;

@@ -130,11 +130,17 @@ impl Findings {
                     _ => {}
                 }
             }
-            let missing = |name: &str| file.schema.field_with_name(name).is_err();
-            for new in written.fields().iter().filter(|f| !f.is_nullable() && missing(f.name())) {
+            for new in written.fields().iter().filter(|f| !f.is_nullable()) {
+                let how = match file.schema.field_with_name(new.name()) {
+                    Err(_) => "older files lack it: they cannot be the input of a backfill",
+                    Ok(old) if old.is_nullable() => {
+                        "older files may have rows without it: those with such rows cannot be the input of a backfill"
+                    }
+                    Ok(_) => continue,
+                };
                 if said.insert(new.name().clone()) {
                     self.notes.push(format!(
-                        "column {} of {table} must be in every row now, and older files lack it: they cannot be the input of a backfill: {}",
+                        "column {} of {table} must be in every row now, and {how}: {}",
                         new.name(),
                         file.place
                     ));

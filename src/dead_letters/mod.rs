@@ -11,7 +11,7 @@
 //! Letters are read batch by batch; kept are what is shown, counts, and, in a replay, the ids of the rows that it would add. Nothing here
 //! touches windows: they are a backfill's matter.
 //!
-//! * [`Filter`]: which letters; * [`list`], [`find`], [`replay`].
+//! * [`Filter`]: which letters; * [`list()`], [`find()`], [`replay()`].
 
 mod again;
 mod candidates;

@@ -15,8 +15,10 @@
 use bytes::Bytes;
 use md5::{Digest, Md5};
 use prost::Message;
+use prost::encoding::{DecodeContext, decode_key, skip_field};
 
 use super::dead_letter::{Reason, Rejection};
+use crate::limits::AGGREGATE_PARTS_MAX;
 
 /// What every aggregate begins with.
 pub(super) const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
@@ -57,6 +59,11 @@ pub(super) fn records(data: &Bytes) -> Result<Vec<Packed>, Rejection> {
     if Md5::digest(&message)[..] != data[end..] {
         return Err(bad("the aggregate is damaged: its MD5 is that of other bytes".to_owned()));
     }
+    let parts =
+        parts(message.clone()).map_err(|e| bad(format!("the aggregate is no Protocol Buffers message: {e}")))?;
+    if parts > AGGREGATE_PARTS_MAX {
+        return Err(bad(format!("the aggregate has {parts} keys and records, more than {AGGREGATE_PARTS_MAX}")));
+    }
     let AggregatedRecord { partition_keys, explicit_hash_keys, records } = AggregatedRecord::decode(message)
         .map_err(|e| bad(format!("the aggregate is no Protocol Buffers message: {e}")))?;
     let beyond = |index: u64, table: &[String]| usize::try_from(index).map_or(true, |index| index >= table.len());
@@ -76,6 +83,17 @@ pub(super) fn records(data: &Bytes) -> Result<Vec<Packed>, Rejection> {
         }
     };
     Ok(records.into_iter().map(checked).collect())
+}
+
+/// How many keys and records a message has. Two bytes can be one of them, which takes many times that once it is decoded.
+fn parts(mut message: Bytes) -> Result<usize, prost::DecodeError> {
+    let mut parts = 0;
+    while !message.is_empty() {
+        let (tag, wire_type) = decode_key(&mut message)?;
+        skip_field(wire_type, tag, &mut message, DecodeContext::default())?;
+        parts += 1;
+    }
+    Ok(parts)
 }
 
 /// What a producer makes of these records.
@@ -107,6 +125,15 @@ mod tests {
         let rejection = records(&Bytes::copy_from_slice(data)).unwrap_err();
         assert_eq!(rejection.reason, Reason::BadAggregate);
         rejection.message
+    }
+
+    #[test]
+    fn an_aggregate_of_nothing_but_records_is_refused_before_it_is_unpacked() {
+        for part in [[0x1a, 0], [0x0a, 0]] {
+            let message = part.repeat(AGGREGATE_PARTS_MAX + 1);
+            let data = [&MAGIC[..], &message, &Md5::digest(&message)[..]].concat();
+            assert!(refused(&data).contains("keys and records, more than"));
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use super::aggregate;
 use super::dead_letter::{Reason, Rejection};
-use crate::limits::{OPENED_BYTES_MAX, OPENED_READ_BYTES_MAX};
+use crate::limits::{OPENED_BYTES_MAX, OPENED_READ_BYTES_MAX, OPENED_WORK_BYTES_MAX};
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -38,11 +38,13 @@ pub(super) enum Opened {
 pub(super) struct Opener {
     /// Bytes that may still come out of compression.
     budget: usize,
+    /// Bytes that may still be decompressed, to be kept or not.
+    work: usize,
 }
 
 impl Opener {
     pub(super) fn new() -> Self {
-        Self { budget: OPENED_READ_BYTES_MAX }
+        Self { budget: OPENED_READ_BYTES_MAX, work: OPENED_WORK_BYTES_MAX }
     }
 
     /// Whether `data` is a payload as it is: nearly all records are.
@@ -69,41 +71,58 @@ impl Opener {
 
     fn decompress(&mut self, data: &Bytes) -> Opened {
         let (format, read) = if data.starts_with(&GZIP) {
-            ("gzip", self.read(flate2::bufread::MultiGzDecoder::new(&**data)))
+            ("gzip", self.read(Ok(flate2::bufread::MultiGzDecoder::new(&**data))))
         } else if data.starts_with(&ZSTD) {
-            ("zstd", zstd::stream::read::Decoder::with_buffer(&**data).and_then(|decoder| self.read(decoder)))
+            ("zstd", self.read(zstd::stream::read::Decoder::with_buffer(&**data)))
         } else {
             return Opened::Payload(data.clone());
         };
-        match read {
-            Ok(Some(opened)) => {
-                self.budget -= opened.len();
-                Opened::Payload(opened.into())
+        let message = match read {
+            Ok(opened) => return Opened::Payload(opened.into()),
+            Err(Unopened::TooLarge) => format!("the {format} data hold more than {OPENED_BYTES_MAX} bytes"),
+            Err(Unopened::TooMuch) => {
+                format!(
+                    "the {format} data do not fit: those read together hold more than {OPENED_READ_BYTES_MAX} bytes"
+                )
             }
-            Ok(None) => {
-                let message = if self.budget < OPENED_BYTES_MAX {
-                    format!(
-                        "the {format} data do not fit: those read together hold more than {OPENED_READ_BYTES_MAX} bytes"
-                    )
-                } else {
-                    format!("the {format} data hold more than {OPENED_BYTES_MAX} bytes")
-                };
-                Opened::Closed(data.clone(), Rejection::new(Reason::BadCompression, message))
-            }
-            Err(e) => {
-                let message = format!("the {format} data are damaged: {e}");
-                Opened::Closed(data.clone(), Rejection::new(Reason::BadCompression, message))
-            }
-        }
+            Err(Unopened::Spent) => format!(
+                "the {format} data were not opened: those read before them took {OPENED_WORK_BYTES_MAX} bytes of decompression"
+            ),
+            Err(Unopened::Damaged(e)) => format!("the {format} data are damaged: {e}"),
+        };
+        Opened::Closed(data.clone(), Rejection::new(Reason::BadCompression, message))
     }
 
-    /// All that comes out; `None` if it is too much.
-    fn read(&self, decoder: impl Read) -> io::Result<Option<Vec<u8>>> {
+    /// All that comes out, if it is not too much.
+    fn read(&mut self, decoder: io::Result<impl Read>) -> Result<Vec<u8>, Unopened> {
+        if self.work == 0 {
+            return Err(Unopened::Spent);
+        }
         let most = self.budget.min(OPENED_BYTES_MAX);
         let mut opened = Vec::new();
-        decoder.take(most as u64 + 1).read_to_end(&mut opened)?;
-        Ok((opened.len() <= most).then_some(opened))
+        let read = decoder.and_then(|decoder| decoder.take(most as u64 + 1).read_to_end(&mut opened));
+        // Also for what is thrown away.
+        self.work = self.work.saturating_sub(opened.len());
+        read.map_err(Unopened::Damaged)?;
+        match opened.len() {
+            len if len <= most => {
+                self.budget -= len;
+                Ok(opened)
+            }
+            _ if most < OPENED_BYTES_MAX => Err(Unopened::TooMuch),
+            _ => Err(Unopened::TooLarge),
+        }
     }
+}
+
+/// Why nothing came out.
+enum Unopened {
+    TooLarge,
+    /// With the others of its read.
+    TooMuch,
+    /// The others of its read took all the work.
+    Spent,
+    Damaged(io::Error),
 }
 
 #[cfg(test)]
@@ -171,8 +190,23 @@ mod tests {
     }
 
     #[test]
+    fn bombs_are_not_opened_without_end() {
+        let mut opener = Opener { work: OPENED_BYTES_MAX + 1, ..Opener::new() };
+        let bomb: Bytes = zstd(&vec![b' '; OPENED_BYTES_MAX + 1]).into();
+        let said = |opened: Vec<Opened>| match &opened[..] {
+            [Opened::Closed(_, rejection)] => rejection.message.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert!(said(opener.open(&bomb)).contains("more than"));
+        for next in [bomb, zstd(b"{}").into()] {
+            assert!(said(opener.open(&next)).contains("not opened"));
+        }
+        assert_eq!(opener.open(&Bytes::from_static(b"{}")), [payload("{}")], "what needs no opening");
+    }
+
+    #[test]
     fn what_is_read_together_is_bounded_too() {
-        let mut opener = Opener { budget: 10 };
+        let mut opener = Opener { budget: 10, ..Opener::new() };
         assert_eq!(opener.open(&zstd(b"{\"a\":1}").into()), [payload("{\"a\":1}")]);
         let opened = opener.open(&zstd(b"{\"a\":1}").into());
         assert!(matches!(&opened[..], [Opened::Closed(_, r)] if r.message.contains("together")), "{opened:?}");

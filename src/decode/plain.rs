@@ -53,6 +53,7 @@ pub(super) fn read<'a>(
     }
     let mut before = followers.start();
     loop {
+        cursor.peek()?;
         let guess = followers.guess(before);
         let place = match names.begins(guess, cursor.rest()?) {
             Some(len) => {
@@ -143,7 +144,6 @@ impl<'a> Cursor<'a> {
             followers.learn(before, second);
             return Some(Some(second));
         }
-        self.peek()?;
         let quoted = self.string()?;
         self.expect(b':')?;
         let name = std::str::from_utf8(quoted.get(1..quoted.len() - 1)?).ok()?;
@@ -162,7 +162,11 @@ impl<'a> Cursor<'a> {
                 Some(_) => Some(()),
                 None => self.string_into(&mut Texts::default()),
             },
-            b'-' | b'0'..=b'9' => self.integer().map(drop),
+            b'-' | b'0'..=b'9' => match self.integer() {
+                Some(_) => Some(()),
+                // Whatever else a number may be.
+                None => self.nested().map(drop),
+            },
             b't' => self.word("true"),
             b'f' => self.word("false"),
             b'n' => self.word("null"),
@@ -303,7 +307,7 @@ impl<'a> Cursor<'a> {
         self.rest()?.starts_with(word.as_bytes()).then(|| self.at += word.len())
     }
 
-    /// An object or array that is not nested too deeply, by the full parser.
+    /// An object or array that is not nested too deeply, or a number, by the full parser.
     fn nested(&mut self) -> Option<&'a str> {
         let mut values = serde_json::Deserializer::from_slice(self.rest()?).into_iter::<&'a RawValue>();
         let value = values.next()?.ok()?.get();
@@ -323,7 +327,7 @@ impl<'a> Cursor<'a> {
         if byte > b' ' { Some(byte) } else { self.peek_behind_white_space() }
     }
 
-    #[cold]
+    #[inline(never)]
     fn peek_behind_white_space(&mut self) -> Option<u8> {
         loop {
             match *self.bytes.get(self.at)? {
@@ -429,6 +433,7 @@ mod tests {
             &[(2, "1970-01-01T00:00:00.002Z"), (3, "false"), (4, r#"{"a":[]}"#), (5, "b")],
             &[],
         );
+        assert_read(r#"{"x":-1.5e-3,"whole":1,"y":123456789012345678901}"#, &[(1, "1")], &["x", "y"]);
         let long = format!(r#"{{"long":{},"whole":{}}}"#, i64::MIN, i32::MAX);
         assert_read(&long, &[(1, "2147483647"), (6, "-9223372036854775808")], &[]);
     }
@@ -476,7 +481,8 @@ mod tests {
             "{whole:1}",
             "{\"text\":\"x}",
             "{\"x\":[1,]}",
-            "{\"x\":1.5}",
+            "{\"x\":1.}",
+            "{\"x\":01}",
         ] {
             assert_eq!(read_text(text), None, "{text}");
         }

@@ -22,7 +22,10 @@ pub fn parse(text: &str) -> Option<Micros> {
 
 /// As [`parse`], and quicker for timestamps of one minute: it knows what the one before began with.
 #[derive(Debug, Default)]
-pub(super) struct LastMinute {
+pub(super) struct LastMinute(Option<Minute>);
+
+#[derive(Debug, Clone, Copy)]
+struct Minute {
     /// `2026-01-31T18:00:`.
     head: [u8; 17],
     /// The instant of its first second, on a clock in UTC.
@@ -33,13 +36,18 @@ impl LastMinute {
     #[inline]
     pub(super) fn parse(&mut self, text: &[u8]) -> Option<Micros> {
         let (head, rest) = text.split_first_chunk()?;
-        if *head != self.head {
-            *self = Self { head: *head, start: minute(head)? };
-        }
+        let start = match self.0 {
+            Some(last) if last.head == *head => last.start,
+            _ => {
+                let start = minute(head)?;
+                self.0 = Some(Minute { head: *head, start });
+                start
+            }
+        };
         let (&[s1, s2], rest) = rest.split_first_chunk()?;
         let second = number(&[s1, s2]).filter(|second| *second < 60)?;
         let (micros, zone) = fraction(rest)?;
-        let utc = self.start + second * MICROS_PER_SEC + micros - offset(zone)?;
+        let utc = start + second * MICROS_PER_SEC + micros - offset(zone)?;
         (FIRST..=LAST).contains(&utc).then_some(utc)
     }
 }
@@ -166,6 +174,7 @@ mod tests {
             "2026-01-31T18:00:00",
             "2026-01-31T18:00Z",
             "2026-01-31T18:00:00+01",
+            &format!("{}00Z", "\0".repeat(17)),
             "2026-01-31T18:00:00+0100",
             "2026-01-31T18:00:00+24:00",
             "2026-01-31T18:00:00+01:60",

@@ -208,9 +208,10 @@ impl Intake {
         (self.events_read, self.undecodable, counts)
     }
 
-    /// How many event ids are remembered.
-    pub fn remembered_ids(&self) -> usize {
-        self.others.values().chain([&self.judge]).map(ShardJudge::remembered_ids).sum()
+    /// How many event ids are remembered, and the memory that they take, in bytes.
+    pub fn remembered_ids(&self) -> (usize, usize) {
+        let of_each = self.others.values().chain([&self.judge]).map(ShardJudge::remembered_ids);
+        of_each.fold((0, 0), |(ids, bytes), (more, their)| (ids + more, bytes + their))
     }
 
     /// How often each unknown field came.

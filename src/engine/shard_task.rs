@@ -220,7 +220,7 @@ impl Reading {
 
     fn post(&mut self, shared: &Shared) {
         (self.status.events_read, self.status.undecodable, self.status.judged) = self.intake.counts();
-        self.status.remembered_ids = self.intake.remembered_ids();
+        (self.status.remembered_ids, self.status.remembered_id_bytes) = self.intake.remembered_ids();
         self.status.pipelines = self.stage.counts();
         self.status.open = self.stage.open_windows();
         self.status.unknown_fields.clone_from(self.intake.unknown_fields());

@@ -339,6 +339,7 @@ mod tests {
             unknown_fields: BTreeMap::from([("colour".to_owned(), 4)]),
             judged: JudgeCounts { kept: 8, duplicates: 1, shifted: 2, ..JudgeCounts::default() },
             remembered_ids: 8,
+            remembered_id_bytes: 400,
             pipelines: vec![PipelineCounts { in_windows: 6, late: 1, filtered: 1, ..PipelineCounts::default() }],
             open: vec![OpenWindows { ends: [1, 2].into(), groups: 5 }],
             drained: false,

@@ -93,6 +93,8 @@ catalogue! {
     Counter Count UNKNOWN_FIELDS_TOTAL ["field"] = "headcount_unknown_fields_total";
     /// Event ids that a shard remembers, to tell duplicates by: 30 to 60 bytes each.
     Gauge Count REMEMBERED_IDS ["shard"] = "headcount_remembered_event_ids";
+    /// Memory that a shard's remembered event ids take.
+    Gauge Bytes REMEMBERED_ID_BYTES ["shard"] = "headcount_remembered_event_id_bytes";
 
     /// Rows that went into at least one window of a pipeline, ignored touches included.
     Counter Count WINDOWED_ROWS_TOTAL ["pipeline"] = "headcount_windowed_rows_total";

@@ -95,6 +95,7 @@ fn report_shard(shard: &str, status: &ShardStatus) {
     counter!(names::RECORDS_READ_TOTAL, "shard" => shard()).absolute(status.records);
     counter!(names::READ_CALLS_TOTAL, "shard" => shard()).absolute(status.reads);
     gauge!(names::REMEMBERED_IDS, "shard" => shard()).set(status.remembered_ids as f64);
+    gauge!(names::REMEMBERED_ID_BYTES, "shard" => shard()).set(status.remembered_id_bytes as f64);
     if let Some(at) = status.last_read {
         gauge!(names::LAST_READ_TIMESTAMP_SECONDS, "shard" => shard()).set(secs(at));
     }

@@ -69,6 +69,8 @@ pub struct ShardStatus {
     pub judged: JudgeCounts,
     /// Event ids remembered, to tell duplicates by.
     pub remembered_ids: usize,
+    /// Memory that they take, in bytes.
+    pub remembered_id_bytes: usize,
     /// By pipeline.
     pub pipelines: Vec<PipelineCounts>,
     /// By pipeline.

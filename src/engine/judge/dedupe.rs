@@ -46,6 +46,9 @@ pub struct DedupeState {
 
 const UNKNOWN: Micros = Micros::MIN;
 
+/// For so few ids no memory is given back.
+const IDS_KEPT_ROOM_FOR: usize = 10_000;
+
 impl DedupeState {
     /// Leaves the ids out: rows of the lake have them.
     pub fn leave_out(&mut self) {
@@ -62,10 +65,14 @@ impl DedupeState {
         self.order.extend(ids.into_iter().map(|(id, high)| Remembered::new(id, high)));
     }
 
-    /// All are back: they are forgotten in the order in which they were judged. How many there are.
+    /// All are back: each once, and in the order in which they were judged, in which they are forgotten. How many there are.
     pub fn all_back(&mut self) -> u64 {
         self.left_out = 0;
-        self.order.make_contiguous().sort_by_key(|id| id.at);
+        let mut ids = Vec::from(std::mem::take(&mut self.order));
+        ids.sort_unstable_by_key(|id| (id.hash, id.at));
+        ids.dedup_by_key(|id| id.hash);
+        ids.sort_unstable_by_key(|id| id.at);
+        self.order = ids.into();
         self.order.len() as u64
     }
 }
@@ -140,6 +147,14 @@ impl Dedupe {
             }
             self.order.pop_front();
             self.first_number = first.wrapping_add(1);
+        }
+        if self.order.capacity() > 4 * self.order.len().max(IDS_KEPT_ROOM_FOR) {
+            // A burst is over.
+            let room = 2 * self.order.len();
+            self.order.shrink_to(room);
+            let Self { order, numbers, first_number, .. } = self;
+            let of = |number: u32| order.get(number.wrapping_sub(*first_number) as usize);
+            numbers.shrink_to(room, |&number| of(number).map_or(0, |id| id.hash[0]));
         }
     }
 
@@ -219,6 +234,17 @@ mod tests {
         let mut copy = Dedupe::new(10);
         copy.restore(d.state(Some(99)));
         assert!(!copy.is_new("95", Some(99)) && copy.is_new("88", Some(99)) && copy.is_new("early", Some(99)));
+    }
+
+    #[test]
+    fn memory_is_given_back_after_a_burst() {
+        let mut d = Dedupe::new(10);
+        for i in 0..200_000 {
+            d.is_new(&i.to_string(), Some(0));
+        }
+        let most = d.bytes();
+        assert!(d.is_new("next", Some(11)) && !d.is_new("next", Some(12)));
+        assert!(d.len() == 1 && d.bytes() < most / 10, "{} of {most}", d.bytes());
     }
 
     #[test]

@@ -285,9 +285,9 @@ impl ShardJudge {
         self.counts
     }
 
-    /// How many ids are remembered.
-    pub fn remembered_ids(&self) -> usize {
-        self.dedupe.len()
+    /// How many ids are remembered, and the memory that they take, in bytes.
+    pub fn remembered_ids(&self) -> (usize, usize) {
+        (self.dedupe.len(), self.dedupe.bytes())
     }
 }
 
