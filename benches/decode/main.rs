@@ -50,6 +50,11 @@ fn with_escapes(text: &str) -> String {
         .replace("\"player\"", "\"pl\\u00e4yer \\ud83d\\ude00\"")
 }
 
+/// With a blank after each colon and comma, as Python writes by default.
+fn spaced(text: &str) -> String {
+    text.replace("\":", "\": ").replace(",\"", ", \"")
+}
+
 /// Each fault by turns: a wrong type, no time, a missing field, a cut.
 fn malformed(number: usize, text: &str) -> String {
     match number % 4 {
@@ -89,6 +94,7 @@ fn decode(c: &mut Criterion) {
     group.bench_function("sonic_rs_struct", |b| b.iter(|| readable.iter().for_each(peers::sonic_struct)));
 
     for (name, reads) in [
+        ("headcount_spaced", changed(&workload, |_, text| Some(spaced(text)))),
         ("headcount_escapes", changed(&workload, |_, text| Some(with_escapes(text)))),
         ("headcount_malformed", changed(&workload, |number, text| Some(malformed(number, text)))),
     ] {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, Schema, TimeUnit};
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 
 use super::setup;
 use crate::config::Config;
@@ -49,14 +49,23 @@ async fn look(config: &Config, pipelines: &Pipelines) -> Result<Findings> {
         return Ok(Findings::default());
     };
     let tables = table_schemas(pipelines);
-    let found: Vec<Vec<FileColumns>> = futures::stream::iter(tables.iter().map(|(table, ..)| lake.columns(table)))
-        .buffered(CHECK_TABLES_MAX)
-        .try_collect()
-        .await?;
+    let mut looked =
+        futures::stream::iter(tables.iter().map(|(table, ..)| lake.columns(table))).buffered(CHECK_TABLES_MAX);
+    let mut found: Vec<Result<Vec<FileColumns>>> = Vec::new();
+    while let Some(files) = looked.next().await {
+        // One table may be at fault; if two are, it is the lake.
+        match (found.last(), files) {
+            (Some(Err(_)), Err(e)) => return Err(e),
+            (_, files) => found.push(files),
+        }
+    }
     let origins = Origins::of(config, pipelines)?;
     let mut findings = Findings::default();
-    for ((table, of, written), files) in tables.iter().zip(&found) {
-        findings.add(table, written, files, |column| origins.place(*of, column), remedy(*of));
+    for ((table, of, written), files) in tables.iter().zip(found) {
+        match files {
+            Ok(files) => findings.add(table, written, &files, |column| origins.place(*of, column), remedy(*of)),
+            Err(e) => findings.notes.push(format!("{table} was not compared with the lake: {}", e.report())),
+        }
     }
     Ok(findings)
 }

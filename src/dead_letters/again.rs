@@ -6,7 +6,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 
 use super::stored::Letters;
-use crate::decode::{DeadLetter, Decoder, Provenance, Reason};
+use crate::decode::{DeadLetter, Decoder, Provenance, Reason, is_entry};
 use crate::engine::intake::too_old;
 use crate::engine::judge::{JudgeOptions, ShardJudge};
 use crate::error::Result;
@@ -50,6 +50,10 @@ impl Again {
         let data = letters.data(i);
         if letters.reason(i) == Reason::TooLarge.code() && data.len() > RECORD_BYTES_MAX {
             // Of a file it has the beginning only: what that says is not what the line said.
+            return Ok((None, Fate::AsBefore));
+        }
+        if is_entry(data) {
+            // What was to be a record, not an event: the bytes of an event are not in it as they are.
             return Ok((None, Fate::AsBefore));
         }
         let record = Record {

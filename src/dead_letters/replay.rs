@@ -184,14 +184,18 @@ impl Job<'_> {
         replacement.add_to(self.contract.stream_name());
         replacement.add_to(DEAD_LETTERS);
         let mut raw = replacement.table_writer(raw_spec(self.contract, prefix), roll, Arc::clone(clock));
-        candidates.write(&mut raw, &self.stop).await?;
-        raw.close().await?;
+        let written = candidates.write(&mut raw, &self.stop).await;
+        close_or_abort(raw, written).await?;
         let mut rest = replacement.table_writer(TableSpec::dead_letters(prefix), roll, Arc::clone(clock));
-        for file in changed {
-            self.write_rest(&file, &mut rest).await?;
-            replacement.take_away(file);
+        let mut written = Ok(());
+        for file in &changed {
+            written = self.write_rest(file, &mut rest).await;
+            if written.is_err() {
+                break;
+            }
         }
-        rest.close().await?;
+        close_or_abort(rest, written).await?;
+        changed.into_iter().for_each(|file| replacement.take_away(file));
         Ok(summary)
     }
 
@@ -226,6 +230,18 @@ impl Job<'_> {
         }
         Ok(())
     }
+}
+
+/// Finishes the files of a writer; after an error it gives them up, so that no upload is left open in a bucket.
+async fn close_or_abort(mut writer: TableWriter, written: Result<()>) -> Result<()> {
+    let closed = match written {
+        Ok(()) => writer.close().await.map(drop),
+        Err(e) => Err(e),
+    };
+    if let (Err(_), Err(e)) = (&closed, writer.abort().await) {
+        tracing::warn!(error = %e, "an upload could not be given up");
+    }
+    closed
 }
 
 impl Replayed {

@@ -47,19 +47,31 @@ struct Bus<'a> {
     data: &'a RawValue,
 }
 
+fn has(unknown: &[Cow<'_, str>], keys: [&str; 2]) -> bool {
+    keys.iter().all(|key| unknown.iter().any(|name| name == key))
+}
+
+/// The keys that tell an envelope.
+const RULE_KEYS: [&str; 2] = ["detail-type", "detail"];
+const BUS_KEYS: [&str; 2] = ["Data", "SystemMetadata"];
+
 impl<'a> Envelope<'a> {
+    /// Whether an object with these unknown keys is one.
+    pub(super) fn is_told_by(unknown: &[Cow<'_, str>]) -> bool {
+        has(unknown, RULE_KEYS) || has(unknown, BUS_KEYS)
+    }
+
     /// The envelope that `bytes` are, an object with these unknown keys; `None` if they are an event.
     pub(super) fn of(bytes: &'a [u8], unknown: &[Cow<'_, str>]) -> Result<Option<Self>, Rejection> {
         if unknown.is_empty() {
             return Ok(None);
         }
-        let has = |key: &str| unknown.iter().any(|name| name == key);
         let wrong = |e: serde_json::Error| Rejection::new(Reason::NotJson, format!("not an EventBridge envelope: {e}"));
-        if has("detail-type") && has("detail") {
+        if has(unknown, RULE_KEYS) {
             let Rule { detail, detail_type, time, id } = serde_json::from_slice(bytes).map_err(wrong)?;
             return Ok(Some(Self::Rule { detail, detail_type, time, id }));
         }
-        if has("Data") && has("SystemMetadata") {
+        if has(unknown, BUS_KEYS) {
             let Bus { data } = serde_json::from_slice(bytes).map_err(wrong)?;
             return Ok(Some(if data.get().starts_with('"') { Self::Packed(unpack(data)?) } else { Self::Bus(data) }));
         }

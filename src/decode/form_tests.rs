@@ -79,6 +79,29 @@ fn the_same_event_in_every_form_gives_the_same_row() {
 }
 
 #[test]
+fn what_the_contract_says_of_fields_is_not_said_of_an_envelope() {
+    let text = std::fs::read_to_string("schemas/user_event.v1.json").unwrap();
+    let strict = text.replacen(
+        r#""type": "string",
+      "examples": ["web-player", "chat-service"]"#,
+        r#""type": "string", "enum": ["player"]"#,
+        1,
+    );
+    assert_ne!(text, strict);
+    let contract = Arc::new(Contract::from_json(&strict, "a.json").unwrap());
+    let event = event("a").replacen('{', r#"{"source":"player","#, 1);
+    for form in [envelope(&event), wrapper(&envelope(&event)), wrapper(&as_text(&envelope(&event)))] {
+        let decoded = Decoder::new(Arc::clone(&contract), Provenance::Record).decode(&read_of(vec![form.into()]));
+        let decoded = decoded.unwrap();
+        assert_eq!((decoded.events.num_rows(), decoded.dead_letters), (1, vec![]));
+    }
+    // An envelope that carries an envelope is not opened, as ever.
+    let twice = envelope(&envelope(&event));
+    let decoded = Decoder::new(contract, Provenance::Record).decode(&read_of(vec![twice.into()])).unwrap();
+    assert_eq!(decoded.dead_letters.len(), 1);
+}
+
+#[test]
 fn events_are_numbered_through_a_record_whatever_it_packs() {
     let (a, b, c) = (event("a"), event("b"), event("c"));
     let record = pack(&[

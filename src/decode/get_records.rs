@@ -17,6 +17,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -56,6 +57,20 @@ pub fn unpack(entries: ReadBatch) -> Unpacked {
         }
     }
     Unpacked { read: ReadBatch { shard, records, millis_behind_latest, polled_at }, dead_letters }
+}
+
+/// Whether bytes look like an entry: an object with a sequence number, or with data that are no envelope's.
+pub fn is_entry(data: &[u8]) -> bool {
+    let Ok(keys) = serde_json::from_slice::<EntryKeys>(data) else { return false };
+    keys.sequence_number.is_some() || (keys.data.is_some() && keys.system_metadata.is_none())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct EntryKeys {
+    sequence_number: Option<IgnoredAny>,
+    data: Option<IgnoredAny>,
+    system_metadata: Option<IgnoredAny>,
 }
 
 /// The fields of an entry as JSON, as far as it could be read.
@@ -157,6 +172,16 @@ impl<'a> Visitor<'a> for FieldsVisitor<'_, 'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_is_no_event_and_no_envelope() {
+        for entry in [r#"{"SequenceNumber":"1"}"#, r#"{"Data":"?"}"#, r#"{"Data":1,"PartitionKey":"k"}"#] {
+            assert!(is_entry(entry.as_bytes()), "{entry}");
+        }
+        for other in [r#"{"event_id":"a"}"#, r#"{"Data":{},"SystemMetadata":{}}"#, "{", "[]", "\"Data\"", "1"] {
+            assert!(!is_entry(other.as_bytes()), "{other}");
+        }
+    }
 
     fn unpacked(entries: &[&str]) -> Unpacked {
         let record = |(i, text): (usize, &&str)| Record {

@@ -58,5 +58,5 @@ mod tests;
 
 pub use dead_letter::{DeadLetter, Reason, number_within};
 pub use decoder::{Decoded, Decoder, EventSource, Provenance};
-pub use get_records::{Unpacked, unpack};
+pub use get_records::{Unpacked, is_entry, unpack};
 pub use unknown::OTHER_FIELDS;

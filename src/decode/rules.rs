@@ -41,6 +41,13 @@ pub(super) struct Scratch<'a> {
     raw: RawEvent<'a>,
 }
 
+/// Whether an object may be an envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrapped {
+    Perhaps,
+    No,
+}
+
 impl Rules {
     pub(super) fn new(contract: Arc<Contract>, provenance: Provenance) -> Self {
         let mut slots = contract.fields().to_vec();
@@ -73,19 +80,19 @@ impl Rules {
         scratch: &mut Scratch<'a>,
         rows: &mut Rows,
     ) -> Result<Option<Vec<u8>>, Rejection> {
-        self.read_fields(bytes, scratch, rows)?;
+        self.read_fields(bytes, scratch, rows, Wrapped::Perhaps)?;
         let mut envelope = Envelope::of(bytes, &scratch.unknown)?;
         if let Some(Envelope::Bus(data)) = envelope {
             let bytes = data.get().as_bytes();
             rows.undo();
-            self.read_fields(bytes, scratch, rows)?;
+            self.read_fields(bytes, scratch, rows, Wrapped::Perhaps)?;
             envelope = Envelope::of(bytes, &scratch.unknown)?;
         }
         match envelope {
             None => {}
             Some(Envelope::Rule { detail, detail_type, time, id }) => {
                 rows.undo();
-                self.read_fields(detail.get().as_bytes(), scratch, rows)?;
+                self.read_fields(detail.get().as_bytes(), scratch, rows, Wrapped::No)?;
                 self.fill_in(rows, detail_type, time, id)?;
             }
             Some(Envelope::Packed(inner)) => return Ok(Some(inner)),
@@ -122,23 +129,27 @@ impl Rules {
         Ok(())
     }
 
-    /// Reads the fields of one object.
+    /// Reads the fields of one object. Of an envelope none are read where the contract would object to one: they are not the event's.
     fn read_fields<'a>(
         &mut self,
         bytes: &'a [u8],
         scratch: &mut Scratch<'a>,
         rows: &mut Rows,
+        wrapped: Wrapped,
     ) -> Result<(), Rejection> {
         let Scratch { unknown, raw } = scratch;
         unknown.clear();
         // Nearly all text is ASCII, which is quicker to see.
-        let is_text = bytes.is_ascii() || std::str::from_utf8(bytes).is_ok();
+        let is_text = bytes.is_ascii() || simdutf8::basic::from_utf8(bytes).is_ok();
         let Self { slots, names, habits, .. } = self;
         if !is_text || plain::read(bytes, slots, names, habits, rows, unknown).is_none() {
             rows.undo();
             unknown.clear();
             raw.scan(bytes, names)?;
             unknown.append(&mut raw.unknown);
+            if wrapped == Wrapped::Perhaps && Envelope::is_told_by(unknown) {
+                return Ok(());
+            }
             for ((place, slot), text) in slots.iter().enumerate().zip(&raw.values) {
                 if let Some(text) = text {
                     rows.set(place, &read_value(slot, text)?);

@@ -57,7 +57,14 @@ impl Level {
 pub(super) fn check(file: &PipelineFile, dialect: &StreamDialect) -> Result<()> {
     let Ok(tokens) = Tokenizer::new(dialect, &file.sql).tokenize_with_location() else { return Ok(()) };
     let (mut outer, mut inner) = (Vec::<Level>::new(), Level::default());
+    let mut after_period = false;
     for token in &tokens {
+        // `t.by`, `t.end`: a column, whatever word it is.
+        let is_column = after_period && matches!(token.token, Token::Word(_));
+        after_period = token.token == Token::Period;
+        if is_column {
+            continue;
+        }
         match bracket(&token.token) {
             Some(Bracket::Opens) => {
                 inner.item += 1;
@@ -124,6 +131,9 @@ mod tests {
             ("CASE WHEN a THEN b ELSE c END", " - "),
             ("f(a, b)", " * "),
             ("a", "::int "),
+            ("u.by", " + "),
+            ("u.then", " + "),
+            ("u.end", " + "),
             ("a[1]", " [1] "),
             ("a", " FROM t UNION ALL SELECT "),
             ("a FROM (SELECT 1) x", " JOIN (SELECT 2) y ON a = b "),

@@ -130,5 +130,9 @@ fn a_lake_that_does_not_answer_is_a_note() {
 
     let name = place.parquet("lake/heartbeats").remove(0);
     std::fs::write(&name, "PAR1").unwrap();
-    check(&place).works(&["note: the lake at lake was not looked at", "not a readable Parquet file", "All is well."]);
+    check(&place).works(&[
+        "note: heartbeats was not compared with the lake",
+        "not a readable Parquet file",
+        "All is well.",
+    ]);
 }
