@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow_json::ReaderBuilder;
 use arrow_json::reader::Decoder;
+use headcount::decode::timestamp;
 use headcount::schema::{Contract, Kind};
 use headcount::types::ReadBatch;
 use serde::Deserialize;
@@ -51,7 +52,9 @@ struct UserEvent<'a> {
 
 /// Events that every peer can read: no bad ones, and none with escapes, which are no borrowed text.
 pub(crate) fn readable(data: &[u8]) -> bool {
-    serde_json::from_slice::<UserEvent<'_>>(data).is_ok()
+    let is_time = |text: &str| timestamp::parse(text).is_some();
+    let event = serde_json::from_slice::<UserEvent<'_>>(data);
+    event.is_ok_and(|event| is_time(event.event_time) && event.sent_at.is_none_or(is_time))
 }
 
 /// serde_json into the struct.
