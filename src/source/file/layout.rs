@@ -108,16 +108,11 @@ fn is_document(mut scan: Scan<'_>) -> Option<bool> {
     scan.at += 1;
     let (mut empty, mut others) = (false, false);
     loop {
-        match scan.peek()? {
-            b'"' => {}
-            b',' => {
-                scan.at += 1;
-                continue;
-            }
-            b'}' => return Some(empty && others),
-            _ => return Some(false),
-        }
-        let key = scan.key()?;
+        let key = match scan.next_key()? {
+            Ok(key) => key,
+            Err(b'}') => return Some(empty && others),
+            Err(_) => return Some(false),
+        };
         if key == b"Records" && scan.peek()? == b'[' {
             scan.at += 1;
             match scan.peek()? {
@@ -138,15 +133,7 @@ fn is_entry(mut scan: Scan<'_>) -> Option<bool> {
     scan.at += 1;
     let (mut number, mut data) = (false, false);
     loop {
-        match scan.peek()? {
-            b'"' => {}
-            b',' => {
-                scan.at += 1;
-                continue;
-            }
-            _ => return Some(false),
-        }
-        let key = scan.key()?;
+        let Ok(key) = scan.next_key()? else { return Some(false) };
         number |= key == b"SequenceNumber";
         data |= key == b"Data";
         if number && data {
@@ -181,6 +168,17 @@ impl<'a> Scan<'a> {
             Step::Ended(n) | Step::Broken(n) => {
                 self.at += n;
                 rest.get(..n)
+            }
+        }
+    }
+
+    /// The next key of an object, commas before it passed over; or what stands where none is.
+    fn next_key(&mut self) -> Option<Result<&'a [u8], u8>> {
+        loop {
+            match self.peek()? {
+                b'"' => return self.key().map(Ok),
+                b',' => self.at += 1,
+                other => return Some(Err(other)),
             }
         }
     }
