@@ -16,14 +16,13 @@ pub fn run(args: &CheckpointArgs) -> Result<()> {
     start_logging(&config.log, std::env::var("RUST_LOG").ok().as_deref())?;
     setup::runtime(&config)?.block_on(async {
         let url = &config.lake.url;
-        if setup::is_missing(url) {
+        let Some(lake) = setup::existing_lake(&config, url, setup::clock().as_ref()).await? else {
             if matches!(args.action, CheckpointAction::List) {
                 say!("no checkpoints: there is no lake at {url} yet");
                 return Ok(());
             }
             return Err(setup::no_such_lake(url));
-        }
-        let lake = setup::open_lake(&config, None, setup::clock().as_ref()).await?;
+        };
         let store = CheckpointStore::new(&lake, &config.run.application);
         match args.action {
             CheckpointAction::List => list(&store, lake.url()).await,

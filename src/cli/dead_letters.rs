@@ -30,10 +30,8 @@ pub fn run(args: &DeadLettersArgs) -> Result<()> {
     start_logging(&config.log, std::env::var("RUST_LOG").ok().as_deref())?;
     setup::runtime(&config)?.block_on(async {
         let url = args.lake.as_deref().unwrap_or(&config.lake.url);
-        if setup::is_missing(url) {
-            return Err(setup::no_such_lake(url));
-        }
-        let lake = setup::open_lake(&config, Some(url), setup::clock().as_ref()).await?;
+        let lake = setup::existing_lake(&config, url, setup::clock().as_ref()).await?;
+        let lake = lake.ok_or_else(|| setup::no_such_lake(url))?;
         match &args.action {
             DeadLettersAction::List { filter, limit, json } => {
                 let listing = list(&lake, &filter.into(), *limit).await?;

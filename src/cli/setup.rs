@@ -1,7 +1,7 @@
 //! From the configuration to what a job needs.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,17 +118,7 @@ pub(super) fn bucket_options(config: &Config) -> BucketOptions {
     BucketOptions { region: Some(region), endpoint_url: config.lake.endpoint_url.clone() }
 }
 
-/// Whether a lake is a folder of this machine that is not there. Opening would make it.
-pub(super) fn is_missing(url: &str) -> bool {
-    let folder = match url.strip_prefix("file://") {
-        Some(_) => url::Url::parse(url).ok().and_then(|url| url.to_file_path().ok()),
-        None if url.contains("://") => None,
-        None => Some(PathBuf::from(url)),
-    };
-    folder.is_some_and(|folder| !folder.exists())
-}
-
-/// Why nothing can be said of a lake that [is missing](is_missing).
+/// Why nothing can be said of a lake that is not there.
 pub(super) fn no_such_lake(url: &str) -> Error {
     Error::user("there is no such lake")
         .at(url)
@@ -151,6 +141,14 @@ pub(super) async fn open_lake(config: &Config, url: Option<&str>, clock: &dyn Cl
         tracing::warn!(replacement = %id, "an earlier backfill or replay had been cut short: what it had staged was removed");
     }
     Ok(lake)
+}
+
+/// As [`open_lake`], of a lake that is there: a folder that is not is not made.
+pub(super) async fn existing_lake(config: &Config, url: &str, clock: &dyn Clock) -> Result<Option<Lake>> {
+    if Lake::existing(url, &lake_options(config))?.is_none() {
+        return Ok(None);
+    }
+    open_lake(config, Some(url), clock).await.map(Some)
 }
 
 /// Has `tables` publish to CloudWatch as configured; where to, if so.

@@ -126,12 +126,10 @@ impl CheckpointStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::lake::LakeOptions;
 
     #[tokio::test]
     async fn the_last_few_are_kept_and_numbers_only_grow() {
-        let dir = tempfile::tempdir().unwrap();
-        let lake = Lake::open(dir.path().to_str().unwrap(), &LakeOptions::default()).unwrap();
+        let (_dir, lake) = Lake::in_temp_folder();
         let store = CheckpointStore::new(&lake, "app");
         let other = CheckpointStore::new(&lake, "other");
         assert!(store.list().await.unwrap().is_empty());

@@ -196,7 +196,7 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
-    use crate::sink::lake::{LakeFile, LakeOptions};
+    use crate::sink::lake::LakeFile;
     use crate::types::MICROS_PER_MINUTE;
 
     const H: Micros = MICROS_PER_HOUR;
@@ -219,8 +219,7 @@ mod tests {
     }
 
     fn lake() -> (tempfile::TempDir, Lake) {
-        let dir = tempfile::tempdir().unwrap();
-        let lake = Lake::open(dir.path().to_str().unwrap(), &LakeOptions::default()).unwrap();
+        let (dir, lake) = Lake::in_temp_folder();
         (dir, lake)
     }
 

@@ -103,12 +103,10 @@ impl Lake {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::lake::LakeOptions;
 
     #[tokio::test]
     async fn other_files_are_passed_over_and_bad_ones_are_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let lake = Lake::open(dir.path().to_str().unwrap(), &LakeOptions::default()).unwrap();
+        let (dir, lake) = Lake::in_temp_folder();
         assert!(lake.list("t").await.unwrap().is_empty());
         let hour = dir.path().join("t/year=2026/month=01/day=31/hour=18");
         std::fs::create_dir_all(&hour).unwrap();

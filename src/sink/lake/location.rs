@@ -68,6 +68,14 @@ impl Lake {
         }
     }
 
+    /// For tests: a lake that lasts as long as its folder's handle.
+    #[cfg(test)]
+    pub(super) fn in_temp_folder() -> (tempfile::TempDir, Self) {
+        let dir = tempfile::tempdir().unwrap();
+        let lake = Self::open(dir.path().to_str().unwrap(), &LakeOptions::default()).unwrap();
+        (dir, lake)
+    }
+
     fn open_folder(path: &FsPath, url: &str, compression: ZstdLevel) -> Result<Self> {
         if !path.exists() {
             std::fs::create_dir_all(path).map_err(|e| unusable("cannot make the lake's folder", url, e))?;

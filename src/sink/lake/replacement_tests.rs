@@ -19,7 +19,7 @@ use parquet::basic::ZstdLevel;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::sink::lake::{LakeOptions, Recovery};
+use crate::sink::lake::Recovery;
 use crate::types::{MICROS_PER_DAY, MICROS_PER_HOUR};
 
 const H: Micros = MICROS_PER_HOUR;
@@ -188,8 +188,7 @@ fn new() -> (Vec<i64>, Vec<i64>) {
 
 #[tokio::test]
 async fn named_and_written_hours_are_replaced_and_others_stand() {
-    let dir = tempfile::tempdir().unwrap();
-    let lake = Lake::open(dir.path().to_str().unwrap(), &LakeOptions::default()).unwrap();
+    let (dir, lake) = Lake::in_temp_folder();
     fill(&lake).await;
     let summary = replace(&lake).await.unwrap();
     assert_eq!((summary.hours, summary.files, summary.files_removed), (3, 2, 4));
@@ -246,8 +245,7 @@ async fn recovery_itself_may_crash_at_any_step() {
 
 #[tokio::test]
 async fn a_folder_with_a_living_owner_is_left_alone_and_an_orphan_is_removed() {
-    let dir = tempfile::tempdir().unwrap();
-    let lake = Lake::open(dir.path().to_str().unwrap(), &LakeOptions::default()).unwrap();
+    let (dir, lake) = Lake::in_temp_folder();
     let r = Replacement::begin(&lake, "x").await.unwrap();
     let mut w = r.table_writer(spec("a", "new"), RollPolicy::default(), clock());
     w.write(&rows(&[(0, 1)])).await.unwrap();
@@ -333,8 +331,7 @@ fn exchanged() -> (Vec<i64>, Vec<i64>) {
 
 #[tokio::test]
 async fn added_files_replace_nothing_and_taken_ones_go() {
-    let dir = tempfile::tempdir().unwrap();
-    let lake = Lake::open(dir.path().to_str().unwrap(), &LakeOptions::default()).unwrap();
+    let (dir, lake) = Lake::in_temp_folder();
     fill(&lake).await;
     let summary = exchange(&lake).await.unwrap();
     assert_eq!((summary.hours, summary.files, summary.files_removed), (0, 3, 1));
@@ -397,8 +394,7 @@ async fn files_that_came_meanwhile_stay_and_one_that_went_stops_the_exchange() {
 
 #[tokio::test]
 async fn there_is_one_of_those_that_must_be_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    let folder = Lake::open(dir.path().to_str().unwrap(), &LakeOptions::default()).unwrap();
+    let (_dir, folder) = Lake::in_temp_folder();
     for lake in [folder, lake_over(Arc::new(InMemory::new()))] {
         let first = Replacement::begin_alone(&lake, "alone").await.unwrap();
         let e = Replacement::begin_alone(&lake, "alone").await.unwrap_err();

@@ -230,7 +230,6 @@ mod tests {
 
     use super::*;
     use crate::clock::ManualClock;
-    use crate::sink::lake::LakeOptions;
     use crate::types::{MICROS_PER_MINUTE, MICROS_PER_SEC};
 
     const H: Micros = MICROS_PER_HOUR;
@@ -253,8 +252,7 @@ mod tests {
 
     impl Fixture {
         fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let lake = Lake::open(dir.path().to_str().unwrap(), &LakeOptions::default()).unwrap();
+            let (dir, lake) = Lake::in_temp_folder();
             Self { _dir: dir, lake, clock: ManualClock::at(0) }
         }
 

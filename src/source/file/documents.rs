@@ -113,15 +113,12 @@ impl DocumentReader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::input::{FileKind, InputFile, Place, Progress};
+    use super::super::input::{InputFile, Progress};
     use super::*;
 
     #[track_caller]
     fn read(text: &str) -> Result<Vec<String>> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.json");
-        std::fs::write(&path, text).unwrap();
-        let file = InputFile { name: "a.json".into(), kind: FileKind::Json, bytes: 0, place: Place::Local(path) };
+        let (_dir, file) = InputFile::in_temp_folder("a.json", text);
         let read = |block_bytes| -> Result<Vec<String>> {
             let mut reader = DocumentReader::new(FileBytes::open(&file, Progress::default())?)?;
             reader.window.block_bytes = block_bytes;
@@ -179,10 +176,8 @@ mod tests {
     #[test]
     fn an_overlong_entry_is_known_by_one_byte() {
         let long = "x".repeat(RECORD_ENTRY_BYTES_MAX);
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.json");
-        std::fs::write(&path, format!("{{\"Records\":[{{\"Data\":\"{long}\"}},{{}}]}}")).unwrap();
-        let file = InputFile { name: "a.json".into(), kind: FileKind::Json, bytes: 0, place: Place::Local(path) };
+        let (_dir, file) =
+            InputFile::in_temp_folder("a.json", format!("{{\"Records\":[{{\"Data\":\"{long}\"}},{{}}]}}"));
         let mut reader = DocumentReader::new(FileBytes::open(&file, Progress::default()).unwrap()).unwrap();
         let mut sizes = Vec::new();
         while let Some(batch) = reader.next(&"s".into(), &mut 0).unwrap() {

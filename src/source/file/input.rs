@@ -72,6 +72,16 @@ impl InputFile {
         }
         stem
     }
+
+    /// For tests: a file of JSON that lasts as long as its folder's handle.
+    #[cfg(test)]
+    pub(super) fn in_temp_folder(name: &str, content: impl AsRef<[u8]>) -> (tempfile::TempDir, Self) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, content.as_ref()).unwrap();
+        let bytes = content.as_ref().len() as u64;
+        (dir, Self { name: name.into(), kind: FileKind::Json, bytes, place: Place::Local(path) })
+    }
 }
 
 /// Counts the stored bytes that were read, over all files that share it. Compare it with the sum of [`InputFile::bytes`].

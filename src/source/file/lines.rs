@@ -111,7 +111,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::input::{FileKind, InputFile, Place, Progress};
+    use super::super::input::{InputFile, Progress};
     use super::*;
     use crate::error::Error;
 
@@ -134,11 +134,7 @@ mod tests {
 
     /// All records of a file, batch by batch.
     fn read_as(name: &str, content: &[u8], block_bytes: usize) -> Result<Vec<Numbered>, Error> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        let bytes = content.len() as u64;
-        let file = InputFile { name: name.into(), kind: FileKind::Json, bytes, place: Place::Local(path) };
+        let (_dir, file) = InputFile::in_temp_folder(name, content);
         let progress = Progress::default();
         let mut reader = LineReader::new(FileBytes::open(&file, progress.clone())?);
         reader.block_bytes = block_bytes;
@@ -147,7 +143,7 @@ mod tests {
             let record = |r: Record| (r.sequence_number.parse().unwrap(), r.data.to_vec());
             batches.push(batch.records.into_iter().map(record).collect());
         }
-        assert_eq!(progress.bytes(), bytes);
+        assert_eq!(progress.bytes(), file.bytes);
         Ok(batches)
     }
 

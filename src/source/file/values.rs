@@ -94,16 +94,12 @@ impl ValueReader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::input::{FileKind, InputFile, Place, Progress};
+    use super::super::input::{InputFile, Progress};
     use super::*;
 
     #[track_caller]
     fn read(text: &str) -> Vec<String> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.json");
-        std::fs::write(&path, text).unwrap();
-        let bytes = text.len() as u64;
-        let file = InputFile { name: "a.json".into(), kind: FileKind::Json, bytes, place: Place::Local(path) };
+        let (_dir, file) = InputFile::in_temp_folder("a.json", text);
         let mut found = Vec::new();
         for block_bytes in [1, 2, 3, 7, 1_000] {
             let mut reader = ValueReader::new(FileBytes::open(&file, Progress::default()).unwrap()).unwrap();
@@ -158,10 +154,7 @@ mod tests {
     #[test]
     fn an_overlong_value_is_one_byte_over_the_limit() {
         let text = format!("[\n{{\"a\":\"{}\"}},\n{{}}]", "x".repeat(RECORD_BYTES_MAX));
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.json");
-        std::fs::write(&path, &text).unwrap();
-        let file = InputFile { name: "a.json".into(), kind: FileKind::Json, bytes: 0, place: Place::Local(path) };
+        let (_dir, file) = InputFile::in_temp_folder("a.json", &text);
         let mut reader = ValueReader::new(FileBytes::open(&file, Progress::default()).unwrap()).unwrap();
         let mut sizes = Vec::new();
         while let Some(batch) = reader.next(&"s".into(), &mut 0).unwrap() {
