@@ -124,6 +124,7 @@ fn report_allocations(reads: &[ReadBatch], decoder: &mut Decoder) {
     };
     pass();
     let (allocations, events) = pass();
+    assert!(allocations < events as u64 / 4, "{allocations} allocations for {events} events");
     println!(
         "decode/headcount: {allocations} allocations for {events} events in {} reads: {:.3} an event, {:.0} a read",
         reads.len(),

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBufferBuilder, PrimitiveArray, StringArray};
-use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray, StringArray};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowNativeType, Int32Type, Int64Type, TimestampMicrosecondType};
 
 use super::values::Value;
@@ -47,6 +47,15 @@ impl Column {
             Column::Int32(numbers) => numbers.has(row),
             Column::Int64(numbers) => numbers.has(row),
             Column::Bool(truths) => truths.has(row),
+        }
+    }
+
+    /// The text of `row`, which is the last.
+    #[inline]
+    pub(super) fn text(&self, row: u32) -> Option<&[u8]> {
+        match self {
+            Column::Text(texts) | Column::Json(texts) => texts.of(row),
+            _ => None,
         }
     }
 
@@ -123,11 +132,14 @@ impl Texts {
         &mut self.bytes
     }
 
-    /// What was written since the last end is the text of `row`.
+    /// What was written since the last end is the text of `row`. Whether it is more than nothing.
     #[inline(always)]
-    pub(super) fn end(&mut self, row: u32) {
+    pub(super) fn end(&mut self, row: u32) -> bool {
+        let before = self.ends.last().map_or(0, |&(_, end)| end);
         // The bytes of a read are far fewer than 2³¹; `finish` makes sure.
-        self.ends.push((row, self.bytes.len() as i32));
+        let end = self.bytes.len() as i32;
+        self.ends.push((row, end));
+        end != before
     }
 
     pub(super) fn push(&mut self, row: u32, text: &str) {
@@ -157,7 +169,10 @@ impl Texts {
             // A null begins and ends where the text before it ends.
             let mut last = 0;
             for &(row, end) in &self.ends {
-                offsets.resize(row as usize + 1, last);
+                let start = row as usize + 1;
+                if offsets.len() < start {
+                    offsets.resize(start, last);
+                }
                 offsets.push(end);
                 last = end;
             }
@@ -218,10 +233,15 @@ impl<T: Copy + Default> Numbers<T> {
 
 /// Nulls everywhere in `rows` rows but in these.
 fn all_but(valid: impl Iterator<Item = u32>, rows: usize) -> NullBuffer {
-    let mut bits = BooleanBufferBuilder::new(rows);
-    bits.append_n(rows, false);
-    valid.for_each(|row| bits.set_bit(row as usize, true));
-    NullBuffer::new(bits.finish())
+    let mut bits = vec![0_u64; rows.div_ceil(64)];
+    for row in valid {
+        if let Some(word) = bits.get_mut(row as usize / 64) {
+            *word |= 1 << (row % 64);
+        }
+    }
+    // Arrow numbers the bits of bytes, from the lowest.
+    let bits = bits.into_iter().map(u64::to_le).collect();
+    NullBuffer::new(BooleanBuffer::new(Buffer::from_vec::<u64>(bits), 0, rows))
 }
 
 /// The contents; what is left has room for as many: reads mostly resemble the one before, and what grows by doubling is copied

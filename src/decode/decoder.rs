@@ -1,7 +1,7 @@
 //! Records in, rows and dead letters out.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -198,29 +198,52 @@ impl Decoder {
         scratch: &mut Scratch<'r>,
         bin: &mut Bin<'_, '_>,
     ) {
+        let all = 0..data.len();
+        if self.rules.read_plain(data, scratch, &mut self.rows) {
+            // One plain object that is all of the payload, as nearly all are: no need to look for more.
+            let verdict = self.judge(data, scratch, bin, ENVELOPES_MAX);
+            let _ = self.settle((record, opened), all, verdict, data, bin);
+            return;
+        }
         for piece in forms::split(data) {
             let (range, verdict) = match piece {
+                Piece::Event(range) if range == all => (range, self.unusual(data, scratch, bin, ENVELOPES_MAX)),
                 Piece::Event(range) => {
                     let verdict = self.event(&data[range.clone()], scratch, bin, ENVELOPES_MAX);
                     (range, verdict)
                 }
                 Piece::Broken { rest, message } => (rest, Err(Rejection::new(Reason::NotJson, message))),
             };
-            match verdict {
-                Ok(()) => {
-                    let range = range.start as u32..range.end as u32;
-                    self.sources.push(EventSource { record, opened, range });
-                    bin.events += 1;
-                }
-                Err(rejection) if bin.is_full() => {
-                    let message =
-                        format!("{}; too many bad events in one record: here is all the rest", rejection.message);
-                    bin.throw(data.slice(range.start..), Rejection { message, ..rejection });
-                    return;
-                }
-                Err(rejection) => bin.throw(data.slice(range), rejection),
+            if self.settle((record, opened), range, verdict, data, bin).is_break() {
+                return;
             }
         }
+    }
+
+    /// Notes where an event was, good or bad. Breaks if no more may be taken from its payload.
+    #[inline]
+    fn settle(
+        &mut self,
+        (record, opened): (u32, Option<u32>),
+        range: Range<usize>,
+        verdict: Result<(), Rejection>,
+        data: &Bytes,
+        bin: &mut Bin<'_, '_>,
+    ) -> ControlFlow<()> {
+        match verdict {
+            Ok(()) => {
+                let range = range.start as u32..range.end as u32;
+                self.sources.push(EventSource { record, opened, range });
+                bin.events += 1;
+            }
+            Err(rejection) if bin.is_full() => {
+                let message = format!("{}; too many bad events in one record: here is all the rest", rejection.message);
+                bin.throw(data.slice(range.start..), Rejection { message, ..rejection });
+                return ControlFlow::Break(());
+            }
+            Err(rejection) => bin.throw(data.slice(range), rejection),
+        }
+        ControlFlow::Continue(())
     }
 
     /// Makes a row of an event, if it is one. What was packed as text in an envelope is read in its place, so often at most.
@@ -231,11 +254,44 @@ impl Decoder {
         bin: &Bin<'_, '_>,
         envelopes: usize,
     ) -> Result<(), Rejection> {
-        let read = self.rules.read(bytes, scratch, &mut self.rows);
-        if !matches!(read, Ok(None)) {
+        if self.rules.read_plain(bytes, scratch, &mut self.rows) {
+            self.judge(bytes, scratch, bin, envelopes)
+        } else {
+            self.unusual(bytes, scratch, bin, envelopes)
+        }
+    }
+
+    /// The same, of one that is not plain.
+    fn unusual<'r>(
+        &mut self,
+        bytes: &'r [u8],
+        scratch: &mut Scratch<'r>,
+        bin: &Bin<'_, '_>,
+        envelopes: usize,
+    ) -> Result<(), Rejection> {
+        match self.rules.read_any(bytes, scratch, &mut self.rows) {
+            Ok(()) => self.judge(bytes, scratch, bin, envelopes),
+            Err(rejection) => {
+                self.rows.undo();
+                Err(rejection)
+            }
+        }
+    }
+
+    /// The same, of one that was read.
+    #[inline]
+    fn judge<'r>(
+        &mut self,
+        bytes: &'r [u8],
+        scratch: &mut Scratch<'r>,
+        bin: &Bin<'_, '_>,
+        envelopes: usize,
+    ) -> Result<(), Rejection> {
+        let judged = self.rules.judge(bytes, scratch, &mut self.rows);
+        if !matches!(judged, Ok(None)) {
             self.rows.undo();
         }
-        if let Some(inner) = read? {
+        if let Some(inner) = judged? {
             let Some(left) = envelopes.checked_sub(1) else {
                 let message = format!("packed into more than {ENVELOPES_MAX} envelopes");
                 return Err(Rejection::new(Reason::WrongType, message));

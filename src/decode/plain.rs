@@ -4,116 +4,157 @@
 //! wrong type, a number with a fraction, an escape in a key. Such an event is read again by the full parser, which alone words
 //! errors. So this can only ever accept what the full parser accepts, with the same values; a differential test holds it to that.
 //!
-//! What makes it fast: the next key is guessed from the one before, so that a key costs one comparison; a value is read as what the
-//! contract says it is, once, and straight into its column; a string is copied while its end is looked for.
+//! What makes it fast: the next key is guessed from the one before, so that all that is between two values costs one comparison; a
+//! value is read as what the contract says it is, once, and straight into its column; a string is copied while its end is looked for,
+//! and seen to be ASCII.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
 use super::column::{Column, Texts};
-use super::names::{Followers, Names};
-use super::rows::Rows;
+use super::names::{Key, Names};
+use super::rows::{Rows, Told};
 use super::scan::depth;
-use super::specials::{CHUNK, is_special, specials};
+use super::specials::{CHUNK, Specials, is_special};
 use super::timestamp::{self, LastMinute};
 use crate::limits::JSON_DEPTH_MAX;
 use crate::schema::Field;
+use crate::types::Micros;
 
-/// What is expected of an event, by those before it.
-#[derive(Debug)]
-pub(super) struct Habits {
-    followers: Followers,
-    minute: LastMinute,
-}
-
-impl Habits {
-    /// For events of `len` fields.
-    pub(super) fn new(len: usize) -> Self {
-        Self { followers: Followers::new(len), minute: LastMinute::default() }
-    }
-}
-
-/// Reads the UTF-8 text `bytes` into the row under way of `rows`, which has no value yet, and its unknown keys into `unknown`. `None` if it is not as
+/// Reads `bytes` into the row under way of `rows`, which has no value yet, and its unknown keys into `unknown`. `None` if it is not as
 /// plain as this: what was read is of no use then.
 pub(super) fn read<'a>(
     bytes: &'a [u8],
     fields: &[Field],
     names: &Names,
-    habits: &mut Habits,
+    minute: &mut LastMinute,
     rows: &mut Rows,
     unknown: &mut Vec<Cow<'a, str>>,
 ) -> Option<()> {
-    let Habits { followers, minute } = habits;
-    let mut cursor = Cursor { bytes, at: 0 };
-    cursor.expect(b'{')?;
-    if cursor.peek()? == b'}' {
-        cursor.at += 1;
-        return cursor.end();
-    }
-    let mut before = followers.start();
+    let mut cursor = Cursor { bytes, at: 0, beyond_ascii: 0 };
+    cursor.peek()?;
+    let (row, columns, told_at_end) = rows.begin();
+    let mut told = Told::default();
+    let mut before = names.start()?;
+    let mut mark = b'{';
     loop {
-        cursor.peek()?;
-        let guess = followers.guess(before);
-        let place = match names.begins(guess, cursor.rest()?) {
-            Some(len) => {
-                cursor.at += len;
-                Some(guess)
+        let guess = names.guess(before)?;
+        if let Some(len) = guess.begins_behind(mark, cursor.rest()?) {
+            before = guess;
+            cursor.at += len;
+            let column = columns.get_mut(guess.place)?;
+            match column {
+                Column::Text(texts) if guess.any_text && !told.may_have(guess.bit) => {
+                    cursor.string_into(texts)?;
+                    told.tell(guess.bit, texts.end(row));
+                }
+                _ => {
+                    // Back to the quote.
+                    cursor.at -= usize::from(guess.is_quoted());
+                    cursor.field(guess, fields, row, column, &mut told, minute)?;
+                }
             }
-            None => cursor.unexpected_key(before, names, followers, unknown)?,
-        };
-        match place {
-            Some(place) => {
-                before = place;
-                cursor.field(place, fields.get(place)?, minute, rows)?;
+        } else {
+            if cursor.ends_or(mark)? {
+                break;
             }
-            None => cursor.skip()?,
+            if let Some(key) = cursor.key(before, names, unknown)? {
+                before = key;
+                cursor.field(key, fields, row, columns.get_mut(key.place)?, &mut told, minute)?;
+            } else {
+                cursor.skip()?;
+            }
         }
-        match cursor.peek()? {
-            b',' => cursor.at += 1,
-            b'}' => {
-                cursor.at += 1;
-                return cursor.end();
-            }
-            _ => return None,
-        }
+        mark = b',';
     }
+    *told_at_end = told;
+    cursor.end()
+}
+
+/// Finds the values of the UTF-8 text `bytes`: the JSON text of each known field's last one into `values`, none for null, and unknown
+/// keys into `unknown`. `None` if it is not plain in its form; of which kinds values are does not matter here.
+pub(super) fn cut<'a>(
+    bytes: &'a [u8],
+    names: &Names,
+    values: &mut [Option<&'a str>],
+    unknown: &mut Vec<Cow<'a, str>>,
+) -> Option<()> {
+    let text = simdutf8::basic::from_utf8(bytes).ok()?;
+    let mut cursor = Cursor { bytes, at: 0, beyond_ascii: 0 };
+    let mut before = names.start()?;
+    let mut mark = b'{';
+    while !cursor.ends_or(mark)? {
+        let key = cursor.key(before, names, unknown)?;
+        cursor.peek()?;
+        let start = cursor.at;
+        cursor.skip()?;
+        if let Some(key) = key {
+            before = key;
+            *values.get_mut(key.place)? = text.get(start..cursor.at).filter(|&value| value != "null");
+        }
+        mark = b',';
+    }
+    cursor.end()
 }
 
 struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Not 0 if a string may have had a character that is not ASCII.
+    beyond_ascii: u32,
 }
 
 impl<'a> Cursor<'a> {
-    /// The value of the field at `place`.
+    /// Whether the object ends here; if not, `mark` is here, and then a key.
     #[inline(always)]
-    fn field(&mut self, place: usize, field: &Field, minute: &mut LastMinute, rows: &mut Rows) -> Option<()> {
+    fn ends_or(&mut self, mark: u8) -> Option<bool> {
+        let ends = match self.peek()? {
+            b'}' if mark == b',' => true,
+            byte if byte == mark => {
+                self.at += 1;
+                self.peek()? == b'}' && mark == b'{'
+            }
+            _ => return None,
+        };
+        self.at += usize::from(ends);
+        Some(ends)
+    }
+
+    /// The value of a field of any kind.
+    #[inline(never)]
+    fn field(
+        &mut self,
+        key: &Key,
+        fields: &[Field],
+        row: u32,
+        column: &mut Column,
+        told: &mut Told,
+        minute: &mut LastMinute,
+    ) -> Option<()> {
         let first = self.peek()?;
-        let (row, column) = rows.column(place)?;
-        if column.has(row) {
+        if told.may_have(key.bit) && column.has(row) {
             // It comes twice, and the last one counts. (A null that takes a value back is for the full parser.)
             column.undo(row);
+            told.forget(key.bit);
             if first == b'n' {
                 return None;
             }
         }
+        let mut says_something = true;
         match (column, first) {
-            (_, b'n') => self.word("null")?,
+            (Column::Int32(numbers), b'-' | b'0'..=b'9') => numbers.push(row, self.integer()?.try_into().ok()?),
+            (Column::Time(times), b'"') => times.push(row, self.time(minute)?),
             (Column::Text(texts), b'"') => {
+                self.at += 1;
                 self.string_into(texts)?;
-                texts.end(row);
-                if !field.allowed.is_empty() {
+                says_something = texts.end(row);
+                if key.limited {
                     let text = texts.of(row)?;
-                    field.allowed.iter().any(|allowed| allowed.as_bytes() == text).then_some(())?;
+                    fields.get(key.place)?.allowed.iter().any(|allowed| allowed.as_bytes() == text).then_some(())?;
                 }
             }
-            (Column::Time(times), b'"') => {
-                let quoted = self.string()?;
-                times.push(row, minute.parse(quoted.get(1..quoted.len() - 1)?)?);
-            }
             (Column::Time(times), b'0'..=b'9') => times.push(row, timestamp::from_epoch_millis(self.integer()?)?),
-            (Column::Int32(numbers), b'-' | b'0'..=b'9') => numbers.push(row, self.integer()?.try_into().ok()?),
             (Column::Int64(numbers), b'-' | b'0'..=b'9') => numbers.push(row, self.integer()?),
             (Column::Bool(truths), b't') => {
                 self.word("true")?;
@@ -124,43 +165,59 @@ impl<'a> Cursor<'a> {
                 truths.push(row, false);
             }
             (Column::Json(texts), b'{') => texts.push(row, self.nested()?),
+            (_, b'n') => return self.word("null"),
             _ => return None,
         }
+        told.tell(key.bit, says_something);
         Some(())
     }
 
-    /// The place of a key that is not the one that was guessed, up to and with its colon; it goes to `unknown` if it has none.
+    /// A timestamp, with its quotes.
+    #[inline]
+    fn time(&mut self, minute: &mut LastMinute) -> Option<Micros> {
+        // As most are: `"2026-01-31T18:00:00.000Z"`.
+        if let Some([_, text @ .., b'"']) = self.rest()?.first_chunk::<26>()
+            && let Some(time) = minute.parse(text)
+        {
+            self.at += 26;
+            return Some(time);
+        }
+        let quoted = self.string()?;
+        minute.parse(quoted.get(1..quoted.len() - 1)?)
+    }
+
+    /// A key, up to and with its colon; it goes to `unknown` if it is none that is known.
     #[inline(never)]
-    fn unexpected_key(
-        &mut self,
-        before: usize,
-        names: &Names,
-        followers: &mut Followers,
-        unknown: &mut Vec<Cow<'a, str>>,
-    ) -> Option<Option<usize>> {
-        let second = followers.second_guess(before);
-        if let Some(len) = names.begins(second, self.rest()?) {
+    fn key<'n>(&mut self, before: &Key, names: &'n Names, unknown: &mut Vec<Cow<'a, str>>) -> Option<Option<&'n Key>> {
+        let rest = self.rest()?;
+        let guess = names.guess(before)?;
+        if let Some(len) = guess.begins(rest) {
             self.at += len;
-            followers.learn(before, second);
+            return Some(Some(guess));
+        }
+        let second = names.second_guess(before)?;
+        if let Some(len) = second.begins(rest) {
+            self.at += len;
+            names.learn(before, second);
             return Some(Some(second));
         }
         let quoted = self.string()?;
         self.expect(b':')?;
         let name = std::str::from_utf8(quoted.get(1..quoted.len() - 1)?).ok()?;
-        let place = names.get(name);
-        match place {
-            Some(place) => followers.learn(before, place),
+        let key = names.get(name);
+        match key {
+            Some(key) => names.learn(before, key),
             None => unknown.push(name.into()),
         }
-        Some(place)
+        Some(key)
     }
 
-    /// The value of a field that is not known.
+    /// A value, whatever it is.
     fn skip(&mut self) -> Option<()> {
         match self.peek()? {
             b'"' => match self.string() {
                 Some(_) => Some(()),
-                None => self.string_into(&mut Texts::default()),
+                None => self.nested().map(drop),
             },
             b'-' | b'0'..=b'9' => match self.integer() {
                 Some(_) => Some(()),
@@ -175,10 +232,9 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A string, with its quotes; its text, escapes resolved, goes into `texts`.
+    /// A string, behind its first quote, with its last; its text, escapes resolved, goes into `texts`.
     #[inline(always)]
     fn string_into(&mut self, texts: &mut Texts) -> Option<()> {
-        self.at += 1;
         match self.copy_plain(texts.bytes())? {
             b'"' => Some(()),
             b'\\' => self.unescape(texts.bytes()),
@@ -195,11 +251,13 @@ impl<'a> Cursor<'a> {
                 let len = rest.iter().position(|&byte| is_special(byte))?;
                 let (plain, special) = rest.split_at_checked(len)?;
                 to.extend_from_slice(plain);
+                self.beyond_ascii |= u32::from(!plain.is_ascii());
                 break special;
             };
             // All of the chunk, whose length is known, and then less of it: quicker than as much as is needed.
             to.extend_from_slice(chunk);
-            let specials = specials(chunk);
+            let Specials { specials, beyond_ascii } = Specials::of(chunk);
+            self.beyond_ascii |= beyond_ascii;
             if specials != 0 {
                 let len = specials.trailing_zeros() as usize;
                 to.truncate(to.len() - (CHUNK - len));
@@ -261,10 +319,14 @@ impl<'a> Cursor<'a> {
             let rest = rest.get(len..)?;
             let special = match rest.split_first_chunk() {
                 Some((chunk, _)) => {
-                    let specials = specials(chunk);
+                    let Specials { specials, beyond_ascii } = Specials::of(chunk);
+                    self.beyond_ascii |= beyond_ascii;
                     (specials != 0).then_some(specials.trailing_zeros() as usize)
                 }
-                None => Some(rest.iter().position(|&byte| is_special(byte))?),
+                None => {
+                    self.beyond_ascii |= u32::from(!rest.is_ascii());
+                    Some(rest.iter().position(|&byte| is_special(byte))?)
+                }
             };
             match special {
                 Some(more) if rest.get(more) == Some(&b'"') => return self.take(len + more + 1),
@@ -278,13 +340,15 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn integer(&mut self) -> Option<i64> {
         let rest = self.rest()?;
-        let (negative, digits) = match rest.split_first()? {
-            (b'-', digits) => (true, digits),
-            _ => (false, rest),
-        };
+        let negative = rest.first() == Some(&b'-');
+        let digits = rest.get(usize::from(negative)..)?;
         let mut whole = 0_i64;
         let mut len = 0;
-        while let Some(digit) = digits.get(len).map(|b| b.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
+        for byte in digits {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
             whole = whole.wrapping_mul(10).wrapping_add(i64::from(digit));
             len += 1;
         }
@@ -307,7 +371,7 @@ impl<'a> Cursor<'a> {
         self.rest()?.starts_with(word.as_bytes()).then(|| self.at += word.len())
     }
 
-    /// An object or array that is not nested too deeply, or a number, by the full parser.
+    /// Any value that is not nested too deeply, by the full parser.
     fn nested(&mut self) -> Option<&'a str> {
         let mut values = serde_json::Deserializer::from_slice(self.rest()?).into_iter::<&'a RawValue>();
         let value = values.next()?.ok()?.get();
@@ -354,9 +418,10 @@ impl<'a> Cursor<'a> {
         Some(taken)
     }
 
-    /// Nothing but white space may be left.
+    /// Nothing but white space may be left, and all of it must have been UTF-8.
     fn end(mut self) -> Option<()> {
-        self.peek().is_none().then_some(())
+        let ends = self.peek().is_none();
+        (ends && (self.beyond_ascii == 0 || simdutf8::basic::from_utf8(self.bytes).is_ok())).then_some(())
     }
 }
 
@@ -392,18 +457,18 @@ mod tests {
     fn read_text(text: &str) -> Option<Said> {
         let contract = Arc::new(Contract::from_json(CONTRACT, "test").unwrap());
         let fields = contract.fields();
-        let names: Names = fields.iter().map(|s| s.name.clone()).collect();
-        let mut habits = Habits::new(fields.len());
+        let names = Names::of(fields);
+        let mut minute = LastMinute::default();
         let mut both = Vec::new();
         // Once with no idea of the order of keys, once with what the first time taught.
         for _ in 0..2 {
             let mut rows = Rows::new(Arc::clone(&contract));
             let mut unknown = Vec::new();
-            let read = read(text.as_bytes(), fields, &names, &mut habits, &mut rows, &mut unknown);
+            let read = read(text.as_bytes(), fields, &names, &mut minute, &mut rows, &mut unknown);
             let found = (0..fields.len()).filter(|&place| rows.has(place)).collect::<Vec<_>>();
             let unknown = unknown.iter().map(|name| name.to_string()).collect::<Vec<_>>();
             let said = found.iter().map(|&place| {
-                let column = rows.column(place).unwrap().1.finish(1).unwrap();
+                let column = rows.begin().1[place].finish(1).unwrap();
                 (place, array_value_to_string(&column, 0).unwrap())
             });
             both.push(read.map(|()| (said.collect::<Vec<_>>(), unknown)));

@@ -23,6 +23,57 @@ pub(super) struct Rows {
     provenance: usize,
     /// Whether the row under way may have a value.
     begun: bool,
+    /// Which of its values are known without a look at the columns: none of those that were [set](Self::set).
+    told: Told,
+}
+
+/// The first 64 places of a row, which are all of nearly any contract: which are known to have a value.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Told {
+    /// A bit for each place that has one.
+    values: u64,
+    /// A bit for each that has one which says nothing: an empty text.
+    empty: u64,
+}
+
+impl Told {
+    /// Values at all of these places; none if one of them is beyond those that are known.
+    pub(super) fn at(places: &[usize]) -> Option<Self> {
+        let bits = places.iter().map(|&place| Self::bit(place));
+        bits.clone().all(|bit| bit != 0).then(|| Self { values: bits.sum(), empty: 0 })
+    }
+
+    /// What stands for a place; nothing if it is beyond those that are known.
+    pub(super) fn bit(place: usize) -> u64 {
+        if place < 64 { 1 << place } else { 0 }
+    }
+
+    /// Whether there may be a value at the place of `bit`.
+    #[inline]
+    pub(super) fn may_have(self, bit: u64) -> bool {
+        bit == 0 || self.values & bit != 0
+    }
+
+    /// There is a value at the place of `bit`.
+    #[inline(always)]
+    pub(super) fn tell(&mut self, bit: u64, says_something: bool) {
+        self.values |= bit;
+        if !says_something {
+            self.empty |= bit;
+        }
+    }
+
+    /// There is none any more.
+    pub(super) fn forget(&mut self, bit: u64) {
+        self.values &= !bit;
+        self.empty &= !bit;
+    }
+
+    /// Whether there is a value that says something at all places of `others`.
+    #[inline]
+    fn has_all(self, others: Self) -> bool {
+        others.values & !(self.values & !self.empty) == 0
+    }
 }
 
 impl Rows {
@@ -30,14 +81,20 @@ impl Rows {
         let provenance = contract.fields().len();
         let kinds = contract.fields().iter().map(|field| field.kind).chain(PROVENANCE.map(|(_, kind, _)| kind));
         let columns = kinds.map(Column::new).collect();
-        Self { contract, rows: 0, columns, provenance, begun: false }
+        Self { contract, rows: 0, columns, provenance, begun: false, told: Told::default() }
     }
 
-    /// The number of the row under way, and the column at `place`.
+    /// The number of the row under way, which has no value yet, the columns, and what they are given.
     #[inline]
-    pub(super) fn column(&mut self, place: usize) -> Option<(u32, &mut Column)> {
+    pub(super) fn begin(&mut self) -> (u32, &mut [Column], &mut Told) {
         self.begun = true;
-        Some((self.rows, self.columns.get_mut(place)?))
+        (self.rows, &mut self.columns, &mut self.told)
+    }
+
+    /// Whether the row under way is known to say something at all these places. (It may, if not.)
+    #[inline]
+    pub(super) fn tells(&self, places: Option<Told>) -> bool {
+        places.is_some_and(|places| self.told.has_all(places))
     }
 
     /// Whether the row under way has a value at `place`.
@@ -59,16 +116,14 @@ impl Rows {
     /// Its text at `place`, if there is one.
     #[inline]
     pub(super) fn text(&self, place: usize) -> Option<&[u8]> {
-        match self.columns.get(place)? {
-            Column::Text(texts) | Column::Json(texts) => texts.of(self.rows),
-            _ => None,
-        }
+        self.columns.get(place)?.text(self.rows)
     }
 
     /// Gives it a value at `place`, where it has none.
     pub(super) fn set(&mut self, place: usize, value: &Value<'_>) {
-        if let Some((row, column)) = self.column(place) {
-            column.push(row, value);
+        self.begun = true;
+        if let Some(column) = self.columns.get_mut(place) {
+            column.push(self.rows, value);
         }
     }
 
@@ -76,6 +131,7 @@ impl Rows {
     pub(super) fn undo(&mut self) {
         if std::mem::take(&mut self.begun) {
             self.columns.iter_mut().for_each(|column| column.undo(self.rows));
+            self.told = Told::default();
         }
     }
 
@@ -105,6 +161,7 @@ impl Rows {
         }
         self.rows += 1;
         self.begun = false;
+        self.told = Told::default();
     }
 
     /// The batch so far; empties the columns.

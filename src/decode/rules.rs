@@ -9,9 +9,10 @@ use super::dead_letter::{Reason, Rejection};
 use super::decoder::Provenance;
 use super::envelope::Envelope;
 use super::names::Names;
-use super::plain::{self, Habits};
-use super::rows::Rows;
+use super::plain;
+use super::rows::{Rows, Told};
 use super::scan::RawEvent;
+use super::timestamp::LastMinute;
 use super::values::{self, Value};
 use crate::limits::{EVENT_TYPE_KNOWN_BYTES_MAX, EVENT_TYPES_KNOWN_MAX};
 use crate::schema::{Contract, Field, PROVENANCE};
@@ -22,14 +23,38 @@ pub(super) struct Rules {
     contract: Arc<Contract>,
     /// Each value of a row by its place: the contract's fields, then, if rows bring it, their provenance.
     slots: Vec<Field>,
+    /// With what was learnt of their order from all events before.
     names: Names,
-    /// Of all events before.
-    habits: Habits,
-    /// The places of what every event must have.
-    required: Vec<usize>,
+    minute: LastMinute,
+    /// What every event must have.
+    required: Required,
     type_index: Option<usize>,
     /// What events of a type must have besides, of the types that came.
-    required_by_type: Vec<(Box<[u8]>, Vec<usize>)>,
+    required_by_type: Vec<(Box<[u8]>, Required)>,
+}
+
+/// What an event must have.
+#[derive(Debug)]
+struct Required {
+    /// In the order in which it is missed.
+    places: Vec<usize>,
+    told: Option<Told>,
+}
+
+impl Required {
+    fn at(places: impl Iterator<Item = usize>) -> Self {
+        let places: Vec<usize> = places.collect();
+        Self { told: Told::at(&places), places }
+    }
+
+    /// The place of the first that `rows` lacks.
+    #[inline]
+    fn missing(&self, rows: &Rows) -> Option<usize> {
+        if rows.tells(self.told) {
+            return None;
+        }
+        self.places.iter().copied().find(|&place| !rows.is_told(place))
+    }
 }
 
 /// What is known of one event besides its row, borrowed from its bytes. Reused from event to event.
@@ -60,27 +85,53 @@ impl Rules {
                 allowed: Vec::new(),
             }));
         }
-        let names = slots.iter().map(|slot| slot.name.clone()).collect();
+        let names = Names::of(&slots);
         let type_index = contract.field_index(contract.type_field());
-        let required = contract.fields().iter().enumerate().filter(|(_, f)| f.required).map(|(i, _)| i).collect();
-        let habits = Habits::new(slots.len());
-        Self { contract, slots, names, habits, required, type_index, required_by_type: Vec::new() }
+        let required = Required::at(
+            contract.fields().iter().enumerate().filter(|(_, field)| field.required).map(|(place, _)| place),
+        );
+        let minute = LastMinute::default();
+        Self { contract, slots, names, minute, required, type_index, required_by_type: Vec::new() }
     }
 
     pub(super) fn scratch<'a>(&self) -> Scratch<'a> {
         Scratch { unknown: Vec::new(), raw: RawEvent::new(self.slots.len()) }
     }
 
-    /// Reads one event, or the event in an envelope, into the row under way of `rows`, which has no value yet; after an error, and
-    /// after what comes back, it is to be undone. What comes back is an object that was packed as text in an envelope and is to be
-    /// read instead.
-    pub(super) fn read<'a>(
+    /// Reads one event, if it is plain, into the row under way of `rows`, which has no value yet, and has none if it is not. It is to be
+    /// [judged](Self::judge) then.
+    #[inline]
+    pub(super) fn read_plain<'a>(&mut self, bytes: &'a [u8], scratch: &mut Scratch<'a>, rows: &mut Rows) -> bool {
+        let Scratch { unknown, .. } = scratch;
+        unknown.clear();
+        let Self { slots, names, minute, .. } = self;
+        let is_plain = plain::read(bytes, slots, names, minute, rows, unknown).is_some();
+        if !is_plain {
+            rows.undo();
+            unknown.clear();
+        }
+        is_plain
+    }
+
+    /// Reads one event that is not plain, or the event in an envelope. After an error the row under way is to be undone.
+    pub(super) fn read_any<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        scratch: &mut Scratch<'a>,
+        rows: &mut Rows,
+    ) -> Result<(), Rejection> {
+        self.read_raw(bytes, scratch, rows, Wrapped::Perhaps)
+    }
+
+    /// What is to become of the object `bytes` that was read. If it is an envelope, the event in it is read in its place. After an error,
+    /// and after what comes back, the row under way is to be undone. What comes back is an object that was packed as text in an envelope
+    /// and is to be read instead.
+    pub(super) fn judge<'a>(
         &mut self,
         bytes: &'a [u8],
         scratch: &mut Scratch<'a>,
         rows: &mut Rows,
     ) -> Result<Option<Vec<u8>>, Rejection> {
-        self.read_fields(bytes, scratch, rows, Wrapped::Perhaps)?;
         let mut envelope = Envelope::of(bytes, &scratch.unknown)?;
         if let Some(Envelope::Bus(data)) = envelope {
             let bytes = data.get().as_bytes();
@@ -129,7 +180,7 @@ impl Rules {
         Ok(())
     }
 
-    /// Reads the fields of one object. Of an envelope none are read where the contract would object to one: they are not the event's.
+    /// Reads the fields of one object.
     fn read_fields<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -137,23 +188,26 @@ impl Rules {
         rows: &mut Rows,
         wrapped: Wrapped,
     ) -> Result<(), Rejection> {
+        if self.read_plain(bytes, scratch, rows) { Ok(()) } else { self.read_raw(bytes, scratch, rows, wrapped) }
+    }
+
+    /// The same, by the full parser. Of an envelope none are read where the contract would object to one: they are not the event's.
+    fn read_raw<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        scratch: &mut Scratch<'a>,
+        rows: &mut Rows,
+        wrapped: Wrapped,
+    ) -> Result<(), Rejection> {
         let Scratch { unknown, raw } = scratch;
-        unknown.clear();
-        // Nearly all text is ASCII, which is quicker to see.
-        let is_text = bytes.is_ascii() || simdutf8::basic::from_utf8(bytes).is_ok();
-        let Self { slots, names, habits, .. } = self;
-        if !is_text || plain::read(bytes, slots, names, habits, rows, unknown).is_none() {
-            rows.undo();
-            unknown.clear();
-            raw.scan(bytes, names)?;
-            unknown.append(&mut raw.unknown);
-            if wrapped == Wrapped::Perhaps && Envelope::is_told_by(unknown) {
-                return Ok(());
-            }
-            for ((place, slot), text) in slots.iter().enumerate().zip(&raw.values) {
-                if let Some(text) = text {
-                    rows.set(place, &read_value(slot, text)?);
-                }
+        raw.scan(bytes, &self.names)?;
+        unknown.append(&mut raw.unknown);
+        if wrapped == Wrapped::Perhaps && Envelope::is_told_by(unknown) {
+            return Ok(());
+        }
+        for ((place, slot), text) in self.slots.iter().enumerate().zip(&raw.values) {
+            if let Some(text) = text {
+                rows.set(place, &read_value(slot, text)?);
             }
         }
         Ok(())
@@ -161,26 +215,28 @@ impl Rules {
 
     fn check_required(&mut self, rows: &Rows) -> Result<(), Rejection> {
         let fields = self.contract.fields();
-        if let Some(&index) = self.required.iter().find(|&&index| !rows.is_told(index)) {
-            return Err(absent(fields, index, rows, ""));
+        if let Some(place) = self.required.missing(rows) {
+            return Err(absent(fields, place, rows, ""));
         }
-        let Some(event_type) = self.type_index.and_then(|index| rows.text(index)) else { return Ok(()) };
+        let Some(event_type) = self.type_index.and_then(|place| rows.text(place)) else { return Ok(()) };
         let known = self.required_by_type.iter().find(|(known, _)| **known == *event_type);
         let unknown;
         let required = match known {
             Some((_, required)) => required,
             None => {
-                unknown = self.contract.required_for(&String::from_utf8_lossy(event_type)).collect::<Vec<_>>();
+                let name = String::from_utf8_lossy(event_type);
                 let is_short = event_type.len() <= EVENT_TYPE_KNOWN_BYTES_MAX;
                 if is_short && self.required_by_type.len() < EVENT_TYPES_KNOWN_MAX {
-                    self.required_by_type.push((event_type.into(), unknown.clone()));
+                    let required = Required::at(self.contract.required_for(&name));
+                    self.required_by_type.push((event_type.into(), required));
                 }
+                unknown = Required::at(self.contract.required_for(&name));
                 &unknown
             }
         };
-        match required.iter().find(|&&index| !rows.is_told(index)) {
+        match required.missing(rows) {
             None => Ok(()),
-            Some(&index) => Err(absent(fields, index, rows, &String::from_utf8_lossy(event_type))),
+            Some(place) => Err(absent(fields, place, rows, &String::from_utf8_lossy(event_type))),
         }
     }
 }

@@ -11,12 +11,14 @@ use serde_json::value::RawValue;
 use super::dead_letter::{Reason, Rejection};
 use super::forms::skip_whitespace;
 use super::names::Names;
+use super::plain;
 use super::values::quote;
 use crate::limits::JSON_DEPTH_MAX;
 
 /// What an event said, borrowed from its bytes. Reused from event to event.
 #[derive(Debug)]
 pub(super) struct RawEvent<'a> {
+    fields: usize,
     /// The JSON text of each known field's last value; None if absent or null.
     pub(super) values: Vec<Option<&'a str>>,
     /// Keys that are not known.
@@ -26,22 +28,31 @@ pub(super) struct RawEvent<'a> {
 }
 
 impl<'a> RawEvent<'a> {
-    /// Room for `len` known fields.
-    pub(super) fn new(len: usize) -> Self {
-        Self { values: vec![None; len], unknown: Vec::new(), depth: 1 }
+    /// For events of `fields` known fields. Takes no memory before an event is scanned: few are.
+    pub(super) fn new(fields: usize) -> Self {
+        Self { fields, values: Vec::new(), unknown: Vec::new(), depth: 1 }
     }
 
     /// Parses one event. After an error the values are not to be used.
     pub(super) fn scan(&mut self, bytes: &'a [u8], names: &Names) -> Result<(), Rejection> {
-        self.values.fill(None);
-        self.unknown.clear();
-        self.depth = 1;
+        self.clear();
+        if plain::cut(bytes, names, &mut self.values, &mut self.unknown).is_some() {
+            return Ok(());
+        }
+        self.clear();
         self.parse(bytes, names)?;
         if self.depth > JSON_DEPTH_MAX {
             let message = format!("nested {} levels deep, more than {JSON_DEPTH_MAX}", self.depth);
             return Err(Rejection::new(Reason::NotJson, message));
         }
         Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.values.clear();
+        self.values.resize(self.fields, None);
+        self.unknown.clear();
+        self.depth = 1;
     }
 
     fn object<R: Read<'a>>(&mut self, mut json: serde_json::Deserializer<R>, names: &Names) -> Result<(), Rejection> {
@@ -151,10 +162,10 @@ impl<'de> Visitor<'de> for KeySeed<'_> {
     }
 
     fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Key<'de>, E> {
-        Ok(self.0.get(key).map_or(Key::Unknown(Cow::Borrowed(key)), Key::Known))
+        Ok(self.0.place(key).map_or(Key::Unknown(Cow::Borrowed(key)), Key::Known))
     }
 
     fn visit_str<E>(self, key: &str) -> Result<Key<'de>, E> {
-        Ok(self.0.get(key).map_or_else(|| Key::Unknown(Cow::Owned(key.to_owned())), Key::Known))
+        Ok(self.0.place(key).map_or_else(|| Key::Unknown(Cow::Owned(key.to_owned())), Key::Known))
     }
 }
