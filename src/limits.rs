@@ -91,11 +91,6 @@ pub const PLAN_BATCH_ROWS_MAX: usize = 50_000;
 /// Unknown field names that are counted by name; the rest share one counter, so that junk keys cannot grow memory.
 pub const UNKNOWN_FIELD_NAMES_MAX: usize = 256;
 
-/// Event types of which a decoder knows by heart what they must have, and how long one of them may be; of others it looks it up.
-pub const EVENT_TYPES_KNOWN_MAX: usize = 64;
-/// See [`EVENT_TYPES_KNOWN_MAX`].
-pub const EVENT_TYPE_KNOWN_BYTES_MAX: usize = 128;
-
 /// A query file larger than this is refused: it is not a query.
 pub const PIPELINE_FILE_BYTES_MAX: u64 = 1024 * 1024;
 

@@ -1,9 +1,11 @@
 //! Letters, decoded and judged again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 
 use super::stored::Letters;
 use crate::decode::{DeadLetter, Decoder, Provenance, Reason, is_entry};
@@ -34,6 +36,7 @@ pub(super) struct Again {
     /// For letters of files, which are those without an arrival time: the line may say it.
     by_row: Decoder,
     judge: ShardJudge,
+    contract: Arc<Contract>,
 }
 
 impl Again {
@@ -42,7 +45,15 @@ impl Again {
             by_record: Decoder::new(Arc::clone(contract), Provenance::Record),
             by_row: Decoder::new(Arc::clone(contract), Provenance::Row),
             judge: ShardJudge::try_new(contract, judge)?,
+            contract: Arc::clone(contract),
         })
+    }
+
+    /// Whether data have a key by which an event is known: that of its id or of its type.
+    fn names_an_event(&self, data: &[u8]) -> bool {
+        let names = [self.contract.id_field(), self.contract.type_field()];
+        let object = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(data);
+        object.is_ok_and(|object| names.iter().any(|&name| object.contains_key(name)))
     }
 
     /// The rows of letter `i`, of which there may be none, and what becomes of it.
@@ -52,7 +63,7 @@ impl Again {
             // Of a file it has the beginning only: what that says is not what the line said.
             return Ok((None, Fate::AsBefore));
         }
-        if is_entry(data) {
+        if is_entry(data) && !self.names_an_event(data) {
             // What was to be a record, not an event: the bytes of an event are not in it as they are.
             return Ok((None, Fate::AsBefore));
         }

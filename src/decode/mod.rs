@@ -46,6 +46,8 @@ mod unknown;
 mod values;
 
 #[cfg(test)]
+mod contract_proptests;
+#[cfg(test)]
 mod example_tests;
 #[cfg(test)]
 mod form_builders;

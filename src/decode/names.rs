@@ -15,7 +15,7 @@ pub(super) struct Names {
     keys: Vec<Key>,
 }
 
-/// A key, as compact JSON writes it. Keys of a contract need no escapes.
+/// A key, as compact JSON writes it. Keys of a contract need no escapes: they are names of columns, which the contract's parser sees to.
 #[derive(Debug)]
 pub(super) struct Key {
     /// `"key":`, or `"key":"` before a value that is mostly written as a string.
@@ -166,7 +166,9 @@ impl Names {
     /// `key` came after `before`.
     pub(super) fn learn(&self, before: &Key, key: &Key) {
         let [last, _] = before.followers.get();
-        before.followers.set([key.place, last]);
+        if last != key.place {
+            before.followers.set([key.place, last]);
+        }
     }
 }
 

@@ -32,8 +32,7 @@ pub(super) fn read<'a>(
     rows: &mut Rows,
     unknown: &mut Vec<Cow<'a, str>>,
 ) -> Option<()> {
-    let mut cursor = Cursor { bytes, at: 0, beyond_ascii: 0 };
-    cursor.peek()?;
+    let mut cursor = Cursor::new(bytes)?;
     let (row, columns, told_at_end) = rows.begin();
     let mut told = Told::default();
     let mut before = names.start()?;
@@ -80,8 +79,8 @@ pub(super) fn cut<'a>(
     values: &mut [Option<&'a str>],
     unknown: &mut Vec<Cow<'a, str>>,
 ) -> Option<()> {
+    let mut cursor = Cursor::new(bytes)?;
     let text = simdutf8::basic::from_utf8(bytes).ok()?;
-    let mut cursor = Cursor { bytes, at: 0, beyond_ascii: 0 };
     let mut before = names.start()?;
     let mut mark = b'{';
     while !cursor.ends_or(mark)? {
@@ -106,6 +105,14 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// Before the first byte that is no white space. `None` if what ends is no object: it was cut off, and need not be read to see that.
+    #[inline]
+    fn new(bytes: &'a [u8]) -> Option<Self> {
+        let mut cursor = Self { bytes, at: 0, beyond_ascii: 0 };
+        cursor.peek()?;
+        bytes.trim_ascii_end().ends_with(b"}").then_some(cursor)
+    }
+
     /// Whether the object ends here; if not, `mark` is here, and then a key.
     #[inline(always)]
     fn ends_or(&mut self, mark: u8) -> Option<bool> {
@@ -283,6 +290,11 @@ impl<'a> Cursor<'a> {
                     b't' => b'\t',
                     _ => return None,
                 }),
+            }
+            if self.bytes.get(self.at) == Some(&b'\\') {
+                // One behind the other, as in text of another alphabet.
+                self.at += 1;
+                continue;
             }
             match self.copy_plain(to)? {
                 b'"' => return Some(()),

@@ -17,7 +17,7 @@ use crate::types::{ReadBatch, Record};
 static CONTRACT: LazyLock<Arc<Contract>> = LazyLock::new(|| Arc::new(Contract::shipped().unwrap()));
 
 /// Cases are the same in every run; no file of past failures is written.
-fn config() -> ProptestConfig {
+pub(super) fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 1_000,
         rng_seed: RngSeed::Fixed(20_260_131),

@@ -40,7 +40,8 @@ impl Told {
     /// Values at all of these places; none if one of them is beyond those that are known.
     pub(super) fn at(places: &[usize]) -> Option<Self> {
         let bits = places.iter().map(|&place| Self::bit(place));
-        bits.clone().all(|bit| bit != 0).then(|| Self { values: bits.sum(), empty: 0 })
+        // A place may be named twice.
+        bits.clone().all(|bit| bit != 0).then(|| Self { values: bits.fold(0, |all, bit| all | bit), empty: 0 })
     }
 
     /// What stands for a place; nothing if it is beyond those that are known.

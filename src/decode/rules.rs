@@ -14,7 +14,6 @@ use super::rows::{Rows, Told};
 use super::scan::RawEvent;
 use super::timestamp::LastMinute;
 use super::values::{self, Value};
-use crate::limits::{EVENT_TYPE_KNOWN_BYTES_MAX, EVENT_TYPES_KNOWN_MAX};
 use crate::schema::{Contract, Field, PROVENANCE};
 
 /// The rules of a contract, in the order in which an event is judged by them.
@@ -29,8 +28,8 @@ pub(super) struct Rules {
     /// What every event must have.
     required: Required,
     type_index: Option<usize>,
-    /// What events of a type must have besides, of the types that came.
-    required_by_type: Vec<(Box<[u8]>, Required)>,
+    /// What events must have besides whose type begins with one of these.
+    required_by_type: Vec<(Vec<String>, Required)>,
 }
 
 /// What an event must have.
@@ -90,8 +89,12 @@ impl Rules {
         let required = Required::at(
             contract.fields().iter().enumerate().filter(|(_, field)| field.required).map(|(place, _)| place),
         );
-        let minute = LastMinute::default();
-        Self { contract, slots, names, minute, required, type_index, required_by_type: Vec::new() }
+        let by_type = contract.requirements().iter().map(|requirement| {
+            let places = requirement.fields.iter().filter_map(|name| contract.field_index(name));
+            (requirement.prefixes.clone(), Required::at(places))
+        });
+        let required_by_type = by_type.collect();
+        Self { contract, slots, names, minute: LastMinute::default(), required, type_index, required_by_type }
     }
 
     pub(super) fn scratch<'a>(&self) -> Scratch<'a> {
@@ -175,7 +178,9 @@ impl Rules {
         {
             let value = values::read("detail-type", slot.kind, detail_type.get())?;
             let known = value.text().and_then(|text| self.contract.event_type_of(text));
-            rows.set(place, &known.map_or(value, |known| Value::Text(known.into())));
+            let value = known.map_or(value, |known| Value::Text(known.into()));
+            check_allowed(slot, &value, "detail-type", detail_type.get())?;
+            rows.set(place, &value);
         }
         Ok(())
     }
@@ -213,45 +218,40 @@ impl Rules {
         Ok(())
     }
 
-    fn check_required(&mut self, rows: &Rows) -> Result<(), Rejection> {
+    fn check_required(&self, rows: &Rows) -> Result<(), Rejection> {
         let fields = self.contract.fields();
         if let Some(place) = self.required.missing(rows) {
             return Err(absent(fields, place, rows, ""));
         }
         let Some(event_type) = self.type_index.and_then(|place| rows.text(place)) else { return Ok(()) };
-        let known = self.required_by_type.iter().find(|(known, _)| **known == *event_type);
-        let unknown;
-        let required = match known {
-            Some((_, required)) => required,
-            None => {
-                let name = String::from_utf8_lossy(event_type);
-                let is_short = event_type.len() <= EVENT_TYPE_KNOWN_BYTES_MAX;
-                if is_short && self.required_by_type.len() < EVENT_TYPES_KNOWN_MAX {
-                    let required = Required::at(self.contract.required_for(&name));
-                    self.required_by_type.push((event_type.into(), required));
-                }
-                unknown = Required::at(self.contract.required_for(&name));
-                &unknown
+        for (prefixes, required) in &self.required_by_type {
+            if prefixes.iter().any(|prefix| event_type.starts_with(prefix.as_bytes()))
+                && let Some(place) = required.missing(rows)
+            {
+                return Err(absent(fields, place, rows, &String::from_utf8_lossy(event_type)));
             }
-        };
-        match required.missing(rows) {
-            None => Ok(()),
-            Some(place) => Err(absent(fields, place, rows, &String::from_utf8_lossy(event_type))),
         }
+        Ok(())
     }
 }
 
 fn read_value<'a>(slot: &Field, raw: &'a str) -> Result<Value<'a>, Rejection> {
     let value = values::read(&slot.name, slot.kind, raw)?;
+    check_allowed(slot, &value, &slot.name, raw)?;
+    Ok(value)
+}
+
+/// Whether `slot` may have `value`, which `raw` says under the key `name`.
+fn check_allowed(slot: &Field, value: &Value<'_>, name: &str, raw: &str) -> Result<(), Rejection> {
     let text = value.text();
     if slot.allowed.is_empty() || text.is_none_or(|text| slot.allowed.iter().any(|allowed| allowed == text)) {
-        return Ok(value);
+        return Ok(());
     }
     if slot.required && text.is_some_and(str::is_empty) {
         // It is missing, which says more.
-        return Ok(value);
+        return Ok(());
     }
-    let message = format!("`{}` is {}, not one of {}", slot.name, values::quote(raw), slot.allowed.join(", "));
+    let message = format!("`{name}` is {}, not one of {}", values::quote(raw), slot.allowed.join(", "));
     Err(Rejection::new(Reason::WrongType, message))
 }
 

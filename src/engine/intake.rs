@@ -150,12 +150,18 @@ impl Intake {
         let column = column.as_string::<i32>();
         let mut shards: Vec<(String, Vec<u32>)> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut last = None;
         for (row, name) in column.iter().enumerate() {
             let name = name.unwrap_or_default();
-            let place = *places.entry(name).or_insert_with(|| {
-                shards.push((name.to_owned(), Vec::new()));
-                shards.len() - 1
-            });
+            // Mostly they are all of one shard.
+            let place = match last {
+                Some((known, place)) if known == name => place,
+                _ => *places.entry(name).or_insert_with(|| {
+                    shards.push((name.to_owned(), Vec::new()));
+                    shards.len() - 1
+                }),
+            };
+            last = Some((name, place));
             shards[place].1.push(row as u32);
         }
         if self.first.is_none() {

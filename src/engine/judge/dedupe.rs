@@ -1,5 +1,6 @@
 //! Duplicates: the same event id again, within the horizon.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use hashbrown::HashTable;
@@ -69,7 +70,8 @@ impl DedupeState {
     pub fn all_back(&mut self) -> u64 {
         self.left_out = 0;
         let mut ids = Vec::from(std::mem::take(&mut self.order));
-        ids.sort_unstable_by_key(|id| (id.hash, id.at));
+        // An id that was forgotten and came again has two rows, of which the later counts.
+        ids.sort_unstable_by_key(|id| (id.hash, Reverse(id.at)));
         ids.dedup_by_key(|id| id.hash);
         ids.sort_unstable_by_key(|id| id.at);
         self.order = ids.into();

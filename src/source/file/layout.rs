@@ -73,7 +73,7 @@ fn layout(head: &[u8], whole_file: bool) -> Option<Layout> {
             let Some(line) = first_line(text, whole_file) else {
                 return (text.len() > RECORD_BYTES_MAX).then_some(Layout::Values);
             };
-            if line == b"[" {
+            if line == b"[" || line.len() > RECORD_BYTES_MAX {
                 return Some(Layout::Values);
             }
             let rest = text.get(line.len()..).unwrap_or_default().trim_ascii_start();
@@ -250,6 +250,10 @@ mod tests {
         );
         let long = format!("[{{\"a\":1}},{}", " ".repeat(RECORD_BYTES_MAX));
         assert_eq!(layout(long.as_bytes(), false), Some(Layout::Values));
+        // The same when it is seen to its end.
+        let long = format!("[{{\"a\":1}}{}]", ",{}".repeat(RECORD_BYTES_MAX / 3 + 1));
+        assert_eq!(layout(long.as_bytes(), true), Some(Layout::Values));
+        assert_eq!(layout(format!("{long}\n").as_bytes(), true), Some(Layout::Values));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use ::bytes::Bytes;
 use memchr::{memchr, memrchr};
 
 use super::bytes::FileBytes;
+use super::cut::is_whitespace;
 use crate::error::Result;
 use crate::limits::{FILE_BLOCK_BYTES, RECORD_BYTES_MAX};
 use crate::types::{ReadBatch, Record, ShardId};
@@ -92,7 +93,7 @@ fn records(block: Bytes, lines: &mut u64) -> Vec<Record> {
         let line = rest.get(..n).unwrap_or_default();
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if !line.trim_ascii_start().is_empty() {
+        if !line.iter().all(|&byte| is_whitespace(byte)) {
             digits.clear();
             // Writing to a string cannot fail.
             let _ = write!(digits, "{lines}");

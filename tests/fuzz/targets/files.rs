@@ -28,7 +28,7 @@ pub fn lines(data: &[u8]) {
     let data = [b"\xef\xbb\xbf0\n", data].concat();
     let text = &data[3..];
     let of_text = text.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let not_blank = (1..).zip(of_text).filter(|(_, line)| !line.trim_ascii().is_empty());
+    let not_blank = (1..).zip(of_text).filter(|(_, line)| !line.iter().all(|byte| b" \n\r\t".contains(byte)));
     let expected: Vec<(u64, Vec<u8>)> = not_blank.map(|(n, line)| (n, line.to_vec())).collect();
     assert!(data.len() <= RECORD_BYTES_MAX, "longer lines are cut");
     for (name, bytes) in [("a.json", data.clone()), ("a.jsonl.gz", gzip(&data)), ("a.ndjson.zst", zstd(&data))] {
