@@ -1,6 +1,7 @@
 //! `cargo bench --bench decode`: records to Arrow batches, on one core, from bytes in memory, beside other parsers.
 #![allow(clippy::expect_used, reason = "a benchmark without its input cannot go on")]
 
+mod forms;
 mod peers;
 #[path = "../workload/mod.rs"]
 mod workload;
@@ -14,6 +15,7 @@ use headcount::decode::{Decoder, Provenance};
 use headcount::schema::Contract;
 use headcount::types::{ReadBatch, Record};
 
+use forms::FORMS;
 use peers::{ArrowJson, SimdTape};
 use workload::Workload;
 use workload::counting::Counting;
@@ -41,13 +43,13 @@ fn throughput(reads: &[ReadBatch]) -> Throughput {
     Throughput::ElementsAndBytes { elements: records().count() as u64, bytes }
 }
 
-/// An escape in every id and name: a quarter of the texts.
+/// An escape in every id and name, which are a quarter of the texts, and one text of nothing but escapes, as of another alphabet.
 fn with_escapes(text: &str) -> String {
     text.replace("\"st_", "\"st\\u005f")
         .replace("\"ch_", "\"ch\\\"")
         .replace("\"vw_", "\"vw\\/")
         .replace("\"usr_", "\"usr\\n")
-        .replace("\"player\"", "\"pl\\u00e4yer \\ud83d\\ude00\"")
+        .replace("\"player\"", "\"\\u043f\\u043b\\u0435\\u0435\\u0440\\ud83d\\ude00\"")
 }
 
 /// With a blank after each colon and comma, as Python writes by default.
@@ -55,13 +57,14 @@ fn spaced(text: &str) -> String {
     text.replace("\":", "\": ").replace(",\"", ", \"")
 }
 
-/// Each fault by turns: a wrong type, no time, a missing field, a cut.
+/// Each fault by turns: a wrong type, no time, a missing field, a cut, a value without its first quote.
 fn malformed(number: usize, text: &str) -> String {
-    match number % 4 {
+    match number % 5 {
         0 => text.replace("\"schema_version\":\"1\"", "\"schema_version\":1"),
         1 => text.replace("\"event_time\":\"2", "\"event_time\":\"x"),
         2 => text.replace("\"event_id\"", "\"event_ident\""),
-        _ => text.get(..text.len() * 3 / 4).unwrap_or_default().to_owned(),
+        3 => text.get(..text.len() * 3 / 4).unwrap_or_default().to_owned(),
+        _ => text.replace("\"stream_id\":\"", "\"stream_id\":"),
     }
 }
 
@@ -100,6 +103,16 @@ fn decode(c: &mut Criterion) {
     ] {
         group.throughput(throughput(&reads));
         group.bench_function(name, |b| {
+            let mut decoder = decoder();
+            b.iter(|| ours(&reads, &mut decoder));
+        });
+    }
+
+    // By bytes of the events, not of what they are packed into; an element or line is an event.
+    for form in FORMS {
+        let reads = form.of(&readable);
+        group.throughput(throughput(&readable));
+        group.bench_function(format!("headcount_{}", form.name), |b| {
             let mut decoder = decoder();
             b.iter(|| ours(&reads, &mut decoder));
         });

@@ -150,8 +150,12 @@ impl Texts {
     pub(super) fn undo(&mut self, row: u32) {
         if self.has(row) {
             self.ends.pop();
+            self.drop_pieces();
         }
-        // Also of pieces without an end.
+    }
+
+    /// Forgets what was written since the last end.
+    pub(super) fn drop_pieces(&mut self) {
         self.bytes.truncate(self.ends.last().map_or(0, |&(_, end)| end as usize));
     }
 
@@ -293,7 +297,7 @@ mod tests {
         texts.undo(1);
         assert_eq!((texts.of(0), texts.of(1)), (Some(&b"a"[..]), None));
         texts.bytes().extend(b"half");
-        texts.undo(1);
+        texts.drop_pieces();
         texts.push(1, "d");
         assert_eq!(texts.of(1), Some(&b"d"[..]));
         assert_eq!(texts.finish(2).unwrap(), StringArray::from(vec!["a", "d"]));

@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use bytes::Bytes;
 
 use super::dead_letter::{DeadLetter, Reason, Rejection, number_within};
-use super::forms::{self, Piece};
+use super::forms::{self, Piece, Pieces};
 use super::open::{Opened, Opener};
 use super::rows::Rows;
 use super::rules::{Rules, Scratch};
@@ -199,13 +199,21 @@ impl Decoder {
         bin: &mut Bin<'_, '_>,
     ) {
         let all = 0..data.len();
-        if self.rules.read_plain(data, scratch, &mut self.rows) {
-            // One plain object that is all of the payload, as nearly all are: no need to look for more.
-            let verdict = self.judge(data, scratch, bin, ENVELOPES_MAX);
-            let _ = self.settle((record, opened), all, verdict, data, bin);
-            return;
-        }
-        for piece in forms::split(data) {
+        // One plain object that is all of the payload, as nearly all are, or its first line: no need to look for the form.
+        let plain =
+            self.rules.read_plain_if(data, scratch, &mut self.rows, |end| end == all.end || forms::is_line(data, end));
+        let pieces = match plain {
+            Some(end) => {
+                let first = if end == all.end { all.clone() } else { forms::trim(data, 0..end) };
+                let verdict = self.judge(&data[first.clone()], scratch, bin, ENVELOPES_MAX);
+                if self.settle((record, opened), first, verdict, data, bin).is_break() {
+                    return;
+                }
+                Pieces::Lines(data, end)
+            }
+            None => forms::split(data),
+        };
+        for piece in pieces {
             let (range, verdict) = match piece {
                 Piece::Event(range) if range == all => (range, self.unusual(data, scratch, bin, ENVELOPES_MAX)),
                 Piece::Event(range) => {
@@ -300,7 +308,7 @@ impl Decoder {
             return self.event(&inner, &mut scratch, bin, left);
         }
         self.rows.commit(bin.shard, bin.record, bin.number());
-        scratch.unknown.iter().for_each(|name| self.unknown.count(name));
+        scratch.unknown.iter().for_each(|field| self.unknown.count(&field.name));
         Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr2;
+
 use super::forms::{Piece, skip_whitespace, trim};
 
 /// The elements of an array, as ranges of its bytes. An element that is not JSON does not harm the others as long as its
@@ -91,14 +93,18 @@ impl<'a> Elements<'a> {
     fn find_end(&mut self, start: usize) -> End {
         self.open.clear();
         let mut in_string = false;
-        let mut bytes = self.data.iter().enumerate().skip(start);
-        while let Some((at, &byte)) = bytes.next() {
+        let mut next = start;
+        while let Some(&byte) = self.data.get(next) {
+            let at = next;
+            next += 1;
             match byte {
-                b'\\' if in_string => {
-                    bytes.next();
-                }
-                b'"' => in_string = !in_string,
-                _ if in_string => {}
+                b'"' => match end_of_string(self.data, next) {
+                    Some(end) => next = end,
+                    None => {
+                        in_string = true;
+                        break;
+                    }
+                },
                 b'{' | b'[' => self.open.push(byte),
                 b',' if self.open.is_empty() => return End::Comma(at),
                 b']' if self.open.is_empty() => return End::Bracket(at),
@@ -112,6 +118,17 @@ impl<'a> Elements<'a> {
         let whole =
             !in_string && self.open.is_empty() && self.data[trim(self.data, start..self.data.len())].ends_with(b"}");
         if whole { End::Bytes } else { End::Broken(CUT_OFF) }
+    }
+}
+
+/// Behind the quote that closes the string in which `at` is.
+fn end_of_string(data: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let special = at + memchr2(b'"', b'\\', data.get(at..)?)?;
+        if data.get(special) == Some(&b'"') {
+            return Some(special + 1);
+        }
+        at = special + 2;
     }
 }
 

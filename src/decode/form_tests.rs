@@ -214,3 +214,60 @@ fn fields_of_an_envelope_are_not_unknown_fields() {
     decoder.decode(&read_of(vec![envelope(&detail).into()])).unwrap();
     assert_eq!(decoder.unknown_fields().keys().collect::<Vec<_>>(), ["colour"]);
 }
+
+#[test]
+fn an_envelope_fills_in_also_by_keys_that_events_have_themselves() {
+    let contract = r#"{
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "x-headcount": { "stream": "s", "id": "id", "time": "time", "type": "kind" },
+        "properties": {
+            "id": { "type": "string" },
+            "time": { "type": ["string", "integer"], "format": "date-time" },
+            "kind": { "type": "string" }
+        },
+        "required": ["id", "time", "kind"]
+    }"#;
+    let contract = Arc::new(Contract::from_json(contract, "c.json").unwrap());
+    let whole = r#"{"id":"a","time":"2026-01-31T18:00:01Z","kind":"Stream Started"}"#;
+    let read = read_of(vec![envelope("{}").replace("of-envelope", "a").into(), envelope(whole).into(), whole.into()]);
+    let decoded = Decoder::new(contract, Provenance::Record).decode(&read).unwrap();
+    assert_eq!(decoded.dead_letters, vec![]);
+    assert!((0..3).all(|row| decoded.events.slice(row, 1) == decoded.events.slice(0, 1)));
+}
+
+#[test]
+fn a_part_of_an_envelope_that_comes_twice_is_refused() {
+    let twice = [
+        envelope(&event("a")).replacen('{', r#"{"detail":{},"#, 1),
+        envelope(&event("a")).replacen('{', r#"{"id":"b","#, 1),
+        wrapper(&event("a")).replacen('{', r#"{"Data":{},"#, 1),
+    ];
+    for record in twice {
+        let decoded = decode(record);
+        assert_eq!(decoded.dead_letters.iter().map(|letter| letter.reason).collect::<Vec<_>>(), [Reason::NotJson]);
+        assert!(decoded.dead_letters[0].message.contains("comes twice in an EventBridge envelope"));
+    }
+}
+
+#[test]
+fn lines_are_told_from_one_event_with_something_behind_it() {
+    let (a, b) = (event("a"), event("b"));
+    let outcome = |record: String| {
+        let decoded = decode(record);
+        let letters: Vec<String> =
+            decoded.dead_letters.iter().map(|l| String::from_utf8_lossy(&l.data).into_owned()).collect();
+        (ids(&decoded.events).into_iter().map(str::to_owned).collect::<Vec<_>>().concat(), letters)
+    };
+    let none: Vec<String> = vec![];
+    assert_eq!(outcome(format!("\n \n{a} \r\n\n{b}\n")), ("ab".to_owned(), none.clone()));
+    assert_eq!(outcome(format!("{a}\njunk\n{b}")), ("ab".to_owned(), vec!["junk".to_owned()]));
+    // What follows an event on its line costs that line.
+    assert_eq!(outcome(format!("{a}{b}\n{b}")), ("b".to_owned(), vec![format!("{a}{b}")]));
+    assert_eq!(outcome(format!("{a} ,\n{b}\n{{}}")), ("b".to_owned(), vec![format!("{a} ,"), "{}".to_owned()]));
+    // An event over several lines is no line.
+    let printed = a.replace(",\"", ",\n\"");
+    assert_eq!(outcome(format!(" {printed}\n")), ("a".to_owned(), none));
+    let (rows, letters) = outcome(format!("{printed}\n{b}"));
+    assert_eq!((rows.as_str(), letters.len()), ("b", printed.lines().count()));
+}

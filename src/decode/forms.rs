@@ -62,6 +62,13 @@ pub(super) fn split(data: &[u8]) -> Pieces<'_> {
     if is_json(text_bytes) || printed_but_broken() { one } else { Pieces::Lines(data, text.start) }
 }
 
+/// Whether the object that ends at `end` is a whole line, the first that is not blank.
+pub(super) fn is_line(data: &[u8], end: usize) -> bool {
+    let (before, behind) = data.split_at(end.min(data.len()));
+    let ends = behind.get(..line_len(behind)).is_some_and(|rest| rest.iter().all(|&b| is_whitespace(b)));
+    ends && memchr(b'\n', &before[trim(before, 0..before.len())]).is_none()
+}
+
 impl Iterator for Pieces<'_> {
     type Item = Piece;
 

@@ -8,8 +8,6 @@
 //! value is read as what the contract says it is, once, and straight into its column; a string is copied while its end is looked for,
 //! and seen to be ASCII.
 
-use std::borrow::Cow;
-
 use serde_json::value::RawValue;
 
 use super::column::{Column, Texts};
@@ -18,66 +16,38 @@ use super::rows::{Rows, Told};
 use super::scan::depth;
 use super::specials::{CHUNK, Specials, is_special};
 use super::timestamp::{self, LastMinute};
+use super::unknown::UnknownField;
 use crate::limits::JSON_DEPTH_MAX;
 use crate::schema::Field;
 use crate::types::Micros;
 
-/// Reads `bytes` into the row under way of `rows`, which has no value yet, and its unknown keys into `unknown`. `None` if it is not as
-/// plain as this: what was read is of no use then.
+/// Reads the object at the beginning of `bytes` into the row under way of `rows`, which has no value yet, and its unknown keys into
+/// `unknown`. Where it ends; that is behind white space, if no more than that follows. `None` if it is not as plain as this: what was read
+/// is of no use then.
 pub(super) fn read<'a>(
     bytes: &'a [u8],
     fields: &[Field],
     names: &Names,
     minute: &mut LastMinute,
     rows: &mut Rows,
-    unknown: &mut Vec<Cow<'a, str>>,
-) -> Option<()> {
+    unknown: &mut Vec<UnknownField<'a>>,
+) -> Option<usize> {
     let mut cursor = Cursor::new(bytes)?;
-    let (row, columns, told_at_end) = rows.begin();
+    let (row, columns, told_of_row) = rows.begin();
+    // Here, where it may stay in registers.
     let mut told = Told::default();
-    let mut before = names.start()?;
-    let mut mark = b'{';
-    loop {
-        let guess = names.guess(before)?;
-        if let Some(len) = guess.begins_behind(mark, cursor.rest()?) {
-            before = guess;
-            cursor.at += len;
-            let column = columns.get_mut(guess.place)?;
-            match column {
-                Column::Text(texts) if guess.any_text && !told.may_have(guess.bit) => {
-                    cursor.string_into(texts)?;
-                    told.tell(guess.bit, texts.end(row));
-                }
-                _ => {
-                    // Back to the quote.
-                    cursor.at -= usize::from(guess.is_quoted());
-                    cursor.field(guess, fields, row, column, &mut told, minute)?;
-                }
-            }
-        } else {
-            if cursor.ends_or(mark)? {
-                break;
-            }
-            if let Some(key) = cursor.key(before, names, unknown)? {
-                before = key;
-                cursor.field(key, fields, row, columns.get_mut(key.place)?, &mut told, minute)?;
-            } else {
-                cursor.skip()?;
-            }
-        }
-        mark = b',';
-    }
-    *told_at_end = told;
+    let read = cursor.object(fields, names, minute, (row, columns, &mut told), unknown);
+    *told_of_row = told;
+    read?;
     cursor.end()
 }
-
 /// Finds the values of the UTF-8 text `bytes`: the JSON text of each known field's last one into `values`, none for null, and unknown
 /// keys into `unknown`. `None` if it is not plain in its form; of which kinds values are does not matter here.
 pub(super) fn cut<'a>(
     bytes: &'a [u8],
     names: &Names,
     values: &mut [Option<&'a str>],
-    unknown: &mut Vec<Cow<'a, str>>,
+    unknown: &mut Vec<UnknownField<'a>>,
 ) -> Option<()> {
     let mut cursor = Cursor::new(bytes)?;
     let text = simdutf8::basic::from_utf8(bytes).ok()?;
@@ -85,16 +55,24 @@ pub(super) fn cut<'a>(
     let mut mark = b'{';
     while !cursor.ends_or(mark)? {
         let key = cursor.key(before, names, unknown)?;
-        cursor.peek()?;
-        let start = cursor.at;
-        cursor.skip()?;
-        if let Some(key) = key {
-            before = key;
-            *values.get_mut(key.place)? = text.get(start..cursor.at).filter(|&value| value != "null");
+        let value = cursor.skip()?;
+        match key {
+            Some(key) => {
+                before = key;
+                let text = text.get(cursor.at - value.len()..cursor.at);
+                *values.get_mut(key.place)? = text.filter(|&value| value != "null");
+            }
+            None => unknown.last_mut()?.value = value,
         }
         mark = b',';
     }
-    cursor.end()
+    (cursor.end()? == bytes.len()).then_some(())
+}
+
+/// Whether the last byte that is no white space may be the end of an object.
+#[inline]
+pub(super) fn ends_an_object(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_end().ends_with(b"}")
 }
 
 struct Cursor<'a> {
@@ -105,12 +83,12 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Before the first byte that is no white space. `None` if what ends is no object: it was cut off, and need not be read to see that.
+    /// Before the first byte that is no white space. `None` if no object ends `bytes`: what was cut off need not be read to see that.
     #[inline]
     fn new(bytes: &'a [u8]) -> Option<Self> {
         let mut cursor = Self { bytes, at: 0, beyond_ascii: 0 };
         cursor.peek()?;
-        bytes.trim_ascii_end().ends_with(b"}").then_some(cursor)
+        ends_an_object(bytes).then_some(cursor)
     }
 
     /// Whether the object ends here; if not, `mark` is here, and then a key.
@@ -126,6 +104,51 @@ impl<'a> Cursor<'a> {
         };
         self.at += usize::from(ends);
         Some(ends)
+    }
+
+    /// All of the object, into the row that is under way.
+    #[inline(always)]
+    fn object(
+        &mut self,
+        fields: &[Field],
+        names: &Names,
+        minute: &mut LastMinute,
+        (row, columns, told): (u32, &mut [Column], &mut Told),
+        unknown: &mut Vec<UnknownField<'a>>,
+    ) -> Option<()> {
+        let mut before = names.start()?;
+        let mut mark = b'{';
+        loop {
+            let guess = names.guess(before)?;
+            if let Some(len) = guess.begins_behind(mark, self.rest()?) {
+                before = guess;
+                self.at += len;
+                let column = columns.get_mut(guess.place)?;
+                match column {
+                    Column::Text(texts) if guess.any_text && !told.may_have(guess.bit) => {
+                        self.string_into(texts)?;
+                        told.tell(guess.bit, texts.end(row));
+                    }
+                    _ => {
+                        // Back to the quote.
+                        self.at -= usize::from(guess.is_quoted());
+                        self.field(guess, fields, row, column, told, minute)?;
+                    }
+                }
+            } else {
+                if self.ends_or(mark)? {
+                    return Some(());
+                }
+                if let Some(key) = self.key(before, names, unknown)? {
+                    before = key;
+                    self.field(key, fields, row, columns.get_mut(key.place)?, told, minute)?;
+                } else {
+                    let value = self.skip()?;
+                    unknown.last_mut()?.value = value;
+                }
+            }
+            mark = b',';
+        }
     }
 
     /// The value of a field of any kind.
@@ -158,7 +181,11 @@ impl<'a> Cursor<'a> {
                 says_something = texts.end(row);
                 if key.limited {
                     let text = texts.of(row)?;
-                    fields.get(key.place)?.allowed.iter().any(|allowed| allowed.as_bytes() == text).then_some(())?;
+                    let is_allowed = fields.get(key.place)?.allowed.iter().any(|allowed| allowed.as_bytes() == text);
+                    if !is_allowed {
+                        texts.undo(row);
+                        return None;
+                    }
                 }
             }
             (Column::Time(times), b'0'..=b'9') => times.push(row, timestamp::from_epoch_millis(self.integer()?)?),
@@ -171,7 +198,7 @@ impl<'a> Cursor<'a> {
                 self.word("false")?;
                 truths.push(row, false);
             }
-            (Column::Json(texts), b'{') => texts.push(row, self.nested()?),
+            (Column::Json(texts), b'{') => texts.push(row, std::str::from_utf8(self.skip()?).ok()?),
             (_, b'n') => return self.word("null"),
             _ => return None,
         }
@@ -193,9 +220,14 @@ impl<'a> Cursor<'a> {
         minute.parse(quoted.get(1..quoted.len() - 1)?)
     }
 
-    /// A key, up to and with its colon; it goes to `unknown` if it is none that is known.
+    /// A key, up to and with its colon; it goes to `unknown`, without its value, if it is none that is known.
     #[inline(never)]
-    fn key<'n>(&mut self, before: &Key, names: &'n Names, unknown: &mut Vec<Cow<'a, str>>) -> Option<Option<&'n Key>> {
+    fn key<'n>(
+        &mut self,
+        before: &Key,
+        names: &'n Names,
+        unknown: &mut Vec<UnknownField<'a>>,
+    ) -> Option<Option<&'n Key>> {
         let rest = self.rest()?;
         let guess = names.guess(before)?;
         if let Some(len) = guess.begins(rest) {
@@ -214,39 +246,99 @@ impl<'a> Cursor<'a> {
         let key = names.get(name);
         match key {
             Some(key) => names.learn(before, key),
-            None => unknown.push(name.into()),
+            None => unknown.push(UnknownField { name: name.into(), value: &[] }),
         }
         Some(key)
     }
 
     /// A value, whatever it is.
-    fn skip(&mut self) -> Option<()> {
+    fn skip(&mut self) -> Option<&'a [u8]> {
+        self.peek()?;
+        let start = self.at;
+        if self.value(1).is_none() {
+            self.at = start;
+            self.nested()?;
+        }
+        self.bytes.get(start..self.at)
+    }
+
+    /// The same, if it has no escapes. `level` is how deep it nests, if it does, the event itself being 0.
+    fn value(&mut self, level: usize) -> Option<()> {
         match self.peek()? {
-            b'"' => match self.string() {
-                Some(_) => Some(()),
-                None => self.nested().map(drop),
-            },
-            b'-' | b'0'..=b'9' => match self.integer() {
-                Some(_) => Some(()),
-                // Whatever else a number may be.
-                None => self.nested().map(drop),
-            },
+            b'"' => self.string().map(drop),
+            b'-' | b'0'..=b'9' => self.number(),
             b't' => self.word("true"),
             b'f' => self.word("false"),
             b'n' => self.word("null"),
-            b'{' | b'[' => self.nested().map(drop),
+            open @ (b'{' | b'[') if level < JSON_DEPTH_MAX => self.inside(open, level),
             _ => None,
         }
     }
 
-    /// A string, behind its first quote, with its last; its text, escapes resolved, goes into `texts`.
+    /// An object or array.
+    fn inside(&mut self, open: u8, level: usize) -> Option<()> {
+        // In ASCII a closing bracket comes two after its opening one.
+        let close = open + 2;
+        self.at += 1;
+        if self.peek()? == close {
+            self.at += 1;
+            return Some(());
+        }
+        loop {
+            if open == b'{' {
+                self.peek()?;
+                self.string()?;
+                self.expect(b':')?;
+            }
+            self.value(level + 1)?;
+            match self.peek()? {
+                b',' => self.at += 1,
+                byte if byte == close => {
+                    self.at += 1;
+                    return Some(());
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// A number of any size.
+    fn number(&mut self) -> Option<()> {
+        let negative = self.bytes.get(self.at) == Some(&b'-');
+        self.at += usize::from(negative);
+        let leading_zero = self.bytes.get(self.at) == Some(&b'0');
+        if self.digits()? > 1 && leading_zero {
+            return None;
+        }
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.bytes.get(self.at), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        Some(())
+    }
+
+    /// How many digits are here, if there is one.
+    fn digits(&mut self) -> Option<usize> {
+        let len = self.rest()?.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += len;
+        (len > 0).then_some(len)
+    }
+
+    /// A string, behind its first quote, with its last; its text, escapes resolved, goes into `texts`, or nothing does.
     #[inline(always)]
     fn string_into(&mut self, texts: &mut Texts) -> Option<()> {
-        match self.copy_plain(texts.bytes())? {
-            b'"' => Some(()),
-            b'\\' => self.unescape(texts.bytes()),
-            _ => None,
+        match self.copy_plain(texts.bytes()) {
+            Some(b'"') => return Some(()),
+            Some(b'\\') if self.unescape(texts.bytes()).is_some() => return Some(()),
+            _ => {}
         }
+        texts.drop_pieces();
+        None
     }
 
     /// Appends what comes before the next special byte, and takes that byte too.
@@ -384,11 +476,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// Any value that is not nested too deeply, by the full parser.
-    fn nested(&mut self) -> Option<&'a str> {
+    fn nested(&mut self) -> Option<()> {
         let mut values = serde_json::Deserializer::from_slice(self.rest()?).into_iter::<&'a RawValue>();
         let value = values.next()?.ok()?.get();
         self.at += values.byte_offset();
-        (depth(value) < JSON_DEPTH_MAX).then_some(value)
+        (depth(value) < JSON_DEPTH_MAX).then_some(())
     }
 
     #[inline]
@@ -430,10 +522,12 @@ impl<'a> Cursor<'a> {
         Some(taken)
     }
 
-    /// Nothing but white space may be left, and all of it must have been UTF-8.
-    fn end(mut self) -> Option<()> {
-        let ends = self.peek().is_none();
-        (ends && (self.beyond_ascii == 0 || simdutf8::basic::from_utf8(self.bytes).is_ok())).then_some(())
+    /// Where what was read ends, or all there is if only white space is left. What was read must have been UTF-8.
+    fn end(mut self) -> Option<usize> {
+        let end = self.at;
+        let end = if self.peek().is_none() { self.at } else { end };
+        let is_text = self.beyond_ascii == 0 || simdutf8::basic::from_utf8(self.bytes.get(..end)?).is_ok();
+        is_text.then_some(end)
     }
 }
 
@@ -476,14 +570,15 @@ mod tests {
         for _ in 0..2 {
             let mut rows = Rows::new(Arc::clone(&contract));
             let mut unknown = Vec::new();
-            let read = read(text.as_bytes(), fields, &names, &mut minute, &mut rows, &mut unknown);
+            let read = read(text.as_bytes(), fields, &names, &mut minute, &mut rows, &mut unknown)
+                .filter(|&end| end == text.len());
             let found = (0..fields.len()).filter(|&place| rows.has(place)).collect::<Vec<_>>();
-            let unknown = unknown.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+            let unknown = unknown.iter().map(|field| field.name.to_string()).collect::<Vec<_>>();
             let said = found.iter().map(|&place| {
                 let column = rows.begin().1[place].finish(1).unwrap();
                 (place, array_value_to_string(&column, 0).unwrap())
             });
-            both.push(read.map(|()| (said.collect::<Vec<_>>(), unknown)));
+            both.push(read.map(|_| (said.collect::<Vec<_>>(), unknown)));
         }
         let second = both.pop().unwrap();
         assert_eq!(both, std::slice::from_ref(&second), "{text}");

@@ -23,11 +23,14 @@ pub(super) struct Rows {
     provenance: usize,
     /// Whether the row under way may have a value.
     begun: bool,
-    /// Which of its values are known without a look at the columns: none of those that were [set](Self::set).
+    /// Which values it has.
     told: Told,
 }
 
-/// The first 64 places of a row, which are all of nearly any contract: which are known to have a value.
+/// How many places of a row are told: all of nearly any contract.
+const TOLD: usize = u64::BITS as usize;
+
+/// Which of the first places of a row have a value.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Told {
     /// A bit for each place that has one.
@@ -44,9 +47,9 @@ impl Told {
         bits.clone().all(|bit| bit != 0).then(|| Self { values: bits.fold(0, |all, bit| all | bit), empty: 0 })
     }
 
-    /// What stands for a place; nothing if it is beyond those that are known.
+    /// What stands for a place; nothing if it is beyond those that are known: the columns must be looked at.
     pub(super) fn bit(place: usize) -> u64 {
-        if place < 64 { 1 << place } else { 0 }
+        if place < TOLD { 1 << place } else { 0 }
     }
 
     /// Whether there may be a value at the place of `bit`.
@@ -68,6 +71,13 @@ impl Told {
     pub(super) fn forget(&mut self, bit: u64) {
         self.values &= !bit;
         self.empty &= !bit;
+    }
+
+    /// The places that have one.
+    fn places(self) -> impl Iterator<Item = usize> {
+        let next = |&values: &u64| Some(values & (values - 1)).filter(|&rest| rest != 0);
+        let first = Some(self.values).filter(|&values| values != 0);
+        std::iter::successors(first, next).map(|values| values.trailing_zeros() as usize)
     }
 
     /// Whether there is a value that says something at all places of `others`.
@@ -125,15 +135,23 @@ impl Rows {
         self.begun = true;
         if let Some(column) = self.columns.get_mut(place) {
             column.push(self.rows, value);
+            if column.has(self.rows) {
+                self.told.tell(Told::bit(place), value.text() != Some(""));
+            }
         }
     }
 
     /// Forgets the row under way.
     pub(super) fn undo(&mut self) {
-        if std::mem::take(&mut self.begun) {
-            self.columns.iter_mut().for_each(|column| column.undo(self.rows));
-            self.told = Told::default();
+        if !std::mem::take(&mut self.begun) {
+            return;
         }
+        for place in std::mem::take(&mut self.told).places() {
+            if let Some(column) = self.columns.get_mut(place) {
+                column.undo(self.rows);
+            }
+        }
+        self.columns.iter_mut().skip(TOLD).for_each(|column| column.undo(self.rows));
     }
 
     /// Adds the row under way. The record says of its provenance what the event does not.

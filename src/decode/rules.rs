@@ -1,9 +1,6 @@
 //! What an event must be to become a row.
 
-use std::borrow::Cow;
 use std::sync::Arc;
-
-use serde_json::value::RawValue;
 
 use super::dead_letter::{Reason, Rejection};
 use super::decoder::Provenance;
@@ -13,6 +10,7 @@ use super::plain;
 use super::rows::{Rows, Told};
 use super::scan::RawEvent;
 use super::timestamp::LastMinute;
+use super::unknown::UnknownField;
 use super::values::{self, Value};
 use crate::schema::{Contract, Field, PROVENANCE};
 
@@ -59,8 +57,8 @@ impl Required {
 /// What is known of one event besides its row, borrowed from its bytes. Reused from event to event.
 #[derive(Debug)]
 pub(super) struct Scratch<'a> {
-    /// Keys that are not known.
-    pub(super) unknown: Vec<Cow<'a, str>>,
+    /// Fields that are not known.
+    pub(super) unknown: Vec<UnknownField<'a>>,
     /// What the full parser found of it, if it came to that.
     raw: RawEvent<'a>,
 }
@@ -101,19 +99,32 @@ impl Rules {
         Scratch { unknown: Vec::new(), raw: RawEvent::new(self.slots.len()) }
     }
 
-    /// Reads one event, if it is plain, into the row under way of `rows`, which has no value yet, and has none if it is not. It is to be
-    /// [judged](Self::judge) then.
+    /// Reads one event that is all of `bytes`, if it is plain, into the row under way of `rows`, which has no value yet, and has none if it
+    /// is not. It is to be [judged](Self::judge) then.
     #[inline]
     pub(super) fn read_plain<'a>(&mut self, bytes: &'a [u8], scratch: &mut Scratch<'a>, rows: &mut Rows) -> bool {
+        self.read_plain_if(bytes, scratch, rows, |end| end == bytes.len()).is_some()
+    }
+
+    /// The same, of one at the beginning of `bytes`, if it may end where it does: at that place, or at the end of all if only white space
+    /// follows.
+    #[inline]
+    pub(super) fn read_plain_if<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        scratch: &mut Scratch<'a>,
+        rows: &mut Rows,
+        may_end: impl FnOnce(usize) -> bool,
+    ) -> Option<usize> {
         let Scratch { unknown, .. } = scratch;
         unknown.clear();
         let Self { slots, names, minute, .. } = self;
-        let is_plain = plain::read(bytes, slots, names, minute, rows, unknown).is_some();
-        if !is_plain {
+        let end = plain::read(bytes, slots, names, minute, rows, unknown).filter(|&end| may_end(end));
+        if end.is_none() {
             rows.undo();
             unknown.clear();
         }
-        is_plain
+        end
     }
 
     /// Reads one event that is not plain, or the event in an envelope. After an error the row under way is to be undone.
@@ -135,18 +146,17 @@ impl Rules {
         scratch: &mut Scratch<'a>,
         rows: &mut Rows,
     ) -> Result<Option<Vec<u8>>, Rejection> {
-        let mut envelope = Envelope::of(bytes, &scratch.unknown)?;
+        let mut envelope = self.envelope(bytes, scratch)?;
         if let Some(Envelope::Bus(data)) = envelope {
-            let bytes = data.get().as_bytes();
             rows.undo();
-            self.read_fields(bytes, scratch, rows, Wrapped::Perhaps)?;
-            envelope = Envelope::of(bytes, &scratch.unknown)?;
+            self.read_fields(data.as_bytes(), scratch, rows, Wrapped::Perhaps)?;
+            envelope = self.envelope(data.as_bytes(), scratch)?;
         }
         match envelope {
             None => {}
             Some(Envelope::Rule { detail, detail_type, time, id }) => {
                 rows.undo();
-                self.read_fields(detail.get().as_bytes(), scratch, rows, Wrapped::No)?;
+                self.read_fields(detail.as_bytes(), scratch, rows, Wrapped::No)?;
                 self.fill_in(rows, detail_type, time, id)?;
             }
             Some(Envelope::Packed(inner)) => return Ok(Some(inner)),
@@ -159,27 +169,32 @@ impl Rules {
         Ok(None)
     }
 
+    #[inline]
+    fn envelope<'a>(&self, bytes: &'a [u8], scratch: &Scratch<'a>) -> Result<Option<Envelope<'a>>, Rejection> {
+        Envelope::of(bytes, &scratch.unknown, |name| self.names.place(name).is_some())
+    }
+
     /// Gives an event what its envelope knows and it lacks.
     fn fill_in(
         &self,
         rows: &mut Rows,
-        detail_type: &RawValue,
-        time: Option<&RawValue>,
-        id: Option<&RawValue>,
+        detail_type: &str,
+        time: Option<&str>,
+        id: Option<&str>,
     ) -> Result<(), Rejection> {
         for (name, raw) in [(self.contract.time_field(), time), (self.contract.id_field(), id)] {
             let Some(place) = self.contract.field_index(name).filter(|&place| !rows.has(place)) else { continue };
-            if let (Some(raw), Some(slot)) = (raw.filter(|raw| raw.get() != "null"), self.slots.get(place)) {
-                rows.set(place, &read_value(slot, raw.get())?);
+            if let (Some(raw), Some(slot)) = (raw.filter(|&raw| raw != "null"), self.slots.get(place)) {
+                rows.set(place, &read_value(slot, raw)?);
             }
         }
         if let Some((place, slot)) = self.type_index.and_then(|place| Some((place, self.slots.get(place)?)))
             && !rows.has(place)
         {
-            let value = values::read("detail-type", slot.kind, detail_type.get())?;
+            let value = values::read("detail-type", slot.kind, detail_type)?;
             let known = value.text().and_then(|text| self.contract.event_type_of(text));
             let value = known.map_or(value, |known| Value::Text(known.into()));
-            check_allowed(slot, &value, "detail-type", detail_type.get())?;
+            check_allowed(slot, &value, "detail-type", detail_type)?;
             rows.set(place, &value);
         }
         Ok(())

@@ -12,6 +12,7 @@ use super::dead_letter::{Reason, Rejection};
 use super::forms::skip_whitespace;
 use super::names::Names;
 use super::plain;
+use super::unknown::UnknownField;
 use super::values::quote;
 use crate::limits::JSON_DEPTH_MAX;
 
@@ -21,8 +22,8 @@ pub(super) struct RawEvent<'a> {
     fields: usize,
     /// The JSON text of each known field's last value; None if absent or null.
     pub(super) values: Vec<Option<&'a str>>,
-    /// Keys that are not known.
-    pub(super) unknown: Vec<Cow<'a, str>>,
+    /// Fields that are not known.
+    pub(super) unknown: Vec<UnknownField<'a>>,
     /// How deep it nests, the event itself being 1.
     depth: usize,
 }
@@ -36,6 +37,9 @@ impl<'a> RawEvent<'a> {
     /// Parses one event. After an error the values are not to be used.
     pub(super) fn scan(&mut self, bytes: &'a [u8], names: &Names) -> Result<(), Rejection> {
         self.clear();
+        if bytes.get(skip_whitespace(bytes, 0)) == Some(&b'{') && !plain::ends_an_object(bytes) {
+            return Err(Rejection::new(Reason::NotJson, "not JSON: begins as an object, but does not end with `}`"));
+        }
         if plain::cut(bytes, names, &mut self.values, &mut self.unknown).is_some() {
             return Ok(());
         }
@@ -131,7 +135,7 @@ impl<'de> Visitor<'de> for EventVisitor<'_, 'de> {
                         *slot = (value != "null").then_some(value);
                     }
                 }
-                Key::Unknown(name) => raw.unknown.push(name),
+                Key::Unknown(name) => raw.unknown.push(UnknownField { name, value: value.as_bytes() }),
             }
         }
         Ok(())

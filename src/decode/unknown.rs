@@ -1,11 +1,20 @@
-//! Counts of fields that the contract does not know.
+//! Fields that the contract does not know.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::limits::{UNKNOWN_FIELD_NAME_BYTES_MAX, UNKNOWN_FIELD_NAMES_MAX};
 
 /// Stands for all unknown fields that are not counted by name.
 pub const OTHER_FIELDS: &str = "(other)";
+
+/// One of an event, borrowed from its bytes.
+#[derive(Debug)]
+pub(super) struct UnknownField<'a> {
+    pub(super) name: Cow<'a, str>,
+    /// The JSON text of its value.
+    pub(super) value: &'a [u8],
+}
 
 /// How often each unknown field came, in accepted events. Bounded in number and length of names, so that junk keys cannot
 /// grow memory; the rest is counted as [`OTHER_FIELDS`].
