@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses the part of the workload that it needs")]
 
 pub mod counting;
+pub mod windows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -114,7 +115,12 @@ pub fn options() -> EngineOptions {
 pub fn pipelines(runtime: &tokio::runtime::Runtime, chosen: impl Fn(&str) -> bool) -> Arc<Pipelines> {
     let files = PipelineFile::shipped().into_iter().map(|file| file.expect("a shipped pipeline can be read"));
     let files: Vec<PipelineFile> = files.filter(|file| chosen(&file.name)).collect();
+    compile(runtime, &files)
+}
+
+/// These pipelines over the shipped contract.
+pub fn compile(runtime: &tokio::runtime::Runtime, files: &[PipelineFile]) -> Arc<Pipelines> {
     let contract = Arc::new(Contract::shipped().expect("the shipped contract is valid"));
-    let compiled = runtime.block_on(Pipelines::compile(contract, &files, options()));
-    Arc::new(compiled.expect("shipped pipelines compile"))
+    let compiled = runtime.block_on(Pipelines::compile(contract, files, options()));
+    Arc::new(compiled.expect("pipelines compile"))
 }

@@ -1,47 +1,36 @@
-//! `cargo bench --bench engine`: what happens to events after they were decoded, group by group, and all of it together.
+//! `cargo bench --bench lake`: what happens to events up to the files of the lake.
 //!
 //! | group | from | to |
 //! |---|---|---|
-//! | `windows` | judged batches, in memory | rows of complete windows, of every table that aggregates |
-//! | `concurrency` | judged batches, in memory | rows of complete windows, of the tables that count presence |
 //! | `parquet` | judged batches, in memory | finished files of raw events in a temporary folder |
 //! | `end_to_end` | records, in memory | finished files of every table in a temporary folder: a live job |
 //!
-//! The first two run on one thread; the last two have as many as there are cores. One binary, because linking one takes minutes:
-//! `cargo bench --bench engine -- windows` runs one group.
+//! Both have as many threads as there are cores.
 #![allow(clippy::expect_used, reason = "a benchmark without its input cannot go on")]
 
 mod workload;
 
 use std::future::Future;
-use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use headcount::Result;
 use headcount::clock::{Clock, SystemClock};
+use headcount::engine::Pipelines;
 use headcount::engine::board::Board;
 use headcount::engine::live::{self, Ending};
 use headcount::engine::shard_task::ShardSource;
 use headcount::engine::tables::{TableOptions, Target, open_tables};
-use headcount::engine::{Combine, Pipelines, ShardMessage, ShardStage};
 use headcount::schema::Contract;
 use headcount::sink::lake::{Lake, LakeOptions, RollPolicy, TableSpec, TableWriter};
-use headcount::types::{MICROS_PER_MINUTE, Micros, ReadBatch, ShardId, ShardPosition};
+use headcount::types::{MICROS_PER_MINUTE, ReadBatch, ShardId, ShardPosition};
 use tokio::runtime::{Builder, Runtime};
 
-use workload::{JudgedShard, Workload, pipelines};
+use workload::{Workload, pipelines};
 
 /// The allocator of the program: it is part of what is measured.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// The tables that count presence.
-const CONCURRENCY: [&str; 2] = ["concurrent_viewers", "platform_totals"];
-
-fn one_thread() -> Runtime {
-    Builder::new_current_thread().enable_all().build().expect("a runtime")
-}
 
 fn all_cores() -> Runtime {
     Builder::new_multi_thread().enable_all().build().expect("a runtime")
@@ -57,57 +46,6 @@ fn lake() -> (tempfile::TempDir, Lake) {
     let url = folder.path().to_str().expect("a readable path");
     let lake = Lake::open(url, &LakeOptions::default()).expect("the folder is a lake");
     (folder, lake)
-}
-
-/// Every window of `pipelines` over the events of all shards; the number of rows.
-async fn compute(pipelines: &Arc<Pipelines>, shards: &[JudgedShard]) -> Result<usize> {
-    let mut combine = Combine::try_new(Arc::clone(pipelines))?;
-    shards.iter().for_each(|s| combine.join(ShardId::clone(&s.shard)));
-    for shard in shards {
-        let mut stage = ShardStage::try_new(Arc::clone(pipelines))?;
-        for events in &shard.batches {
-            let processed = stage.process(events).await?;
-            let message = message(shard, &mut stage, processed.seen, Micros::MIN)?;
-            combine.handle(message).await?;
-        }
-        combine.handle(message(shard, &mut stage, vec![], Micros::MAX)?).await?;
-    }
-    Ok(combine.finish().await?.iter().map(|emission| emission.rows.num_rows()).sum())
-}
-
-fn message(
-    shard: &JudgedShard,
-    stage: &mut ShardStage,
-    seen: Vec<headcount::operator::concurrency::Seen>,
-    watermark: Micros,
-) -> Result<ShardMessage> {
-    Ok(ShardMessage { shard: ShardId::clone(&shard.shard), seen, partials: stage.close(watermark)?, watermark: None })
-}
-
-/// A group that computes the windows of some pipelines.
-fn compute_group(c: &mut Criterion, name: &str, chosen: impl Fn(&str) -> bool) {
-    let workload = Workload::generate();
-    let runtime = one_thread();
-    let pipelines = pipelines(&runtime, chosen);
-    let shards = workload.judged(&contract());
-    let mut group = c.benchmark_group(name);
-    group.throughput(workload.throughput()).sample_size(20);
-    group.bench_function("all_tables", |b| {
-        b.iter(|| {
-            let rows = runtime.block_on(compute(&pipelines, &shards)).expect("windows are computed");
-            assert!(rows > 0, "the workload has windows");
-            black_box(rows)
-        });
-    });
-    group.finish();
-}
-
-fn windows(c: &mut Criterion) {
-    compute_group(c, "windows", |name| !CONCURRENCY.contains(&name));
-}
-
-fn concurrency(c: &mut Criterion) {
-    compute_group(c, "concurrency", |name| CONCURRENCY.contains(&name));
 }
 
 fn parquet(c: &mut Criterion) {
@@ -198,5 +136,5 @@ fn end_to_end(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, windows, concurrency, parquet, end_to_end);
+criterion_group!(benches, parquet, end_to_end);
 criterion_main!(benches);

@@ -1,0 +1,82 @@
+//! `cargo bench --bench windows`: from judged batches in memory to rows of complete windows, on one thread.
+//!
+//! | benchmark | what is computed |
+//! |---|---|
+//! | `stream_engagement` | the shipped table of that name: three exact distinct counts, sums, ratios, a group for each stream |
+//! | `datafusion_batch` | the same text, its table function taken away, as plain DataFusion over all events at once, as a batch job would |
+//! | `all_tables` | every shipped table but those that count presence |
+//! | `distinct` | `COUNT(DISTINCT session_id)` of each stream and minute alone |
+#![allow(clippy::expect_used, reason = "a benchmark without its input cannot go on")]
+
+mod workload;
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use datafusion::datasource::MemTable;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use headcount::pipeline::PipelineFile;
+
+use workload::windows::Windows;
+use workload::{compile, pipelines};
+
+/// The allocator of the program: it is part of what is measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The tables that count presence: `concurrency` measures those.
+const CONCURRENCY: [&str; 2] = ["concurrent_viewers", "platform_totals"];
+
+const TUMBLE: &str = "TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))";
+
+const DISTINCT: &str = "SELECT window_start, window_end, stream_id, COUNT(DISTINCT session_id) AS sessions
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end, stream_id";
+
+fn windows(c: &mut Criterion) {
+    let windows = Windows::ready();
+    let mut group = windows.group(c, "windows");
+    windows.bench(&mut group, "stream_engagement", &pipelines(&windows.runtime, |name| name == "stream_engagement"));
+
+    let batch = windows.runtime.block_on(session(&windows));
+    let query = batch_query();
+    group.bench_function("datafusion_batch", |b| {
+        b.iter(|| {
+            let rows = windows.runtime.block_on(async { batch.sql(&query).await?.collect().await });
+            black_box(rows.expect("plain DataFusion runs it"))
+        });
+    });
+
+    windows.bench(&mut group, "all_tables", &pipelines(&windows.runtime, |name| !CONCURRENCY.contains(&name)));
+    let distinct = PipelineFile::parse(
+        "distinct.sql",
+        &format!("/*\ntitle = \"Sessions\"\nkeys = [\"stream_id\"]\nsinks = [\"lake\"]\n*/\n{DISTINCT}"),
+    );
+    let distinct = compile(&windows.runtime, &[distinct.expect("a valid pipeline")]);
+    windows.bench(&mut group, "distinct", &distinct);
+    group.finish();
+}
+
+/// All events as a table of plain DataFusion, on one partition.
+async fn session(windows: &Windows) -> SessionContext {
+    let batches: Vec<_> = windows.shards.iter().flat_map(|shard| shard.batches.clone()).collect();
+    let schema = batches.first().expect("the workload has events").schema();
+    let table = MemTable::try_new(schema, vec![batches]).expect("batches of one schema");
+    let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
+    session.register_table("user_events", Arc::new(table)).expect("a new name");
+    session
+}
+
+/// `stream_engagement` with the minute of its window as a computed column.
+fn batch_query() -> String {
+    let shipped = PipelineFile::shipped().into_iter().map(|file| file.expect("a shipped pipeline can be read"));
+    let sql = shipped.into_iter().find(|file| file.name == "stream_engagement").expect("it is shipped").sql;
+    let minute = "(SELECT *, date_trunc('minute', event_time) AS window_start, \
+                  date_trunc('minute', event_time) + INTERVAL '1' MINUTE AS window_end FROM user_events)";
+    assert!(sql.contains(TUMBLE), "{sql}");
+    sql.replace(TUMBLE, minute)
+}
+
+criterion_group!(benches, windows);
+criterion_main!(benches);
