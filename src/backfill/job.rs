@@ -13,13 +13,14 @@ use super::options::{BackfillOptions, BackfillSummary, Range, Stage, Watch};
 use super::read::{Reading, Span, WorkerRead};
 use super::windows::compute;
 use crate::clock::Clock;
+use crate::dead_letters::NewLetters;
 use crate::engine::Pipelines;
 use crate::engine::counters::Counters;
 use crate::engine::tables::{RawRows, RawTables, TableSummary, Target, WindowTables, open_tables};
 use crate::error::{Error, Result};
 use crate::limits::{BACKFILL_BUCKET_SECS, BACKFILL_RAW_WRITERS_MAX, LAKE_QUEUE_BATCHES_MAX};
 use crate::sink::lake::{DEAD_LETTERS, Lake, ReplaceSummary, Replacement};
-use crate::source::file::{FileShard, Progress};
+use crate::source::file::{FileKind, FileShard, Progress};
 use crate::types::{MICROS_PER_SEC, Micros, format_micros};
 
 /// How often the watcher is told while files are read.
@@ -41,7 +42,8 @@ pub async fn run(
 ) -> Result<BackfillSummary> {
     let mut replacement = Replacement::begin(lake, &options.prefix).await?;
     let staging = async {
-        let (summary, tables) = staged(&pipelines, shards, &replacement, &options, &clock, watch).await?;
+        let Staged { summary, tables, letters } =
+            staged(&pipelines, shards, &replacement, &options, &clock, watch).await?;
         let hours = options.range.hours(&summary.hours)?;
         let events = tables.iter().find(|(name, _)| name == pipelines.contract.stream_name());
         if options.range != Range::default() && events.is_none_or(|(_, written)| written.rows == 0) {
@@ -53,14 +55,18 @@ pub async fn run(
             return Err(Error::user(format!("no event of the input lies within --from and --to: {span}"))
                 .hint("give a range that holds some of them, or none; the lake is unchanged"));
         }
-        Ok((summary, tables, hours))
+        let files = (options.prefix.as_str(), options.tables.roll);
+        let old_letters = letters.stage_rest(lake, &replacement, files, &clock, &stop).await?;
+        Ok((summary, tables, hours, old_letters))
     };
     let staged = tokio::select! {
         staged = staging => staged,
         () = stop.cancelled() => Err(Error::external("interrupted: the lake is unchanged")),
     };
     match staged {
-        Ok((mut summary, tables, hours)) => {
+        Ok((mut summary, tables, hours, old_letters)) => {
+            replacement.add_to(DEAD_LETTERS);
+            old_letters.into_iter().for_each(|file| replacement.take_away(file));
             for (table, _) in tables.iter().filter(|(name, _)| name != DEAD_LETTERS) {
                 replacement.replace_hours(table, hours.iter().copied());
             }
@@ -87,6 +93,13 @@ pub async fn run(
     }
 }
 
+/// What is staged, without what stays of the lake's dead letters.
+struct Staged {
+    summary: BackfillSummary,
+    tables: Vec<TableSummary>,
+    letters: NewLetters,
+}
+
 async fn staged(
     pipelines: &Arc<Pipelines>,
     shards: Vec<FileShard>,
@@ -94,7 +107,7 @@ async fn staged(
     options: &BackfillOptions,
     clock: &Arc<dyn Clock>,
     watch: &dyn Watch,
-) -> Result<(BackfillSummary, Vec<TableSummary>)> {
+) -> Result<Staged> {
     let (raw_tables, window_tables) =
         open_tables(pipelines, Target::Staging(replacement), options.tables, &options.prefix, clock);
     // Encoding raw rows is half of the second pass, and one file is encoded by one thread.
@@ -111,7 +124,9 @@ async fn staged(
     }
     let dead_letters = raw.first().cloned().ok_or_else(|| Error::internal("a backfill without a writer"))?;
     watch.begin(Stage::Read, shards.iter().map(FileShard::bytes).sum());
+    let lines = shards.iter().filter(|s| s.files.iter().any(|f| f.kind == FileKind::Json));
     let reading = Arc::new(Reading {
+        of_lines: Arc::new(lines.map(|s| s.name.clone()).collect()),
         pipelines: Arc::clone(pipelines),
         schema: pipelines.contract.events_schema(),
         range: options.range,
@@ -135,9 +150,9 @@ async fn staged(
     if let Some(e) = failed {
         return Err(e);
     }
-    let (summary, windows) = done?;
-    tables.extend(windows);
-    Ok((summary, tables))
+    let mut done = done?;
+    tables.append(&mut done.tables);
+    Ok(Staged { tables, ..done })
 }
 
 /// Both passes; the summary, and what the pipelines' tables got.
@@ -147,9 +162,9 @@ async fn read_and_compute(
     options: &BackfillOptions,
     (window_tables, raw): (WindowTables, Vec<Sender<RawRows>>),
     watch: &dyn Watch,
-) -> Result<(BackfillSummary, Vec<TableSummary>)> {
+) -> Result<Staged> {
     let bucket = BACKFILL_BUCKET_SECS * MICROS_PER_SEC;
-    let AllRead { buffers, mut counters, span } = read_all(&reading, options, bucket, watch).await?;
+    let AllRead { buffers, mut counters, span, letters } = read_all(&reading, options, bucket, watch).await?;
     drop(reading);
     let spilled_bytes = buffers.iter().map(TimeBuckets::spilled_bytes).sum();
     watch.begin(Stage::Write, buffers.iter().map(TimeBuckets::rows).sum());
@@ -164,13 +179,14 @@ async fn read_and_compute(
     let Span { events, hours } = span;
     let summary =
         BackfillSummary { counters, events, hours, tables: vec![], replaced: Default::default(), spilled_bytes };
-    Ok((summary, computed.tables))
+    Ok(Staged { summary, tables: computed.tables, letters })
 }
 
 struct AllRead {
     buffers: Vec<TimeBuckets>,
     counters: Counters,
     span: Span,
+    letters: NewLetters,
 }
 
 async fn read_all(
@@ -184,7 +200,12 @@ async fn read_all(
     for _ in 0..options.workers.max(1) {
         workers.spawn(Arc::clone(reading).work(TimeBuckets::new(bucket, share, options.spill_dir.clone())));
     }
-    let mut all = AllRead { buffers: vec![], counters: Counters::default(), span: Span::default() };
+    let mut all = AllRead {
+        buffers: vec![],
+        counters: Counters::default(),
+        span: Span::default(),
+        letters: NewLetters::of(Arc::clone(&reading.of_lines)),
+    };
     let mut tick = tokio::time::interval(WATCH_EVERY);
     loop {
         tokio::select! {
@@ -194,6 +215,7 @@ async fn read_all(
                 let worker = done.map_err(|e| Error::internal("a reader broke off").because(e))??;
                 all.counters.add(&worker.counters);
                 all.span.add(worker.span);
+                all.letters.join(worker.letters);
                 all.buffers.push(worker.buckets);
             }
         }

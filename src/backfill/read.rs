@@ -1,6 +1,6 @@
 //! The first pass: files are read shard by shard, decoded and judged; rows wait in buckets of time.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +11,7 @@ use tokio::sync::mpsc::Sender;
 use super::ahead::{DecodeAhead, Events};
 use super::buffer::TimeBuckets;
 use super::options::Range;
+use crate::dead_letters::NewLetters;
 use crate::decode::{DeadLetter, Provenance};
 use crate::engine::counters::Counters;
 use crate::engine::judge::Judged;
@@ -19,7 +20,7 @@ use crate::engine::{Intake, Pipelines};
 use crate::error::{Error, Result};
 use crate::sink::lake::time_values;
 use crate::source::file::{FileShard, FileShardReader, Progress};
-use crate::types::{MICROS_PER_HOUR, Micros, floor_to};
+use crate::types::{MICROS_PER_HOUR, Micros, ShardId, floor_to};
 
 /// What the workers of the first pass share.
 pub(super) struct Reading {
@@ -27,6 +28,8 @@ pub(super) struct Reading {
     pub schema: SchemaRef,
     pub range: Range,
     pub shards: Mutex<VecDeque<FileShard>>,
+    /// Those of them that have files of JSON.
+    pub of_lines: Arc<HashSet<ShardId>>,
     pub progress: Progress,
     pub events: AtomicU64,
     pub dead_letters: Sender<RawRows>,
@@ -39,6 +42,7 @@ pub(super) struct WorkerRead {
     pub buckets: TimeBuckets,
     pub counters: Counters,
     pub span: Span,
+    pub letters: NewLetters,
 }
 
 /// When the events of a backfill happened.
@@ -74,23 +78,17 @@ impl Span {
 
 impl Reading {
     /// Reads shards until none is left.
-    pub(super) async fn work(self: Arc<Self>, mut buckets: TimeBuckets) -> Result<WorkerRead> {
-        let mut counters = Counters::default();
-        let mut span = Span::default();
+    pub(super) async fn work(self: Arc<Self>, buckets: TimeBuckets) -> Result<WorkerRead> {
+        let letters = NewLetters::of(Arc::clone(&self.of_lines));
+        let mut to = WorkerRead { buckets, counters: Counters::default(), span: Span::default(), letters };
         loop {
             let next = self.shards.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(shard) = next else { return Ok(WorkerRead { buckets, counters, span }) };
-            self.read_shard(shard, &mut buckets, &mut counters, &mut span).await?;
+            let Some(shard) = next else { return Ok(to) };
+            self.read_shard(shard, &mut to).await?;
         }
     }
 
-    async fn read_shard(
-        &self,
-        shard: FileShard,
-        buckets: &mut TimeBuckets,
-        counters: &mut Counters,
-        span: &mut Span,
-    ) -> Result<()> {
+    async fn read_shard(&self, shard: FileShard, to: &mut WorkerRead) -> Result<()> {
         let contract = Arc::clone(&self.pipelines.contract);
         let time = contract.time_field().to_owned();
         let mut intake = Intake::try_new(Arc::clone(&contract), Provenance::Row, self.pipelines.options.judge)?;
@@ -107,7 +105,7 @@ impl Reading {
             self.events.fetch_add(rows, Ordering::Relaxed);
             early.extend(taken.dead_letters);
             if let Some(time) = intake.max_event_time() {
-                self.bury(time, std::mem::take(&mut early)).await?;
+                self.bury(time, std::mem::take(&mut early), &mut to.letters).await?;
             }
             if rows > 0 {
                 let times = time_values(&events, &time, None)?;
@@ -115,20 +113,21 @@ impl Reading {
                 // Rows that do not go on are left behind here: the buckets copy what they keep.
                 let goes_on = |row: usize| kept.as_ref().is_none_or(|kept| kept.value(row));
                 let times: Vec<_> = times.map(|(row, &time)| goes_on(row).then_some(time)).collect();
-                span.widen(&times);
-                buckets.push(events, &times)?;
+                to.span.widen(&times);
+                to.buckets.push(events, &times)?;
             }
         }
-        self.bury(self.range.from.unwrap_or(self.now), early).await?;
+        self.bury(self.range.from.unwrap_or(self.now), early, &mut to.letters).await?;
         let (read, undecodable, judged) = intake.counts();
-        counters.add_shard(read, undecodable, &judged);
+        to.counters.add_shard(read, undecodable, &judged);
         Ok(())
     }
 
     /// Files letters by their arrival, those without one with the events around them, at `time`. What is filed outside of the
     /// range is counted and not written: its hour stays as it is.
-    async fn bury(&self, time: Micros, mut letters: Vec<DeadLetter>) -> Result<()> {
+    async fn bury(&self, time: Micros, mut letters: Vec<DeadLetter>, noted: &mut NewLetters) -> Result<()> {
         letters.retain(|l| self.range.contains(l.arrival_time.unwrap_or(time)));
+        letters.iter().for_each(|l| noted.add(l, l.arrival_time.unwrap_or(time)));
         if letters.is_empty() {
             return Ok(());
         }

@@ -233,7 +233,7 @@ impl Job<'_> {
 }
 
 /// Finishes the files of a writer; after an error it gives them up, so that no upload is left open in a bucket.
-async fn close_or_abort(mut writer: TableWriter, written: Result<()>) -> Result<()> {
+pub(super) async fn close_or_abort(mut writer: TableWriter, written: Result<()>) -> Result<()> {
     let closed = match written {
         Ok(()) => writer.close().await.map(drop),
         Err(e) => Err(e),

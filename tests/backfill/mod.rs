@@ -2,6 +2,7 @@
 
 mod evolution;
 mod get_records;
+mod letters;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
