@@ -3,13 +3,14 @@
 use tokio_util::sync::CancellationToken;
 
 use super::args::{BackfillArgs, Lateness as LatenessArg};
+use super::lake_columns::refuse_other_types;
 use super::out::say;
 use super::progress::{Bars, Stopwatch, thousands};
 use super::setup;
 use super::signals::{Signals, stop_on_signal};
 use crate::backfill::{BackfillOptions, BackfillSummary, Range};
 use crate::config::Config;
-use crate::engine::tables::{TableOptions, TableSummary, file_prefix};
+use crate::engine::tables::{TableOptions, TableSummary, file_prefix, table_schemas};
 use crate::error::{Error, Result};
 use crate::limits::BACKFILL_BUFFER_BYTES_MAX;
 use crate::operator::window::Lateness;
@@ -37,6 +38,7 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
     let files = discover(&args.input, &setup::bucket_options(config)).await?;
     let shards = group_by_shard_column(shards(files, args.shard_from.as_ref())?).await?;
     let lake = setup::open_lake(config, args.lake.as_deref(), clock.as_ref()).await?;
+    refuse_other_types(config, &lake, &table_schemas(&pipelines)).await?;
     let options = BackfillOptions {
         range,
         workers: setup::workers(config),

@@ -43,9 +43,16 @@ pub fn run(args: &CheckArgs) -> Result<usize> {
     }
     match lake.files {
         0 => say!("lake       {}", config.lake.url),
-        n => say!("lake       {}: its files have the same columns ({n} looked at)", config.lake.url),
+        n if lake.other_files == 0 => {
+            say!("lake       {}: its files have the same columns ({n} looked at)", config.lake.url)
+        }
+        n => say!(
+            "lake       {}: its files can be read together with new ones, though {} of {n} have other columns",
+            config.lake.url,
+            lake.other_files
+        ),
     }
-    for note in &lake.notes {
+    for note in lake.notes.iter().chain(&lake.not_compared) {
         say!("note: {note}");
     }
     if let Some(note) = simulated(&config, contract) {

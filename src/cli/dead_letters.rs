@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{DeadLettersAction, DeadLettersArgs, LetterFilter};
+use super::lake_columns::refuse_other_types;
 use super::out::{print, say, write};
 use super::progress::thousands;
 use super::setup;
@@ -15,7 +16,7 @@ use super::text::{hex_dump, printable, shell_word};
 use crate::config::Config;
 use crate::dead_letters::{Filter, Head, LetterName, Listing, ReplayOptions, Replayed, Whole, find, list, replay};
 use crate::engine::EngineOptions;
-use crate::engine::tables::file_prefix;
+use crate::engine::tables::{file_prefix, raw_schemas};
 use crate::error::{Error, Result};
 use crate::limits::{LETTER_HEX_BYTES_MAX, LETTERS_SHOWN_MAX};
 use crate::operator::window::Lateness;
@@ -44,6 +45,8 @@ pub fn run(args: &DeadLettersArgs) -> Result<()> {
             DeadLettersAction::Show { name, filter, raw } => show(&lake, name, &filter.into(), *raw).await,
             DeadLettersAction::Replay { filter, dry_run } => {
                 let contract = Arc::new(setup::contract(&config)?);
+                // A dry run too: it says what would be done.
+                refuse_other_types(&config, &lake, &raw_schemas(&contract)).await?;
                 let replayed = replay_letters(&config, &contract, &lake, filter.into(), *dry_run).await?;
                 print_replayed(&replayed, filter, *dry_run, args, &lake);
                 if !dry_run {

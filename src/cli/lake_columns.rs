@@ -1,4 +1,5 @@
-//! What `check` says about a lake that is there already: whether its files and those that would be written now are one table.
+//! Whether the files of a lake that is there already and those that would be written now are one table: what `check` says about it, and
+//! what the commands that write refuse.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use futures::StreamExt;
 use super::setup;
 use crate::config::Config;
 use crate::engine::Pipelines;
-use crate::engine::tables::{TableOf, table_schemas};
+use crate::engine::tables::{TableColumns, TableOf, table_schemas};
 use crate::error::{Domain, Error, Result};
 use crate::limits::{CHECK_LAKE_SECS_MAX, CHECK_TABLES_MAX};
 use crate::pipeline::PipelineFile;
@@ -23,32 +24,76 @@ pub(super) struct Findings {
     pub(super) problems: Vec<Error>,
     /// What is worth a word.
     pub(super) notes: Vec<String>,
+    /// Why a table could not be compared.
+    pub(super) not_compared: Vec<String>,
     /// Files whose footers were read.
     pub(super) files: usize,
+    /// Files that have other columns than new ones will have.
+    pub(super) other_files: usize,
+    /// Columns of the event contract that a note names: its tables have the same.
+    noted: BTreeSet<String>,
 }
 
 /// Compares the columns that every table would get with those of its oldest and of its newest file. Changes nothing. Of a lake that does
 /// not answer nothing can be told: that is a note.
 pub(super) async fn compare(config: &Config, pipelines: &Pipelines) -> Findings {
-    let limit = Duration::from_secs(CHECK_LAKE_SECS_MAX);
-    let silent = |why: &str| Findings {
-        notes: vec![format!("the lake at {} was not looked at: {why}", config.lake.url)],
-        ..Findings::default()
+    let looked = match Lake::existing(&config.lake.url, &setup::lake_options(config)) {
+        Ok(None) => return Findings::default(),
+        Ok(Some(lake)) => look(config, &lake, &table_schemas(pipelines)).await,
+        Err(e) => Err(e),
     };
-    match tokio::time::timeout(limit, look(config, pipelines)).await {
-        Ok(Ok(findings)) => findings,
+    match looked {
+        Ok(findings) => findings,
         // No lake can be there.
-        Ok(Err(e)) if e.domain() == Domain::User => Findings { problems: vec![e], ..Findings::default() },
-        Ok(Err(e)) => silent(&e.report()),
-        Err(_) => silent(&format!("it did not answer within {CHECK_LAKE_SECS_MAX} s")),
+        Err(e) if e.domain() == Domain::User => Findings { problems: vec![e], ..Findings::default() },
+        Err(e) => Findings { not_compared: vec![not_looked_at(&config.lake.url, &e)], ..Findings::default() },
     }
 }
 
-async fn look(config: &Config, pipelines: &Pipelines) -> Result<Findings> {
-    let Some(lake) = Lake::existing(&config.lake.url, &setup::lake_options(config))? else {
-        return Ok(Findings::default());
-    };
-    let tables = table_schemas(pipelines);
+/// Refuses to write `tables` into a lake with whose files they would not be one table any more.
+///
+/// # Errors
+/// User, as [`compare`] finds them. What cannot be compared is logged, and no reason to lose events.
+pub(super) async fn refuse_other_types(config: &Config, lake: &Lake, tables: &[TableColumns]) -> Result<()> {
+    match look(config, lake, tables).await {
+        Ok(findings) if findings.problems.is_empty() => {
+            findings.not_compared.iter().for_each(|note| warn(note));
+            Ok(())
+        }
+        Ok(findings) => Err(setup::first_of(findings.problems)),
+        Err(e) if e.domain() == Domain::User => Err(e),
+        Err(e) => {
+            warn(&not_looked_at(lake.url(), &e));
+            Ok(())
+        }
+    }
+}
+
+fn warn(cause: &str) {
+    tracing::warn!(cause, "what is written was not compared with the columns of the lake's files");
+}
+
+fn not_looked_at(url: &str, why: &Error) -> String {
+    format!("the lake at {url} was not looked at: {}", why.report())
+}
+
+async fn look(config: &Config, lake: &Lake, tables: &[TableColumns]) -> Result<Findings> {
+    let limit = Duration::from_secs(CHECK_LAKE_SECS_MAX);
+    let found = tokio::time::timeout(limit, columns_of(lake, tables)).await;
+    let found =
+        found.unwrap_or_else(|_| Err(Error::external(format!("it did not answer within {CHECK_LAKE_SECS_MAX} s"))))?;
+    let origins = Origins::of(config, tables)?;
+    let mut findings = Findings::default();
+    for (table, files) in tables.iter().zip(found) {
+        match files {
+            Ok(files) => findings.add(table, &files, |column| origins.place(table, column)),
+            Err(e) => findings.not_compared.push(format!("{} was not compared with the lake: {}", table.0, e.report())),
+        }
+    }
+    Ok(findings)
+}
+
+async fn columns_of(lake: &Lake, tables: &[TableColumns]) -> Result<Vec<Result<Vec<FileColumns>>>> {
     let mut looked =
         futures::stream::iter(tables.iter().map(|(table, ..)| lake.columns(table))).buffered(CHECK_TABLES_MAX);
     let mut found: Vec<Result<Vec<FileColumns>>> = Vec::new();
@@ -59,37 +104,30 @@ async fn look(config: &Config, pipelines: &Pipelines) -> Result<Findings> {
             (_, files) => found.push(files),
         }
     }
-    let origins = Origins::of(config, pipelines)?;
-    let mut findings = Findings::default();
-    for ((table, of, written), files) in tables.iter().zip(found) {
-        match files {
-            Ok(files) => findings.add(table, written, &files, |column| origins.place(*of, column), remedy(*of)),
-            Err(e) => findings.notes.push(format!("{table} was not compared with the lake: {}", e.report())),
-        }
-    }
-    Ok(findings)
+    Ok(found)
 }
 
 /// The texts that the columns come from.
 struct Origins {
     schema_place: String,
     schema_text: String,
-    files: Vec<Option<PipelineFile>>,
+    files: Vec<PipelineFile>,
 }
 
 impl Origins {
-    fn of(config: &Config, pipelines: &Pipelines) -> Result<Self> {
+    fn of(config: &Config, tables: &[TableColumns]) -> Result<Self> {
         let (schema_place, schema_text) = setup::schema_file(config)?;
-        let loaded: Vec<PipelineFile> = setup::pipeline_files(config)?.1.into_iter().flatten().collect();
-        let file = |name: &str| loaded.iter().find(|f| f.name == name).cloned();
-        let files = pipelines.plans.iter().map(|plan| file(&plan.name)).collect();
+        let files = match tables.iter().any(|(_, of, _)| *of == TableOf::Pipeline) {
+            true => setup::pipeline_files(config)?.1.into_iter().flatten().collect(),
+            false => Vec::new(),
+        };
         Ok(Self { schema_place, schema_text: schema_text.into_owned(), files })
     }
 
-    fn place(&self, of: TableOf, column: &str) -> Option<String> {
+    fn place(&self, (table, of, _): &TableColumns, column: &str) -> Option<String> {
         match of {
             TableOf::Contract => Some(place_of_field(&self.schema_text, &self.schema_place, column)),
-            TableOf::Pipeline(i) => self.files.get(i)?.as_ref().map(|file| file.at_column(column)),
+            TableOf::Pipeline => self.files.iter().find(|file| file.name == *table).map(|file| file.at_column(column)),
             TableOf::Product => None,
         }
     }
@@ -98,7 +136,7 @@ impl Origins {
 fn remedy(of: TableOf) -> &'static str {
     match of {
         TableOf::Contract => "leave the type and give the new field a name of its own, or write to a new lake",
-        TableOf::Pipeline(_) => {
+        TableOf::Pipeline => {
             "give the column a name of its own with AS, name the file otherwise so that it is another table, or write to a new lake"
         }
         TableOf::Product => "write to a new lake",
@@ -109,54 +147,69 @@ impl Findings {
     /// Adds what the files of one table show. A column is spoken of once.
     fn add(
         &mut self,
-        table: &str,
-        written: &Schema,
+        (table, of, written): &TableColumns,
         files: &[FileColumns],
         place: impl Fn(&str) -> Option<String>,
-        remedy: &str,
     ) {
         let mut said = BTreeSet::new();
         self.files += files.len();
         for file in files {
+            let (new, gone) = (columns_without(written, &file.schema), columns_without(&file.schema, written));
+            self.other_files += usize::from(!new.is_empty() || !gone.is_empty());
             for old in file.schema.fields() {
-                let column = old.name();
-                match written.field_with_name(column) {
-                    Ok(new) if alike(new.data_type(), old.data_type()) => {}
-                    Ok(new) if said.insert(column.clone()) => {
-                        let (new, old) = (new.data_type(), old.data_type());
-                        let message =
-                            format!("column {column} of {table} is {new} now, and {old} in the lake: {}", file.place);
-                        let error = Error::user(message).hint(remedy);
-                        self.problems.push(match place(column) {
-                            Some(place) => error.at(place),
-                            None => error,
-                        });
-                    }
-                    Err(_) if said.insert(column.clone()) => self.notes.push(format!(
+                let Ok(new) = written.field_with_name(old.name()) else { continue };
+                if alike(new.data_type(), old.data_type()) || !said.insert(old.name().clone()) {
+                    continue;
+                }
+                let (column, new, old) = (old.name(), new.data_type(), old.data_type());
+                let message = format!("column {column} of {table} is {new} now, and {old} in the lake: {}", file.place);
+                let error = Error::user(message).hint(remedy(*of));
+                self.problems.push(match place(column) {
+                    Some(place) => error.at(place),
+                    None => error,
+                });
+            }
+            for column in gone.into_iter().filter(|column| said.insert(column.clone())) {
+                self.note(*of, &column, |column| {
+                    format!(
                         "column {column} of {table} is in the lake and not written any more; its files stay readable: {}",
                         file.place
-                    )),
-                    _ => {}
-                }
+                    )
+                });
             }
-            for new in written.fields().iter().filter(|f| !f.is_nullable()) {
-                let how = match file.schema.field_with_name(new.name()) {
-                    Err(_) => "older files lack it: they cannot be the input of a backfill",
-                    Ok(old) if old.is_nullable() => {
-                        "older files may have rows without it: those with such rows cannot be the input of a backfill"
+            for column in written.fields() {
+                let in_file = file.schema.field_with_name(column.name()).ok();
+                let what = match (column.is_nullable(), in_file) {
+                    (true, None) => "is new: it is null in older files",
+                    (false, None) => {
+                        "must be in every row now, and older files lack it: they cannot be the input of a backfill"
                     }
-                    Ok(_) => continue,
+                    (false, Some(old)) if old.is_nullable() => {
+                        "must be in every row now, and older files may have rows without it: those with such rows cannot be the input of a backfill"
+                    }
+                    _ => continue,
                 };
-                if said.insert(new.name().clone()) {
-                    self.notes.push(format!(
-                        "column {} of {table} must be in every row now, and {how}: {}",
-                        new.name(),
-                        file.place
-                    ));
+                if said.insert(column.name().clone()) {
+                    self.note(*of, column.name(), |column| {
+                        format!("column {column} of {table} {what}: {}", file.place)
+                    });
                 }
             }
         }
     }
+
+    /// Late rows have the columns of raw events: one word is enough.
+    fn note(&mut self, of: TableOf, column: &str, text: impl Fn(&str) -> String) {
+        if of != TableOf::Contract || self.noted.insert(column.to_owned()) {
+            self.notes.push(text(column));
+        }
+    }
+}
+
+/// The columns of a schema that another one has not.
+fn columns_without(schema: &Schema, other: &Schema) -> Vec<String> {
+    let names = schema.fields().iter().map(|field| field.name());
+    names.filter(|name| other.field_with_name(name).is_err()).cloned().collect()
 }
 
 /// Whether readers take columns of both types for one.
@@ -184,13 +237,8 @@ mod tests {
 
     fn found(written: &[(&str, DataType)], files: &[FileColumns]) -> Findings {
         let mut findings = Findings::default();
-        findings.add(
-            "t",
-            &schema(written),
-            files,
-            |column| (column != "b").then(|| format!("s.json:{column}")),
-            "rename",
-        );
+        let table = ("t".to_owned(), TableOf::Contract, Arc::new(schema(written)));
+        findings.add(&table, files, |column| (column != "b").then(|| format!("s.json:{column}")));
         findings
     }
 
@@ -199,15 +247,16 @@ mod tests {
         let files =
             [file("l/1", &[("a", DataType::Int32), ("b", DataType::Utf8)]), file("l/2", &[("a", DataType::Utf8)])];
         let findings = found(&[("a", DataType::Int64), ("b", DataType::Boolean)], &files);
+        let remedy = remedy(TableOf::Contract);
         let reports: Vec<String> = findings.problems.iter().map(Error::report).collect();
         assert_eq!(
             reports,
             [
-                "s.json:a: column a of t is Int64 now, and Int32 in the lake: l/1\n  remedy: rename",
-                "column b of t is Boolean now, and Utf8 in the lake: l/1\n  remedy: rename",
+                format!("s.json:a: column a of t is Int64 now, and Int32 in the lake: l/1\n  remedy: {remedy}"),
+                format!("column b of t is Boolean now, and Utf8 in the lake: l/1\n  remedy: {remedy}"),
             ]
         );
-        assert_eq!((findings.notes.len(), findings.files), (0, 2));
+        assert_eq!((findings.notes.len(), findings.files, findings.other_files), (0, 2, 1), "l/2 lacks b");
     }
 
     #[test]
@@ -224,8 +273,20 @@ mod tests {
         let written = [("t", time("UTC")), ("u", DataType::Utf8), ("new", DataType::Int32), ("id", DataType::Utf8)];
         let findings = found(&written, &files);
         assert_eq!(findings.problems.len(), 0, "{findings:?}");
-        let [gone, id] = findings.notes.as_slice() else { panic!("{findings:?}") };
+        let [gone, new, id] = findings.notes.as_slice() else { panic!("{findings:?}") };
+        assert_eq!(new, "column new of t is new: it is null in older files: l/1");
+        assert_eq!((findings.files, findings.other_files), (1, 1));
         assert!(gone.contains("column gone of t") && gone.contains("stay readable"), "{gone}");
         assert!(id.contains("column id of t") && id.contains("input of a backfill"), "{id}");
+    }
+
+    #[test]
+    fn raw_and_late_rows_have_the_same_columns_and_one_note() {
+        let mut findings = Findings::default();
+        for table in ["t", "_late/p"] {
+            let written = Arc::new(schema(&[("a", DataType::Int64)]));
+            findings.add(&(table.to_owned(), TableOf::Contract, written), &[file("l/1", &[])], |_| None);
+        }
+        assert_eq!((findings.notes.len(), findings.other_files), (1, 2), "{findings:?}");
     }
 }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::RunArgs;
 use super::backfill::print_tables;
+use super::lake_columns::refuse_other_types;
 use super::out::say;
 use super::resume::Saved;
 use super::setup;
@@ -19,7 +20,7 @@ use crate::engine::Pipelines;
 use crate::engine::board::Board;
 use crate::engine::job_state::JobState;
 use crate::engine::live::{self, Ended, Ending};
-use crate::engine::tables::{RawTables, TableSummary, Target, WindowTables, file_prefix, open_tables};
+use crate::engine::tables::{RawTables, TableSummary, Target, WindowTables, file_prefix, open_tables, table_schemas};
 use crate::error::{Error, Result};
 use crate::limits::DRAIN_SECS_MAX;
 use crate::operator::window::Lateness;
@@ -81,6 +82,7 @@ async fn set_up(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Resul
     let lake = setup::open_lake(config, None, clock.as_ref()).await?;
     board.lake_reached();
     say!("lake at {}", lake.url());
+    refuse_other_types(config, &lake, &table_schemas(&pipelines)).await?;
     let mut saved = Saved::new(config, &lake);
     let last = saved.load(&pipelines).await?;
     let read_before = last.as_ref().map_or(0, |c| c.header.summary.events_read);

@@ -103,21 +103,29 @@ pub fn raw_spec(contract: &Contract, prefix: &str) -> TableSpec {
 pub enum TableOf {
     /// The event contract's: raw events and late rows.
     Contract,
-    /// A pipeline's, by its number.
-    Pipeline(usize),
+    /// A pipeline's, which has its name.
+    Pipeline,
     /// Headcount's own.
     Product,
 }
 
-/// Every table that a job of `pipelines` writes, with the columns of its files.
-pub fn table_schemas(pipelines: &Pipelines) -> Vec<(String, TableOf, SchemaRef)> {
-    let events = pipelines.contract.events_schema();
-    let mut tables = vec![
-        (pipelines.contract.stream_name().to_owned(), TableOf::Contract, events.clone()),
+/// A table, whose it is, and the columns of its files.
+pub type TableColumns = (String, TableOf, SchemaRef);
+
+/// The tables that are there without any pipeline: raw events and dead letters.
+pub fn raw_schemas(contract: &Contract) -> Vec<TableColumns> {
+    vec![
+        (contract.stream_name().to_owned(), TableOf::Contract, contract.events_schema()),
         (DEAD_LETTERS.to_owned(), TableOf::Product, DeadLetter::schema()),
-    ];
-    for (i, plan) in pipelines.plans.iter().enumerate() {
-        tables.push((plan.name.clone(), TableOf::Pipeline(i), plan.schema().clone()));
+    ]
+}
+
+/// Every table that a job of `pipelines` writes.
+pub fn table_schemas(pipelines: &Pipelines) -> Vec<TableColumns> {
+    let events = pipelines.contract.events_schema();
+    let mut tables = raw_schemas(&pipelines.contract);
+    for plan in &pipelines.plans {
+        tables.push((plan.name.clone(), TableOf::Pipeline, plan.schema().clone()));
         tables.push((late_table(&plan.name), TableOf::Contract, events.clone()));
     }
     tables

@@ -16,8 +16,12 @@ FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE
 GROUP BY window_start, window_end
 ";
 
-const SETTINGS: [(&str, &str); 3] =
-    [("HEADCOUNT__SCHEMA__PATH", "schema.json"), ("HEADCOUNT__PIPELINES__DIR", "p"), ("HEADCOUNT__LAKE__URL", "lake")];
+const SETTINGS: [(&str, &str); 4] = [
+    ("HEADCOUNT__SCHEMA__PATH", "schema.json"),
+    ("HEADCOUNT__PIPELINES__DIR", "p"),
+    ("HEADCOUNT__LAKE__URL", "lake"),
+    ("HEADCOUNT__SERVE__LISTEN", "127.0.0.1:0"),
+];
 
 fn schema() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/user_event.v1.json")).unwrap()
@@ -44,6 +48,10 @@ fn line_of(text: &str, words: &str) -> usize {
     1 + text.lines().position(|line| line.contains(words)).unwrap()
 }
 
+/// What writes to the lake.
+const WRITERS: [&[&str]; 3] =
+    [&["run", "--for", "1s"], &["backfill", "--input", "one.ndjson"], &["dead-letters", "replay"]];
+
 fn check(place: &Place) -> super::program::Outcome {
     place.run(&["check"], &SETTINGS)
 }
@@ -61,8 +69,13 @@ fn what_fits_is_well_and_the_lake_stays_as_it_is() {
 fn a_field_more_is_well_and_one_less_is_a_note() {
     let place = place();
     place.write("schema.json", &with_field("referrer", r#"{ "type": "string" }"#));
-    let said = check(&place).works(&["32 fields", "All is well."]);
-    assert!(!said.stdout.contains("note:"), "{said:#?}");
+    let said = check(&place).works(&[
+        "32 fields",
+        "lake: its files can be read together with new ones, though 1 of 2 have other columns",
+        "note: column referrer of user_events is new: it is null in older files: lake/user_events/year=",
+        "All is well.",
+    ]);
+    assert_eq!(said.stdout.matches("note:").count(), 1, "{said:#?}");
 
     let mut fewer: serde_json::Value = serde_json::from_str(&schema()).unwrap();
     fewer["properties"].as_object_mut().unwrap().remove("live_latency_ms");
@@ -95,6 +108,13 @@ fn another_type_is_a_problem_with_both_files_both_types_and_the_remedy() {
         "1 problem",
     ];
     check(&place).fails(1, &words);
+    // So say those that would write it; a command that only reads goes on.
+    let before = place.parquet("lake");
+    for command in WRITERS {
+        place.run(command, &SETTINGS).fails(2, &words[..5]);
+    }
+    assert_eq!(place.parquet("lake"), before);
+    place.run(&["dead-letters", "list"], &SETTINGS).works(&[]);
 
     place.write("schema.json", &schema());
     place.write("p/heartbeats.sql", &QUERY.replace("COUNT(*) AS", "CAST(COUNT(*) AS DOUBLE) AS"));
@@ -106,6 +126,12 @@ fn another_type_is_a_problem_with_both_files_both_types_and_the_remedy() {
         "1 problem",
     ];
     check(&place).fails(1, &words);
+    for command in &WRITERS[..2] {
+        place.run(command, &SETTINGS).fails(2, &words[..3]);
+    }
+    // Raw events and dead letters are no matter of a query.
+    place.run(WRITERS[2], &SETTINGS).works(&["nothing changes in lake"]);
+    assert_eq!(place.parquet("lake"), before);
     // Under another name it is another table.
     std::fs::rename(place.path().join("p/heartbeats.sql"), place.path().join("p/heartbeats_2.sql")).unwrap();
     check(&place).works(&["heartbeats_2", "All is well."]);
