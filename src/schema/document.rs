@@ -2,6 +2,7 @@
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 use serde_path_to_error::Segment;
 
@@ -136,6 +137,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
 
 /// Reads a schema file.
 pub(super) fn read(text: &str, place: &str) -> Result<Document> {
+    if text.trim().is_empty() {
+        return Err(Error::user("the file is empty")
+            .at(place)
+            .hint("write a schema: schemas/user_event.v1.json is one"));
+    }
     let mut json = serde_json::Deserializer::from_str(text);
     let document = serde_path_to_error::deserialize(&mut json).map_err(|e| {
         let pointer: String = e.path().iter().map(pointer_step).collect();
@@ -154,23 +160,88 @@ fn pointer_step(segment: &Segment) -> String {
     }
 }
 
-/// serde_json ends its messages with the position, which the error's place says already.
+/// An error in the words of JSON Schema; serde speaks of fields, which are something else here.
 fn problem(e: &serde_json::Error, pointer: &str, place: &str) -> Error {
     let text = e.to_string();
+    // The error's place says the position already.
     let suffix = format!(" at line {} column {}", e.line(), e.column());
     let text = text.strip_suffix(&suffix).unwrap_or(&text);
-    let (message, hint) = if e.is_data() {
-        let hint = if text.starts_with("duplicate") {
-            "remove one of the two"
-        } else {
-            "use only the keywords that schemas/user_event.v1.json uses"
-        };
-        let scope = if pointer.is_empty() { String::new() } else { format!(" in {pointer}") };
-        (format!("unsupported JSON Schema{scope}: {text}"), hint)
-    } else {
-        (format!("not JSON: {text}"), "correct the file's JSON")
+    let within = within(pointer);
+    let (message, hint) = match e.classify() {
+        Category::Eof => (
+            format!("the file ends before its JSON does{within}"),
+            "fetch or write it whole, or close what is open".to_owned(),
+        ),
+        Category::Syntax | Category::Io => (format!("not JSON: {text}"), "correct the file's JSON".to_owned()),
+        Category::Data => of_form(text, pointer),
     };
     Error::user(message).at(format!("{place}:{}", e.line())).hint(hint)
+}
+
+fn within(pointer: &str) -> String {
+    if pointer.is_empty() { String::new() } else { format!(" in {pointer}") }
+}
+
+/// Message and remedy for JSON that has another form than a schema.
+fn of_form(text: &str, pointer: &str) -> (String, String) {
+    if let Some((keyword, others)) = quoted(text, "unknown field `") {
+        let within = within(pointer.strip_suffix(keyword).and_then(|p| p.strip_suffix('/')).unwrap_or(pointer));
+        let remedy = remedy_of_keyword(keyword).map(str::to_owned);
+        let others = others.trim_start_matches(", ").replace("expected", "known here:");
+        return (
+            format!("keyword `{keyword}` is not supported{within}"),
+            remedy.unwrap_or_else(|| format!("leave it out, or correct it; {others}")),
+        );
+    }
+    let within = within(pointer);
+    if let Some((keyword, _)) = quoted(text, "missing field `") {
+        return (
+            format!("keyword `{keyword}` is missing{within}"),
+            "add it: schemas/user_event.v1.json is an example".to_owned(),
+        );
+    }
+    if let Some((key, _)) = quoted(text, "duplicate field `") {
+        return (format!("`{key}` comes twice{within}"), "remove one of the two".to_owned());
+    }
+    let what = if pointer.is_empty() { "the file" } else { pointer };
+    let message = match text.split_once(": ").and_then(|(_, rest)| rest.rsplit_once(", expected ")) {
+        Some((found, expected)) => format!("{what} is {}, not {}", in_json(found), in_json(expected)),
+        // A list in the place of an object, of which serde says how long it is.
+        None if text.starts_with("invalid length") => format!("{what} is a list, not an object"),
+        None => format!("unsupported JSON Schema{within}: {text}"),
+    };
+    (message, "write it as in schemas/user_event.v1.json".to_owned())
+}
+
+/// What is between `start` and the next backtick, and what follows.
+fn quoted<'a>(text: &'a str, start: &str) -> Option<(&'a str, &'a str)> {
+    text.strip_prefix(start)?.split_once('`')
+}
+
+/// What serde calls a form, as JSON calls it.
+fn in_json(form: &str) -> &str {
+    match form {
+        "map" => "an object",
+        "sequence" | "a sequence" => "a list",
+        form if form.starts_with("struct ") => "an object",
+        form => form,
+    }
+}
+
+/// What to do about keywords of JSON Schema that people know and a contract has not.
+fn remedy_of_keyword(keyword: &str) -> Option<&'static str> {
+    Some(match keyword {
+        "items" | "prefixItems" | "contains" | "minItems" | "maxItems" | "uniqueItems" => {
+            "an event is flat: a list can only be in a field of type \"object\", which is kept as its JSON text"
+        }
+        "properties" | "required" | "additionalProperties" | "patternProperties" => {
+            "an event is flat: a field of type \"object\" is kept as its JSON text, whatever it holds; leave the keyword out"
+        }
+        "$ref" | "$defs" | "definitions" | "oneOf" | "anyOf" | "not" => "write each field out, with its one type",
+        "const" | "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" | "maxLength"
+        | "pattern" => "leave it out: values are checked by `type`, `format` and `enum` only",
+        _ => return None,
+    })
 }
 
 /// The line of the value at a JSON pointer, from 1; that of the innermost value on the way that exists.

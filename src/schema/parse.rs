@@ -14,17 +14,23 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Reads and checks a contract.
 pub(super) fn contract(text: &str, place: &str) -> Result<Contract> {
+    let text = without_mark(text);
     let document = document::read(text, place)?;
     judge(document).map_err(|p| Error::user(p.message).at(place_of(text, place, &p.pointer)).hint(p.hint))
 }
 
 /// Where in the text of a schema file at `place` a field is: `schemas/x.json:17 (/properties/a)`; the file where it is not.
 pub fn place_of_field(text: &str, place: &str, field: &str) -> String {
-    let pointer = format!("/properties/{field}");
+    let (text, pointer) = (without_mark(text), format!("/properties/{field}"));
     match document::has(text, &pointer) {
         true => place_of(text, place, &pointer),
         false => place.to_owned(),
     }
+}
+
+/// Editors of some systems write a byte order mark before UTF-8.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn place_of(text: &str, place: &str, pointer: &str) -> String {

@@ -54,30 +54,77 @@ fn a_syntax_error_names_the_line() {
 }
 
 #[test]
+fn a_file_that_is_cut_off_or_empty_says_so() {
+    for end in [SMALL.len() - 1, SMALL.find("\"price\"").unwrap(), SMALL.find("date-time").unwrap()] {
+        let error = Contract::from_json(&SMALL[..end], "s.json").unwrap_err();
+        let line = 1 + SMALL[..end].matches('\n').count();
+        assert_eq!(error.place(), Some(format!("s.json:{line}").as_str()), "{error}");
+        assert!(error.message().starts_with("the file ends before its JSON does"), "{error}");
+    }
+    for empty in ["", " \n", "\u{feff}"] {
+        assert_eq!(Contract::from_json(empty, "s.json").unwrap_err().message(), "the file is empty");
+    }
+    assert!(Contract::from_json(&format!("\u{feff}{SMALL}"), "s.json").is_ok());
+}
+
+#[test]
+fn what_json_schema_has_and_a_contract_has_not_is_named_with_the_remedy() {
+    let price = r#"{ "type": "integer", "format": "int64" }"#;
+    for (definition, message, remedy) in [
+        (
+            r#"{ "type": "array", "items": { "type": "string" } }"#,
+            "keyword `items` is not supported in /properties/price",
+            "an event is flat",
+        ),
+        (
+            r#"{ "type": "object", "properties": {} }"#,
+            "keyword `properties` is not supported in /properties/price",
+            "kept as its JSON text",
+        ),
+        (r#"{ "$ref": "x" }"#, "keyword `$ref` is not supported in /properties/price", "write each field out"),
+        (r#"{ "type": "integer", "format": "int64", "minimum": 0 }"#, "keyword `minimum`", "checked by `type`"),
+        (r#"{ "type": "integer", "formt": "int64" }"#, "keyword `formt`", "known here: one of `type`, `format`"),
+        (r#""string""#, "/properties/price is string \"string\", not an object", "user_event.v1.json"),
+        (
+            r#"{ "type": "string", "enum": "a" }"#,
+            "/properties/price/enum is string \"a\", not a list",
+            "user_event.v1.json",
+        ),
+    ] {
+        assert_refused(price, definition, "10", message);
+        let remedied = refused(price, definition);
+        assert!(!remedied.message().contains("/price/items"), "{remedied}");
+        assert!(remedied.remedy().unwrap().contains(remedy), "{remedied}");
+    }
+    let error = Contract::from_json("[]", "s.json").unwrap_err();
+    assert_eq!((error.exit_code(), error.message()), (2, "the file is a list, not an object"), "{error}");
+}
+
+#[test]
 fn an_unknown_keyword_is_refused_with_its_line() {
     assert_refused(
         "\"type\": \"object\"",
         "\"minProperties\": 1, \"type\": \"object\"",
         "4",
-        "unknown field `minProperties`",
+        "keyword `minProperties` is not supported",
     );
     assert_refused("\"format\": \"int64\"", "\"format\": \"int64\", \"minimum\": 0", "10", "in /properties/price");
-    assert_refused("\"pattern\": \"^paid\\\\.\"", "\"const\": \"paid\"", "13", "unknown field `const`");
-    assert_refused("\"then\":", "\"else\": {}, \"then\":", "14", "unknown field `else`");
-    assert_refused("\"stream\":", "\"table\": \"t\", \"stream\":", "3", "unknown field `table`");
+    assert_refused("\"pattern\": \"^paid\\\\.\"", "\"const\": \"paid\"", "13", "keyword `const` is not supported");
+    assert_refused("\"then\":", "\"else\": {}, \"then\":", "14", "keyword `else` is not supported");
+    assert_refused("\"stream\":", "\"table\": \"t\", \"stream\":", "3", "keyword `table` is not supported");
 }
 
 #[test]
 fn a_missing_keyword_is_refused() {
-    assert!(refused("\"id\": \"id\", ", "").message().contains("missing field `id`"));
-    assert!(refused("\"type\": \"object\",\n", "").message().contains("missing field `type`"));
-    assert!(refused("{ \"type\": \"string\" }", "{}").message().contains("missing field `type`"));
+    assert!(refused("\"id\": \"id\", ", "").message().contains("keyword `id` is missing"));
+    assert!(refused("\"type\": \"object\",\n", "").message().contains("keyword `type` is missing"));
+    assert!(refused("{ \"type\": \"string\" }", "{}").message().contains("keyword `type` is missing"));
 }
 
 #[test]
 fn a_duplicated_field_or_keyword_is_refused() {
-    assert_refused("\"price\":", "\"id\": {\"type\": \"string\"}, \"price\":", "10", "duplicate field `id`");
-    assert_refused("\"type\": \"object\"", "\"type\": \"object\", \"type\": \"object\"", "4", "duplicate field `type`");
+    assert_refused("\"price\":", "\"id\": {\"type\": \"string\"}, \"price\":", "10", "`id` comes twice");
+    assert_refused("\"type\": \"object\"", "\"type\": \"object\", \"type\": \"object\"", "4", "`type` comes twice");
 }
 
 #[test]
