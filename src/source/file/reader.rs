@@ -120,12 +120,15 @@ impl Files {
 mod tests {
     use std::sync::Arc;
 
+    use ::bytes::Bytes;
     use arrow::array::{ArrayRef, AsArray, StringArray};
     use arrow::datatypes::{DataType, Field, Schema};
     use object_store::memory::InMemory;
     use object_store::path::Path;
     use object_store::{ObjectStore, ObjectStoreExt};
     use parquet::arrow::ArrowWriter;
+    use parquet::basic::CompressionCodec;
+    use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaDataReader, ParquetMetaDataWriter};
 
     use super::super::input::Place;
     use super::*;
@@ -236,6 +239,38 @@ mod tests {
             }
         }
         assert!(refused > whole.len() / 10);
+    }
+
+    /// The file, with a footer that says that its columns are in `codec`: none but Zstandard is built in, to write or to read.
+    fn said_to_be_in(codec: CompressionCodec, file: Vec<u8>) -> Vec<u8> {
+        let file = Bytes::from(file);
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).unwrap();
+        let in_codec =
+            |column: &ColumnChunkMetaData| column.clone().into_builder().set_compression_codec(codec).build().unwrap();
+        let groups = metadata.row_groups().iter().map(|group| {
+            let columns = group.columns().iter().map(in_codec).collect();
+            group.clone().into_builder().set_column_metadata(columns).build().unwrap()
+        });
+        let said = metadata.clone().into_builder().set_row_groups(groups.collect()).build();
+        let footer = u32::from_le_bytes(file[file.len() - 8..file.len() - 4].try_into().unwrap());
+        let mut written = file[..file.len() - 8 - footer as usize].to_vec();
+        ParquetMetaDataWriter::new(&mut written, &said).finish().unwrap();
+        written
+    }
+
+    #[tokio::test]
+    async fn a_codec_that_is_not_built_in_is_named_with_the_remedy() {
+        let snappy = said_to_be_in(CompressionCodec::SNAPPY, parquet(0, 3));
+        let (_dir, shards) = places(&[("a.parquet", snappy)]).await;
+        for shard in shards {
+            let e = read(shard).await.unwrap_err();
+            assert_eq!((e.exit_code(), e.place()), (2, Some("a.parquet")), "{e}");
+            assert_eq!(e.message(), "column event_id is compressed with SNAPPY");
+            assert!(e.remedy().unwrap().contains("COMPRESSION zstd"), "{e}");
+        }
+        let (_dir, [shard, _]) =
+            places(&[("a.parquet", said_to_be_in(CompressionCodec::UNCOMPRESSED, parquet(0, 3)))]).await;
+        assert_eq!(read(shard).await.unwrap().len(), 3);
     }
 
     #[tokio::test]

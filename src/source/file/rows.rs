@@ -10,7 +10,9 @@ use futures::StreamExt;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderBuilder, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use parquet::basic::CompressionCodec;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 use tokio::runtime::Handle;
 
 use super::adapt::Adapter;
@@ -113,5 +115,24 @@ fn prepare<T>(
     let needed = builder.schema().fields().iter().enumerate();
     let needed: Vec<usize> = needed.filter(|(_, f)| events.field_with_name(f.name()).is_ok()).map(|(i, _)| i).collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), needed);
+    codecs_are_built_in(builder.metadata(), &mask).map_err(|e| e.at(&file.name))?;
     Ok((adapter, rows, builder.with_projection(mask).with_batch_size(FILE_BATCH_ROWS)))
 }
+
+/// Refuses columns that the Parquet reader was not built to decompress: over them it would break off as if the file were damaged.
+fn codecs_are_built_in(file: &ParquetMetaData, needed: &ProjectionMask) -> Result<()> {
+    for (i, column) in file.row_groups().iter().flat_map(|group| group.columns().iter().enumerate()) {
+        match column.compression_codec() {
+            _ if !needed.leaf_included(i) => {}
+            CompressionCodec::UNCOMPRESSED | CompressionCodec::ZSTD => {}
+            codec => {
+                let message = format!("column {} is compressed with {codec:?}", column.column_path());
+                return Err(Error::user(message).hint(REWRITE));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What becomes of a file in a codec that is not built in.
+const REWRITE: &str = "only Zstandard and no compression can be read: rewrite the file, for instance by DuckDB: COPY 'it.parquet' TO 'new.parquet' (COMPRESSION zstd)";
