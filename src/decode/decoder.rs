@@ -130,9 +130,9 @@ impl Decoder {
         let mut opener = Opener::new();
         for (index, record) in read.records.iter().enumerate() {
             let mut bin = Bin::new(&read.shard, record, &mut dead_letters);
-            let size = record.data.len();
-            if size > RECORD_BYTES_MAX {
-                let message = format!("the record has {size} bytes, more than {RECORD_BYTES_MAX}");
+            if record.data.len() > RECORD_BYTES_MAX {
+                // Of a file it is the beginning only: how long it is nobody has counted.
+                let message = format!("the record has more than {RECORD_BYTES_MAX} bytes");
                 bin.throw(record.data.clone(), Rejection::new(Reason::TooLarge, message));
                 continue;
             }

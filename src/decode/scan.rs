@@ -59,20 +59,21 @@ impl<'a> RawEvent<'a> {
         self.depth = 1;
     }
 
-    fn object<R: Read<'a>>(&mut self, mut json: serde_json::Deserializer<R>, names: &Names) -> Result<(), Rejection> {
-        json.deserialize_map(EventVisitor { names, raw: self }).and_then(|()| json.end()).map_err(not_json)
+    fn object<R: Read<'a>>(&mut self, mut json: serde_json::Deserializer<R>, names: &Names) -> serde_json::Result<()> {
+        json.deserialize_map(EventVisitor { names, raw: self }).and_then(|()| json.end())
     }
 
     fn parse(&mut self, bytes: &'a [u8], names: &Names) -> Result<(), Rejection> {
         let is_object = bytes.get(skip_whitespace(bytes, 0)) == Some(&b'{');
         if is_object {
             // Of what is known to be text, no string has to be seen to be text again.
-            match std::str::from_utf8(bytes) {
-                Ok(text) => self.object(serde_json::Deserializer::from_str(text), names)?,
-                Err(_) => self.object(serde_json::Deserializer::from_slice(bytes), names)?,
-            }
+            let read = match std::str::from_utf8(bytes) {
+                Ok(text) => self.object(serde_json::Deserializer::from_str(text), names),
+                Err(_) => self.object(serde_json::Deserializer::from_slice(bytes), names),
+            };
+            read.map_err(|e| not_json(bytes, e))?;
         } else {
-            let other: &RawValue = serde_json::from_slice(bytes).map_err(not_json)?;
+            let other: &RawValue = serde_json::from_slice(bytes).map_err(|e| not_json(bytes, e))?;
             self.depth = depth(other.get());
             if self.depth <= JSON_DEPTH_MAX {
                 let message = format!("an event is an object, not {}", quote(other.get()));
@@ -83,8 +84,16 @@ impl<'a> RawEvent<'a> {
     }
 }
 
-fn not_json(e: serde_json::Error) -> Rejection {
-    Rejection::new(Reason::NotJson, format!("not JSON: {e}"))
+fn not_json(bytes: &[u8], e: serde_json::Error) -> Rejection {
+    let what = match bytes {
+        [0xef, 0xbb, 0xbf, ..] => "a byte order mark is before it: only a file may begin with one".to_owned(),
+        // JSON in UTF-8 has no NUL.
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=255, ..] | [1..=255, 0, ..] => {
+            "it is UTF-16, and JSON is read as UTF-8".to_owned()
+        }
+        _ => e.to_string(),
+    };
+    Rejection::new(Reason::NotJson, format!("not JSON: {what}"))
 }
 
 /// How deep a valid JSON text nests: 0 for a scalar. Iterative, because the text may nest as deep as it is long.

@@ -353,6 +353,22 @@ fn json_that_is_no_object_is_of_the_wrong_type() {
 }
 
 #[test]
+fn what_is_in_another_encoding_says_so() {
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    for (data, what) in [
+        (format!("\u{feff}{}", event("a", "")).into_bytes(), "a byte order mark is before it"),
+        (wide("\u{feff}{\"a\":1}"), "it is UTF-16"),
+        (wide("{\"a\":1}"), "it is UTF-16"),
+        (wide("{\"a\":1}")[1..].to_vec(), "it is UTF-16"),
+    ] {
+        let decoded = decode_bytes(data.clone());
+        let letter = &decoded.dead_letters[0];
+        assert_eq!((letter.reason, &letter.data[..]), (Reason::NotJson, &data[..]));
+        assert!(letter.message.contains(what), "{}", letter.message);
+    }
+}
+
+#[test]
 fn a_record_over_the_limit_is_too_large_and_one_at_it_is_not() {
     let full = |len: usize| {
         let event = event("a", ",\"country\":\"\"");
@@ -363,6 +379,8 @@ fn a_record_over_the_limit_is_too_large_and_one_at_it_is_not() {
     let decoded = decode(&full(RECORD_BYTES_MAX + 1));
     assert_eq!(decoded.events.num_rows(), 0);
     assert_eq!(decoded.dead_letters[0].reason, Reason::TooLarge);
+    // Of a line of a file no more is read than this: how long it was is not known.
+    assert_eq!(decoded.dead_letters[0].message, format!("the record has more than {RECORD_BYTES_MAX} bytes"));
     assert_eq!(decoded.dead_letters[0].data.len(), RECORD_BYTES_MAX + 1);
 }
 

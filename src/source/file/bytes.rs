@@ -53,7 +53,11 @@ impl FileBytes {
                     .at(&file.name)
                     .hint("rename it to .parquet"));
             }
-            _ if name.ends_with(".gz") || name.ends_with(".zst") || name.ends_with(".zstd") => {
+            [] if is_packed(&name) => {
+                let error = Error::external("the file is empty: even one of no events has some bytes when compressed");
+                return Err(error.at(&file.name).hint("fetch it again, or leave it out"));
+            }
+            _ if is_packed(&name) => {
                 let error = Error::external("not compressed as its name says, or damaged").at(&file.name);
                 return Err(error.hint("fetch it again, or rename it"));
             }
@@ -103,6 +107,11 @@ impl FileBytes {
         }
         .because(e)
     }
+}
+
+/// Whether a name in lower case promises compressed content.
+fn is_packed(name: &str) -> bool {
+    [".gz", ".zst", ".zstd"].iter().any(|ending| name.ends_with(ending))
 }
 
 /// Counts what goes through.

@@ -45,7 +45,8 @@ impl Layout {
             let whole = head.len() < bytes;
             match layout(head, whole) {
                 Some(layout) => return Ok(layout),
-                None if whole || bytes >= LAST_LOOK_BYTES => return Ok(Self::Lines),
+                None if whole => return Ok(Self::Lines),
+                None if bytes >= LAST_LOOK_BYTES => return Ok(layout_of_long(head)),
                 None => bytes = (bytes * 8).min(LAST_LOOK_BYTES),
             }
         }
@@ -90,6 +91,22 @@ fn layout(head: &[u8], whole_file: bool) -> Option<Layout> {
             Some(if is_json(element) && matches!(scan.peek()?, b',' | b']') { Layout::Values } else { Layout::Lines })
         }
         _ => Some(Layout::Lines),
+    }
+}
+
+/// The layout of a file whose first value is longer than a record may be, or never ends: it is one of several lines, unless its second
+/// line is whole. That value costs its neighbours nothing then.
+fn layout_of_long(head: &[u8]) -> Layout {
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let Some(line) = first_line(text, false).filter(|line| line.starts_with(b"{") || line.starts_with(b"[")) else {
+        return Layout::Lines;
+    };
+    let rest = text.get(line.len()..).unwrap_or_default().trim_ascii_start();
+    match first_line(rest, false) {
+        Some(second) if line.len() > 1 && second.starts_with(line.get(..1).unwrap_or_default()) && is_json(second) => {
+            Layout::Lines
+        }
+        _ => Layout::Values,
     }
 }
 
@@ -196,6 +213,7 @@ impl<'a> Scan<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::input::{InputFile, Progress};
     use super::*;
 
     #[track_caller]
@@ -267,6 +285,30 @@ mod tests {
                 r#"{"Records":[],"NextShardIterator":"A","MillisBehindLatest":0}"#,
             ],
         );
+    }
+
+    #[test]
+    fn a_first_value_that_is_too_long_is_told_by_the_lines_that_it_goes_over() {
+        let of = |text: &str| {
+            let text = text.to_owned() + &" ".repeat(LAST_LOOK_BYTES + 1);
+            let (_dir, file) = InputFile::in_temp_folder("a.json", &text);
+            Layout::of(&mut FileBytes::open(&file, Progress::default()).unwrap()).unwrap()
+        };
+        let long = "x".repeat(LAST_LOOK_BYTES);
+        for text in [
+            format!("{{\n  \"a\": \"{long}\"\n}}\n{{\n}}\n"),
+            format!("{{\"a\": 1,\n \"b\": \"{long}\"\n}}\n{{\n}}\n"),
+            format!("[{{\"a\": 1,\n \"b\": \"{long}\"\n}}]\n"),
+            format!("\u{feff}{{\"a\":\n{}}}\n", "  \"b\": 1,\n".repeat(LAST_LOOK_BYTES / 10)),
+        ] {
+            assert_eq!(of(&text), Layout::Values, "{}", &text[..40]);
+        }
+        for text in [
+            format!("{{\"a\": \"{long}\"}}\n{{}}\n"),
+            format!("{{\"a\":\n{}", "{\"b\": 1}\n".repeat(LAST_LOOK_BYTES / 9)),
+        ] {
+            assert_eq!(of(&text), Layout::Lines, "{}", &text[..40]);
+        }
     }
 
     /// The longest record that there can be, before what tells.
