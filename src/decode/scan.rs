@@ -2,7 +2,7 @@
 //! wrong with what is none.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Display};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::de::Read;
@@ -38,7 +38,7 @@ impl<'a> RawEvent<'a> {
     pub(super) fn scan(&mut self, bytes: &'a [u8], names: &Names) -> Result<(), Rejection> {
         self.clear();
         if bytes.get(skip_whitespace(bytes, 0)) == Some(&b'{') && !plain::ends_an_object(bytes) {
-            return Err(Rejection::new(Reason::NotJson, "not JSON: begins as an object, but does not end with `}`"));
+            return Err(broken(foreign(bytes).unwrap_or("begins as an object, but does not end with `}`")));
         }
         if plain::cut(bytes, names, &mut self.values, &mut self.unknown).is_some() {
             return Ok(());
@@ -85,15 +85,23 @@ impl<'a> RawEvent<'a> {
 }
 
 fn not_json(bytes: &[u8], e: serde_json::Error) -> Rejection {
-    let what = match bytes {
-        [0xef, 0xbb, 0xbf, ..] => "a byte order mark is before it: only a file may begin with one".to_owned(),
+    broken(foreign(bytes).map_or_else(|| e.to_string(), str::to_owned))
+}
+
+fn broken(what: impl Display) -> Rejection {
+    Rejection::new(Reason::NotJson, format!("not JSON: {what}"))
+}
+
+/// What `bytes` are that are text, but not as JSON is.
+fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xef, 0xbb, 0xbf, ..] => Some("a byte order mark is before it: only a file may begin with one"),
         // JSON in UTF-8 has no NUL.
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 1..=255, ..] | [1..=255, 0, ..] => {
-            "it is UTF-16, and JSON is read as UTF-8".to_owned()
+            Some("it is UTF-16, and JSON is read as UTF-8")
         }
-        _ => e.to_string(),
-    };
-    Rejection::new(Reason::NotJson, format!("not JSON: {what}"))
+        _ => None,
+    }
 }
 
 /// How deep a valid JSON text nests: 0 for a scalar. Iterative, because the text may nest as deep as it is long.
