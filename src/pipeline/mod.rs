@@ -32,6 +32,11 @@ mod stream_table;
 mod table_functions;
 mod unrepeatable;
 
+pub(crate) use depth::check as check_depth;
+pub(crate) use dialect::StreamDialect;
+pub(crate) use refusal::{SqlText, refuse, refuse_at};
+pub(crate) use table_functions::WindowTableFunctions;
+
 pub use compile::{Compiler, ContinuousPlan, Node, ShardPlan, StatefulNode, number_rows};
 pub use explain::{Explanation, JobTimes};
 pub use file::{Header, PipelineFile, SinkName};

@@ -28,30 +28,40 @@ fn concurrency_form(stream: &str, time_field: &str) -> String {
     format!("CONCURRENCY(TABLE {stream} PARTITION BY stream_id, DESCRIPTOR({time_field}), INTERVAL '1' MINUTE)")
 }
 
-/// Plans the window table functions over one stream.
+/// Plans the window table functions: over one stream, or over tables that are there.
 #[derive(Debug)]
-pub(super) struct WindowTableFunctions {
-    stream: String,
-    table: Arc<dyn TableProvider>,
-    /// The stream's event-time column: the only one that has a watermark.
-    time_field: String,
-    /// Columns that sessions may be counted by.
-    dimensions: Vec<String>,
+pub(crate) struct WindowTableFunctions {
+    /// What a pipeline reads. A query over tables has none.
+    stream: Option<Stream>,
     /// How the calls are written, for those who did not.
     tumble_form: String,
     concurrency_form: String,
 }
 
+#[derive(Debug)]
+struct Stream {
+    name: String,
+    table: Arc<dyn TableProvider>,
+    /// The stream's event-time column: the only one that has a watermark.
+    time_field: String,
+    /// Columns that sessions may be counted by.
+    dimensions: Vec<String>,
+}
+
 impl WindowTableFunctions {
     pub(super) fn new(stream: &str, table: Arc<dyn TableProvider>, time_field: &str, dimensions: Vec<String>) -> Self {
+        let (name, time_field) = (stream.to_owned(), time_field.to_owned());
         Self {
-            stream: stream.to_owned(),
-            table,
-            time_field: time_field.to_owned(),
-            dimensions,
-            tumble_form: tumble_form(stream, time_field),
-            concurrency_form: concurrency_form(stream, time_field),
+            tumble_form: tumble_form(&name, &time_field),
+            concurrency_form: concurrency_form(&name, &time_field),
+            stream: Some(Stream { name, table, time_field, dimensions }),
         }
+    }
+
+    /// Over tables: `TUMBLE` by any of their times, and no `CONCURRENCY`, which is computed as events come.
+    pub(crate) fn over_tables() -> Self {
+        let (table, time) = ("user_events", "event_time");
+        Self { stream: None, tumble_form: tumble_form(table, time), concurrency_form: concurrency_form(table, time) }
     }
 }
 
@@ -89,6 +99,11 @@ impl WindowTableFunctions {
         }
         let size = interval_argument(size, context, &self.tumble_form)?;
         let input = self.plan_table(table, context)?;
+        let taken = |b: &&Bound| self.stream.is_none() && input.schema().has_column_with_unqualified_name(b.column());
+        if let Some(bound) = Bound::ALL.iter().find(taken) {
+            let reason = format!("TUMBLE over rows that have a {} already", bound.column());
+            return Err(refusal(reason, "group by DATE_BIN(INTERVAL '1' HOUR, window_start)"));
+        }
         let time = Expr::Column(self.time_argument(time, context, input.schema(), &self.tumble_form)?);
         let mut columns: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
         columns.extend(Bound::ALL.map(|bound| tumble(bound, size, time.clone())));
@@ -100,19 +115,23 @@ impl WindowTableFunctions {
             return Err(form("CONCURRENCY takes three arguments", &self.concurrency_form));
         };
         let (table, partition) = table_argument(table, &self.concurrency_form)?;
-        let stream = self.scan()?;
-        if object_name(table).as_deref() != Some(self.stream.as_str()) {
-            return Err(refusal("CONCURRENCY reads the stream itself", format!("write TABLE {}", self.stream)));
+        let Some(Stream { name, dimensions, .. }) = &self.stream else {
+            let remedy = "read a table that a pipeline has made with it, such as concurrent_viewers";
+            return Err(refusal("CONCURRENCY is computed as events come, not over a table", remedy));
+        };
+        if object_name(table.clone()).as_ref() != Some(name) {
+            return Err(refusal("CONCURRENCY reads the stream itself", format!("write TABLE {name}")));
         }
+        let stream = self.plan_table(table, context)?;
         let size = interval_argument(size, context, &self.concurrency_form)?;
         self.time_argument(time, context, stream.schema(), &self.concurrency_form)?;
         let mut partition_by = Vec::new();
         for ident in partition {
             let name = context.normalize_ident(ident);
-            if !self.dimensions.contains(&name) {
+            if !dimensions.contains(&name) {
                 return Err(refusal(
                     format!("sessions cannot be counted by {name}"),
-                    format!("PARTITION BY takes {}", self.dimensions.join(", ")),
+                    format!("PARTITION BY takes {}", dimensions.join(", ")),
                 ));
             }
             partition_by.push(name);
@@ -123,8 +142,11 @@ impl WindowTableFunctions {
     }
 
     fn plan_table(&self, table: Vec<Ident>, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-        if object_name(table.clone()).as_deref() == Some(self.stream.as_str()) {
-            return self.scan();
+        if let Some(Stream { name, table: stream, .. }) = &self.stream
+            && object_name(table.clone()).as_ref() == Some(name)
+        {
+            let source = provider_as_source(Arc::clone(stream));
+            return LogicalPlanBuilder::scan(TableReference::bare(name.as_str()), source, None)?.build();
         }
         // A name from the WITH clause, or a mistake that the planner words.
         context.plan(TableFactor::Table {
@@ -139,11 +161,6 @@ impl WindowTableFunctions {
             sample: None,
             index_hints: vec![],
         })
-    }
-
-    fn scan(&self) -> Result<LogicalPlan> {
-        let source = provider_as_source(Arc::clone(&self.table));
-        LogicalPlanBuilder::scan(TableReference::bare(self.stream.as_str()), source, None)?.build()
     }
 
     fn time_argument(
@@ -162,10 +179,10 @@ impl WindowTableFunctions {
             }
             other => return Err(form(&format!("expected DESCRIPTOR(column) and found {other}"), usage)),
         };
-        if column != self.time_field {
+        if let Some(Stream { time_field, .. }) = self.stream.as_ref().filter(|stream| column != stream.time_field) {
             return Err(refusal(
                 format!("{column} has no watermark"),
-                format!("windows are over the event time: DESCRIPTOR({})", self.time_field),
+                format!("windows are over the event time: DESCRIPTOR({time_field})"),
             ));
         }
         let (qualifier, field) = schema.qualified_field_with_unqualified_name(&column)?;

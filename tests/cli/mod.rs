@@ -8,4 +8,5 @@ mod mistakes;
 #[cfg(feature = "embedded")]
 mod platform;
 mod program;
+mod query;
 mod runs;

@@ -18,6 +18,7 @@
 //! | [`Replacement`] | whole table-hours replaced, or files added and taken away, in one step |
 //! | [`CheckpointStore`] | states of a job, the last few |
 //! | [`LakeFile`], [`Lake::list`], [`Lake::read_table`], [`Lake::rows`] | reading back, at once or batch by batch |
+//! | [`Lake::tables`], [`Lake::list_recorded`], [`OpenFile`] | what a query reads: names, committed files, parts of a file |
 //! | [`FileColumns`], [`Lake::columns`] | which columns a table's oldest and newest files have |
 //!
 //! A file appears whole or not at all: it is uploaded in parts (on a disk: written under another name) and completed at the end. The columns
@@ -33,6 +34,7 @@ mod location;
 mod parquet_file;
 mod partition;
 mod properties;
+mod recorded;
 mod recovery;
 mod replacement;
 mod rows;
@@ -46,8 +48,9 @@ pub use listing::LakeFile;
 pub use location::{Lake, LakeOptions};
 pub use parquet_file::WriteSummary;
 pub use partition::{split_by_time, time_values};
+pub use properties::TIME_COLUMN_KEY;
 pub use recovery::Recovery;
 pub use replacement::{ReplaceSummary, Replacement};
-pub use rows::LakeRows;
-pub use spec::{DEAD_LETTERS, RollPolicy, TableSpec};
+pub use rows::{LakeRows, OpenFile};
+pub use spec::{DEAD_LETTERS, LATE, RollPolicy, TableSpec};
 pub use table_writer::TableWriter;
