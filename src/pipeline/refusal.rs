@@ -54,7 +54,8 @@ pub(super) fn refuse(file: &PipelineFile, error: &DataFusionError) -> Error {
     };
     let span_line =
         error.diagnostic().and_then(|d| d.span).and_then(|s| usize::try_from(s.start.line).ok()).filter(|l| *l > 0);
-    let line = line.or(span_line).or_else(|| mentioned_line(file, &reason)).unwrap_or(1);
+    let line =
+        line.or(span_line).or_else(|| named_line(file, &reason)).or_else(|| mentioned_line(file, &reason)).unwrap_or(1);
     refuse_at(file, line, &reason).hint(remedy)
 }
 
@@ -80,7 +81,10 @@ fn reworded(root: &DataFusionError) -> (String, String) {
     }
     if let Some(table) = quoted_after(&text, "table '").filter(|_| text.ends_with("not found")) {
         let name = table.rsplit('.').next().unwrap_or(&table);
-        return (format!("there is no table {name}"), "read the stream, or a name from the WITH clause".to_owned());
+        return (
+            format!("there is no table {name}"),
+            "read the stream, a name from the WITH clause, or a [lookup.NAME] of the configuration".to_owned(),
+        );
     }
     if text.contains("require unique expression names") {
         let column = quoted_after(&text, "expression \"").unwrap_or_default();
@@ -124,6 +128,14 @@ fn innermost(root: &DataFusionError) -> String {
     }
     let text = text.lines().next().unwrap_or(text);
     text.trim_end_matches("\")").trim_end_matches('.').to_owned()
+}
+
+/// Where no span is known, but a lookup table is named: the first line that names it too.
+fn named_line(file: &PipelineFile, reason: &str) -> Option<usize> {
+    let (_, rest) = reason.split_once("the lookup table ")?;
+    let name = rest.split(' ').next()?;
+    let words = |line: &str| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == name);
+    file.sql.lines().position(words).map(|i| i + 1)
 }
 
 /// Where no span is known: the first line that has one of the keywords the reason speaks of.
