@@ -365,7 +365,7 @@ fn what_is_wrong_with_a_lookup_table_is_told_with_its_line() {
     );
     assert_eq!(
         first("[lookup.creators]\nlocation = \"a.csv\"\nformat = \"xml\""),
-        "FILE:3: lookup.creators.format must be `parquet`, `csv`, `ndjson`, not `xml`"
+        "FILE:3: lookup.creators.format must be one of `parquet`, `csv`, `ndjson`, not `xml`"
     );
     assert!(
         first("[lookup.creators]\nlocation = \"a.csv\"\ncolumns = { n = \"float\" }")
