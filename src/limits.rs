@@ -158,6 +158,10 @@ pub const FILE_BLOCK_BYTES: usize = 8 * 1024 * 1024;
 /// Rows that are read from a Parquet file at a time.
 pub const FILE_BATCH_ROWS: usize = 16_384;
 
+/// What one version of a lookup table may take in memory, its index included, and its files together: it is there whole, and twice while
+/// another version is loaded.
+pub const LOOKUP_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 const _: () = assert!(LAKE_UPLOAD_PART_BYTES >= 5 * 1024 * 1024, "S3 refuses smaller parts");
 /// A configuration file larger than this is refused: it is something else, given by mistake.
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;

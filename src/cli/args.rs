@@ -95,6 +95,10 @@ pub struct BackfillArgs {
     #[arg(long, value_name = "REGEX", value_parser = regex)]
     pub shard_from: Option<Regex>,
 
+    /// Join the versions of lookup tables that this checkpoint of the lake names, by its number, instead of the tables as they are now.
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub lookups_of: Option<u64>,
+
     /// Configuration file, for the pipelines, the schema and the time settings.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

@@ -201,6 +201,9 @@ impl Combine {
 
     async fn emit(&mut self, watermark: Micros) -> Result<Vec<Emission>> {
         let mut out = Vec::new();
+        for plan in &self.pipelines.plans {
+            plan.put_lookups(|wanted| self.pipelines.lookups.index(wanted))?;
+        }
         for pipeline in 0..self.windows.len() {
             self.close_windows(pipeline, watermark, &mut out).await?;
         }

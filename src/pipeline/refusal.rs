@@ -29,7 +29,7 @@ impl<'a> From<&'a PipelineFile> for SqlText<'a> {
             first_line: file.first_line,
             sql: &file.sql,
             columns_are: "the columns are those of the event schema, or of the sub-query",
-            tables_are: "read the stream, or a name from the WITH clause",
+            tables_are: "read the stream, a name from the WITH clause, or a [lookup.NAME] of the configuration",
         }
     }
 }
@@ -89,7 +89,11 @@ pub(crate) fn refuse<'a>(text: impl Into<SqlText<'a>>, error: &DataFusionError) 
     };
     let span_line =
         error.diagnostic().and_then(|d| d.span).and_then(|s| usize::try_from(s.start.line).ok()).filter(|l| *l > 0);
-    let line = line.or(span_line).or_else(|| mentioned_line(text.sql, &reason)).unwrap_or(1);
+    let line = line
+        .or(span_line)
+        .or_else(|| named_line(text.sql, &reason))
+        .or_else(|| mentioned_line(text.sql, &reason))
+        .unwrap_or(1);
     refuse_at(text, line, &reason).hint(remedy)
 }
 
@@ -159,6 +163,14 @@ fn innermost(root: &DataFusionError) -> String {
     }
     let text = text.lines().next().unwrap_or(text);
     text.trim_end_matches("\")").trim_end_matches('.').to_owned()
+}
+
+/// Where no span is known, but a lookup table is named: the first line that names it too.
+fn named_line(sql: &str, reason: &str) -> Option<usize> {
+    let (_, rest) = reason.split_once("the lookup table ")?;
+    let name = rest.split(' ').next()?;
+    let words = |line: &str| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == name);
+    sql.lines().position(words).map(|i| i + 1)
 }
 
 /// Where no span is known: the first line that has one of the keywords the reason speaks of.

@@ -4,6 +4,7 @@
 mod evolution;
 mod examples;
 mod letters;
+mod lookups;
 mod mistakes;
 #[cfg(feature = "embedded")]
 mod platform;

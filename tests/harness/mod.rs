@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimestampMic
 use headcount::decode::{DeadLetter, Provenance};
 use headcount::engine::counters::Counters;
 use headcount::engine::judge::{JudgeOptions, SkewLimits};
+use headcount::engine::lookups::LoadedLookup;
 use headcount::engine::{Combine, Emission, EngineOptions, Intake, Pipelines, ShardMessage, ShardStage};
 use headcount::operator::concurrency::ConcurrencyOptions;
 use headcount::operator::window::Lateness;
@@ -78,8 +79,30 @@ pub async fn pipelines(files: &[PipelineFile], options: &reference::Options) -> 
     Arc::new(compiled.unwrap_or_else(|e| panic!("{e:?}")))
 }
 
+/// Compiles `files`, which may join `lookups`.
+pub async fn pipelines_with(
+    files: &[PipelineFile],
+    lookups: &[LoadedLookup],
+    options: &reference::Options,
+) -> Arc<Pipelines> {
+    let contract = Arc::new(Contract::shipped().unwrap());
+    let compiled = Pipelines::with_lookups(contract, files, lookups, engine_options(options)).await;
+    Arc::new(compiled.unwrap_or_else(|e| panic!("{e:?}")))
+}
+
 /// Runs all records through the engine, cut as `cut` says.
 pub async fn run(pipelines: &Arc<Pipelines>, records: &[RefRecord], provenance: Provenance, cut: Cut) -> Run {
+    run_with(pipelines, records, provenance, cut, &mut |_| ()).await
+}
+
+/// As [`run`]; `before` is called before each step, which reads once from every shard.
+pub async fn run_with(
+    pipelines: &Arc<Pipelines>,
+    records: &[RefRecord],
+    provenance: Provenance,
+    cut: Cut,
+    before: &mut dyn FnMut(usize),
+) -> Run {
     let mut shards: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for r in records {
         shards.entry(r.shard.clone()).or_default().push(Record {
@@ -109,6 +132,7 @@ pub async fn run(pipelines: &Arc<Pipelines>, records: &[RefRecord], provenance: 
     tasks.iter().for_each(|t| combine.join(Arc::clone(&t.0)));
     let longest = tasks.iter().map(|t| t.1.len()).max().unwrap_or(0);
     for step in 0..longest.div_ceil(cut.records) {
+        before(step);
         for (shard, records, intake, stage) in &mut tasks {
             let part: Vec<Record> = records.iter().skip(step * cut.records).take(cut.records).cloned().collect();
             if part.is_empty() {

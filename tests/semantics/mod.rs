@@ -7,6 +7,7 @@
 //! * [`property`]: whatever the query, concurrency equals the brute-force reference.
 
 mod counting;
+mod lookups;
 mod property;
 mod scene;
 mod sessions;

@@ -25,7 +25,7 @@ const CONFINED: [(&str, &[&str]); 4] = [
     ("aws_", &["src/aws/", "src/source/kinesis", "src/source/embedded", "src/sink/cloudwatch"]),
     ("ferrokinesis", &["src/source/embedded"]),
     ("datafusion", &["src/pipeline/", "src/operator/", "src/engine/", "src/backfill/", "src/query/", "src/error.rs"]),
-    ("object_store", &["src/aws/", "src/sink/", "src/source/file/", "src/error.rs"]),
+    ("object_store", &["src/aws/", "src/sink/", "src/source/file/", "src/source/lookup/", "src/error.rs"]),
 ];
 
 /// Ways to read a clock. `tokio::time::Instant` is allowed: tests can stop it.
