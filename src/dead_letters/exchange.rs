@@ -70,7 +70,7 @@ impl NewLetters {
         clock: &Arc<dyn Clock>,
         stop: &CancellationToken,
     ) -> Result<Vec<LakeFile>> {
-        let spec = TableSpec::dead_letters(&format!("{prefix}-kept"));
+        let spec = TableSpec::dead_letters(format!("{prefix}-kept"));
         let mut to = replacement.table_writer(spec, roll, Arc::clone(clock));
         let mut changed = Vec::new();
         let written = self.write_rest(lake, &mut changed, &mut to, stop).await;

@@ -1,5 +1,10 @@
 //! Lookup tables from their section in a configuration to rows: check, explain, backfill, and a run that is stopped and goes on.
 
+#[cfg(feature = "embedded")]
+use headcount::telemetry::metrics::ALL;
+
+#[cfg(feature = "embedded")]
+use super::platform::get;
 use super::program::Place;
 
 const CONFIG: &str = "[pipelines]\ndir = \"queries\"\n[lake]\nurl = \"lake\"\n[serve]\nlisten = \"127.0.0.1:0\"\n\
@@ -60,7 +65,13 @@ fn a_run_takes_a_change_up_and_its_checkpoint_names_the_version() {
     };
     let run = ["run", "--config", "c.toml"];
     let mut running = place.start(&run, &[]);
+    let address = running.wait_for("metrics at http://");
+    let address = address.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
     running.wait_for("reading 4 shards");
+    let page = get(&address, "/metrics");
+    for metric in ALL.iter().map(|metric| metric.name).filter(|name| name.starts_with("headcount_lookup_")) {
+        assert!(page.contains(&format!("\n{metric}{{table=\"countries\"}}")), "{metric} is not in\n{page}");
+    }
     running.terminate();
     running.end().works(&["checkpoint 1"]);
     let first = shown();

@@ -125,7 +125,8 @@ fn a_platform_that_publishes_to_cloudwatch() {
 }
 
 /// The whole answer to a GET.
-fn get(address: &str, path: &str) -> String {
+/// The answer to a request, head and body.
+pub(super) fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();

@@ -183,10 +183,10 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[whole.len() / 2..][..40].fill(0x55);
             let beheaded = &whole[4..];
-            for content in [cut, &damaged, beheaded, b""] {
+            for (content, what) in [(cut, "damaged"), (&damaged, "damaged"), (beheaded, "damaged"), (b"", "empty")] {
                 let e = read_as(name, content, FILE_BLOCK_BYTES).err().unwrap();
                 assert_eq!((e.exit_code(), e.place()), (1, Some(name)), "{e}");
-                assert!(e.message().contains("damaged"), "{e}");
+                assert!(e.message().contains(what), "{e}");
             }
         }
         let e = read_as("a.json", b"PAR1....PAR1", 64).unwrap_err();

@@ -126,7 +126,7 @@ fn codecs_are_built_in(file: &ParquetMetaData, needed: &ProjectionMask) -> Resul
             _ if !needed.leaf_included(i) => {}
             CompressionCodec::UNCOMPRESSED | CompressionCodec::ZSTD => {}
             codec => {
-                let message = format!("column {} is compressed with {codec:?}", column.column_path());
+                let message = format!("column {} is compressed with {codec:?}", column.column_path().parts().join("."));
                 return Err(Error::user(message).hint(REWRITE));
             }
         }
