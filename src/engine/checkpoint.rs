@@ -21,7 +21,7 @@ use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::types::Micros;
 
 /// Version of the format. Another one is refused: its state cannot be read.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 const MAGIC: &[u8; 4] = b"HCCK";
 const CHECKSUM_BYTES: usize = size_of::<u128>();

@@ -23,6 +23,7 @@ pub mod intake;
 pub mod job_state;
 pub mod judge;
 pub mod live;
+mod pipeline_windows;
 pub mod pipelines;
 pub mod revision;
 pub mod shard_stage;
