@@ -89,6 +89,19 @@ impl Error {
         self
     }
 
+    /// The same error once more, for one that is shared; its causes as text.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        Self {
+            domain: self.domain,
+            retry: self.retry,
+            message: self.message.clone(),
+            place: self.place.clone(),
+            hint: self.hint.clone(),
+            source: self.source.as_ref().map(|source| source.to_string().into()),
+        }
+    }
+
     /// Whose move it is.
     pub fn domain(&self) -> Domain {
         self.domain

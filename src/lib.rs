@@ -29,12 +29,12 @@
 //! 3. **Time is injected.** Nothing but [`clock`] reads the wall clock, so tests drive time and a replay repeats itself.
 //!
 //! The folders, in the order of the flow: [`source`], [`decode`], [`pipeline`] (SQL to plan), [`operator`] (windows, concurrency,
-//! their state), [`engine`] (shard stage, combine, jobs), [`sink`]; on top [`backfill`], [`dead_letters`], [`serve`] and [`cli`]; below
+//! their state), [`engine`] (shard stage, combine, jobs), [`sink`]; on top [`backfill`], [`dead_letters`], [`query`], [`serve`] and [`cli`]; below
 //! [`aws`], [`config`], [`schema`], [`telemetry`], [`types`], [`error`], [`limits`].
 //!
 //! Architecture invariants, kept by a test that reads the sources: stages do not import each other (but `pipeline` plans onto
 //! `operator`s); `engine` alone assembles them; the AWS SDK stays with the code that talks to that service; DataFusion stays in
-//! `pipeline`, `operator`, `engine` and `backfill`; the wall clock in one file.
+//! `pipeline`, `operator`, `engine`, `backfill` and `query`; the wall clock in one file.
 #![forbid(unsafe_code)]
 
 pub mod aws;
@@ -49,6 +49,7 @@ pub mod error;
 pub mod limits;
 pub mod operator;
 pub mod pipeline;
+pub mod query;
 pub mod schema;
 pub mod serve;
 pub mod sink;

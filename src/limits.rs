@@ -162,6 +162,10 @@ pub const FILE_BLOCK_BYTES: usize = 8 * 1024 * 1024;
 /// Rows that are read from a Parquet file at a time.
 pub const FILE_BATCH_ROWS: usize = 16_384;
 
+/// What one version of a lookup table may take in memory, its index included, and its files together: it is there whole, and twice while
+/// another version is loaded.
+pub const LOOKUP_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 const _: () = assert!(LAKE_UPLOAD_PART_BYTES >= 5 * 1024 * 1024, "S3 refuses smaller parts");
 /// A configuration file larger than this is refused: it is something else, given by mistake.
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -293,3 +297,35 @@ const _: () =
     assert!(CLOUDWATCH_FLUSH_SECS_MAX < DRAIN_SECS_MAX, "a slow CloudWatch must not use up the time of the drain");
 const _: () =
     assert!(CLOUDWATCH_TRY_SECS_MAX < CLOUDWATCH_EDGE_SECS as u64, "a time stamp must not leave the range under way");
+
+/// Memory that sorting, grouping and joining of a query may use unless told otherwise, in MiB: a quarter of what a small container with
+/// two cores has.
+pub const QUERY_MEMORY_MIB: usize = 512;
+
+/// The least memory that a query may be given, in MiB: below it a spilling sort cannot merge.
+pub const QUERY_MEMORY_MIB_MIN: usize = 64;
+
+/// The most memory that a query may be given, in MiB: more is a slip in the unit.
+pub const QUERY_MEMORY_MIB_MAX: usize = 1024 * 1024;
+
+/// Rows that a query handles at a time: DataFusion's own measure.
+pub const QUERY_BATCH_ROWS: usize = 8_192;
+
+/// Footers of a table's files that are read at once, to learn its columns, or of an hour that is read: a bucket takes some tens of
+/// milliseconds each.
+pub const QUERY_FOOTERS_MAX: usize = 16;
+
+/// Files, or hours of files, whose footers a part of a scan reads ahead.
+pub const QUERY_OPEN_AHEAD: usize = 4;
+
+/// Operators that are named when a query's memory does not suffice.
+pub const QUERY_CONSUMERS_NAMED: usize = 3;
+
+/// Rows of a result that are shown as a table unless told otherwise: what a person may still look through.
+pub const QUERY_SHOWN_ROWS: usize = 1_000;
+
+/// Rows of a result that may be shown as a table: they are kept until the width of every column is known.
+pub const QUERY_SHOWN_ROWS_MAX: usize = 100_000;
+
+/// Characters of a value that a table shows: an id or a position in a shard fits, a payload does not.
+pub const QUERY_CELL_CHARS_MAX: usize = 100;

@@ -7,10 +7,17 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use regex::Regex;
 
+use super::examples::{
+    ABOUT_EXAMPLES, BACKFILL_EXAMPLES, CHECK_EXAMPLES, CHECKPOINT_EXAMPLES, DEAD_LETTERS_EXAMPLES, EXPLAIN_EXAMPLES,
+    QUERY_EXAMPLES, RUN_EXAMPLES, SIMULATE_EXAMPLES,
+};
 use crate::dead_letters::{Filter, LetterName};
 use crate::decode::Reason;
 use crate::error::{Error, Result};
-use crate::limits::LETTERS_LISTED_MAX;
+use crate::limits::{
+    LETTERS_LISTED_MAX, QUERY_MEMORY_MIB, QUERY_MEMORY_MIB_MAX, QUERY_MEMORY_MIB_MIN, QUERY_SHOWN_ROWS,
+    QUERY_SHOWN_ROWS_MAX,
+};
 use crate::types::{Micros, format_micros, parse_rfc3339};
 
 /// Real-time analytics for live-streaming platforms: Kinesis in, SQL over windows, partitioned Parquet out.
@@ -39,6 +46,8 @@ pub enum Command {
     Checkpoint(CheckpointArgs),
     /// See what could not be used, and take it in again once the schema is mended.
     DeadLetters(DeadLettersArgs),
+    /// Ask the lake's tables by SQL.
+    Query(QueryArgs),
 }
 
 /// `headcount run`
@@ -85,6 +94,10 @@ pub struct BackfillArgs {
     /// shard. Files of one shard are read in the order of their names. Without it, each such file is a shard.
     #[arg(long, value_name = "REGEX", value_parser = regex)]
     pub shard_from: Option<Regex>,
+
+    /// Join the versions of lookup tables that this checkpoint of the lake names, by its number, instead of the tables as they are now.
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub lookups_of: Option<u64>,
 
     /// Configuration file, for the pipelines, the schema and the time settings.
     #[arg(long, value_name = "FILE")]
@@ -276,111 +289,42 @@ impl From<&LetterFilter> for Filter {
     }
 }
 
-const DEAD_LETTERS_EXAMPLES: &str = "\
-Examples:
-  headcount dead-letters list --reason missing_field --limit 5
-      The five newest of them, what is wrong with each, and how many there are in all.
+/// `headcount query`
+#[derive(Debug, Args)]
+#[command(after_help = QUERY_EXAMPLES)]
+pub struct QueryArgs {
+    /// One statement that reads: SELECT, WITH, SHOW TABLES, DESCRIBE, EXPLAIN. `-` reads it from standard input.
+    #[arg(value_name = "SQL")]
+    pub sql: String,
 
-  headcount dead-letters show 4967:1 --shard shardId-000000000002 --lake data/lake
-      The letter of the second event of a record, with its bytes. --raw writes only these.
+    /// The lake: a folder, file:// or s3://bucket/prefix. The configuration's `lake.url` if left out.
+    #[arg(long, value_name = "URL")]
+    pub lake: Option<String>,
 
-  headcount dead-letters replay --from 2026-01-31T00:00:00Z --dry-run
-      What the schema as it is now would make of them. Without --dry-run they become rows, in
-      one step, each event once; a second time changes nothing. Windows are a backfill's
-      matter: the last lines say the command.";
+    /// Print one JSON object a line, with every column; all rows.
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
 
-const CHECKPOINT_EXAMPLES: &str = "\
-Examples:
-  headcount checkpoint list
-      Checkpoints of the lake under ./data/lake. A run that is stopped writes one.
+    /// Print CSV with a line of names: NULL is nothing, an empty text is \"\"; all rows.
+    #[arg(long)]
+    pub csv: bool,
 
-  headcount checkpoint show --config config/aws.toml
-      Positions of every shard, watermark, open windows of the last one.
+    /// Show so many rows at most. A table that has more says so. 0 shows how many there are.
+    #[arg(long, value_name = "N", default_value_t = QUERY_SHOWN_ROWS, value_parser = rows_shown, conflicts_with_all = ["json", "csv"])]
+    pub rows: usize,
 
-  headcount checkpoint reset --keep-positions
-      After a change of a query: nothing is read twice, but the windows that were open are lost.";
+    /// Also give the rows that a later revision of their window has replaced.
+    #[arg(long)]
+    pub all_revisions: bool,
 
-const ABOUT_EXAMPLES: &str = "\
-Start here:
-  headcount run               a live-streaming platform on this machine, its viewers counted
-  headcount run --help        what to see while it runs, and how to read AWS instead
+    /// Memory for sorting, grouping and joining, in MiB. Beyond it rows wait in the folder for temporary files (TMPDIR).
+    #[arg(long, value_name = "MIB", default_value_t = QUERY_MEMORY_MIB, value_parser = memory)]
+    pub memory: usize,
 
-Settings are a TOML file (--config) and environment variables, such as
-HEADCOUNT__LAKE__URL=s3://bucket/prefix.";
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  headcount run
-      Starts a Kinesis in this process, plays 2,000 events/s into it and reads them back.
-      Every 5 s a line says events/s, lag, watermark, concurrent viewers and active streams.
-      The tables grow under ./data/lake; http://127.0.0.1:8080/api/status says how it goes.
-      Ctrl-C ends within 10 s; the next start goes on where this one stopped.
-
-  headcount run --for 120s
-      The same for two minutes, then an orderly end.
-
-  headcount run --config config/aws.toml
-      Reads a real stream and writes to S3, with the AWS SDK's default credentials.
-
-  HEADCOUNT__SERVE__LISTEN=127.0.0.1:9000 headcount run
-      Any key of the configuration can be overridden so.";
-
-const BACKFILL_EXAMPLES: &str = "\
-Examples:
-  headcount backfill --input 'out/sim/*.ndjson' --lake out/lake
-      Computes every table from the files of `headcount simulate`. Quote the pattern, so that
-      Headcount and not the shell reads it. A bar shows events/s and the time left.
-
-  headcount backfill --input data/lake/user_events --lake out/again --lateness replay
-      Computes the tables anew from the raw events of a live run, with late rows judged as
-      they were then: the same rows.
-
-  headcount backfill --input 's3://bucket/events/*.gz' --shard-from '(shard-[0-9]+)' \\
-      --from 2026-01-31T00:00:00Z --to 2026-02-01T00:00:00Z
-      One day of compressed files; the shard of a file is in its name.
-
-  headcount backfill --input shard-0.json --lake out/lake --lateness replay
-      Records as a stream holds them, as `aws kinesis get-records … >> shard-0.json` saved them,
-      with their sequence numbers and arrival times. Aggregated and compressed ones are opened.";
-
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  headcount check
-      Checks what `headcount run` would use: ./pipelines and ./schemas if they are there, else
-      what is built in.
-
-  headcount check --config config/aws.toml
-      Each problem is one paragraph: file and line, what is wrong, what to write instead.
-      Nothing is started and nothing is changed. Exit code 0 if all is well, 1 if not.
-
-A lake that is there already is looked at, its oldest and its newest files: a column that would
-be written with another type than before is a problem.
-
-docs/configuration.md explains every key, with its unit, default and environment variable.";
-
-const EXPLAIN_EXAMPLES: &str = "\
-Examples:
-  headcount explain concurrent_viewers
-      The plan as a tree, one operator a line. Its first column says where the operator runs:
-      over each batch in the shard, over the shard's open windows, or where shards meet.
-      Below are the columns that are read, what is kept and when it is dropped, and a
-      summary in words.
-
-  headcount explain my-pipelines/errors_by_device.sql
-      A draft. Nothing is started; a query that cannot run for ever is refused as by `check`.
-
-  HEADCOUNT__TIME__WATERMARK_DELAY_SECS=120 headcount explain revenue
-      What a longer wait for late rows would keep.";
-
-const SIMULATE_EXAMPLES: &str = "\
-Examples:
-  headcount simulate --events 1000000 --seed 7 --shards 4 --out out/sim
-      Four files of NDJSON, one a shard, in the order of arrival: streams that start and end,
-      sessions with heartbeats, chat, tips, and the mess of real life: lost ends, duplicates,
-      late and malformed events.
-
-  headcount simulate --events 1000 --out out/small && head -n 1 out/small/*.ndjson
-      A look at the events.";
+    /// Configuration file: it names the lake, and the tables that may not have rows yet.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
 
 /// A span of time in words. clap prints the error after `invalid value '…' for '--for <DURATION>': `.
 fn duration(text: &str) -> std::result::Result<Duration, String> {
@@ -401,8 +345,20 @@ fn reason(text: &str) -> std::result::Result<Reason, String> {
 }
 
 fn letters_listed(text: &str) -> std::result::Result<usize, String> {
-    let number = text.replace('_', "").parse().ok().filter(|n| *n <= LETTERS_LISTED_MAX);
-    number.ok_or_else(|| format!("write a whole number up to {LETTERS_LISTED_MAX}"))
+    at_most(text, 0, LETTERS_LISTED_MAX)
+}
+
+fn rows_shown(text: &str) -> std::result::Result<usize, String> {
+    at_most(text, 0, QUERY_SHOWN_ROWS_MAX)
+}
+
+fn memory(text: &str) -> std::result::Result<usize, String> {
+    at_most(text, QUERY_MEMORY_MIB_MIN, QUERY_MEMORY_MIB_MAX)
+}
+
+fn at_most(text: &str, least: usize, most: usize) -> std::result::Result<usize, String> {
+    let number = text.replace('_', "").parse().ok().filter(|n| (least..=most).contains(n));
+    number.ok_or_else(|| format!("write a whole number from {least} to {most}"))
 }
 
 fn regex(text: &str) -> std::result::Result<Regex, String> {
@@ -507,8 +463,13 @@ mod tests {
             (&["simulate", "--events", "0", "--out", "o"], "1 or more"),
             (&["simulate", "--events", "1", "--out", "o", "--shards", "0"], "--shards"),
             (&["dead-letters", "list", "--reason", "odd"], "not_json, missing_field"),
-            (&["dead-letters", "list", "--limit", "1000000000"], "up to 100000"),
+            (&["dead-letters", "list", "--limit", "1000000000"], "from 0 to 100000"),
             (&["dead-letters", "show", ":1"], "such as 42"),
+            (&["query"], "<SQL>"),
+            (&["query", "select 1", "--json", "--csv"], "cannot be used with"),
+            (&["query", "select 1", "--csv", "--rows", "5"], "cannot be used with"),
+            (&["query", "select 1", "--rows", "all"], "from 0 to 100000"),
+            (&["query", "select 1", "--memory", "1"], "from 64 to"),
             (&["simulat"], "'simulate'"),
         ] {
             let error = refused(line);
@@ -528,6 +489,21 @@ mod tests {
         }
     }
 
+    /// The words of a line, as a shell takes them.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut quote) = (vec![String::new()], None);
+        for c in line.chars() {
+            match quote {
+                Some(open) if c == open => quote = None,
+                None if matches!(c, '\'' | '"') => quote = Some(c),
+                None if c == ' ' => words.push(String::new()),
+                _ => words.last_mut().unwrap().push(c),
+            }
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
     #[test]
     fn the_examples_in_the_help_parse() {
         let texts = [
@@ -538,17 +514,18 @@ mod tests {
             SIMULATE_EXAMPLES,
             CHECKPOINT_EXAMPLES,
             DEAD_LETTERS_EXAMPLES,
+            QUERY_EXAMPLES,
         ];
         let mut tried = 0;
         for text in texts {
             let joined = text.replace("\\\n", " ");
             for line in joined.lines().filter(|line| line.starts_with("  ") && !line.starts_with("      ")) {
-                let line = line.split(" && ").next().unwrap();
-                let words = line.split_whitespace().skip_while(|word| *word != "headcount");
-                Cli::try_parse_from(words.map(|word| word.trim_matches('\''))).unwrap();
+                let line = [" && ", " | ", " < "].iter().fold(line, |line, end| line.split(end).next().unwrap());
+                let words = words(line).into_iter().skip_while(|word| word != "headcount");
+                Cli::try_parse_from(words).unwrap();
                 tried += 1;
             }
         }
-        assert!(tried >= 12, "{tried}");
+        assert!(tried >= 20, "{tried}");
     }
 }

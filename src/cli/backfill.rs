@@ -10,6 +10,7 @@ use super::setup;
 use super::signals::{Signals, stop_on_signal};
 use crate::backfill::{BackfillOptions, BackfillSummary, Range};
 use crate::config::Config;
+use crate::engine::lookups::LookupHistory;
 use crate::engine::tables::{TableOptions, TableSummary, file_prefix, table_schemas};
 use crate::error::{Error, Result};
 use crate::limits::BACKFILL_BUFFER_BYTES_MAX;
@@ -39,6 +40,13 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
     let shards = group_by_shard_column(shards(files, args.shard_from.as_ref())?).await?;
     let lake = setup::open_lake(config, args.lake.as_deref(), clock.as_ref()).await?;
     refuse_other_types(config, &lake, &table_schemas(&pipelines)).await?;
+    if let Some(number) = args.lookups_of {
+        let history = LookupHistory::new(&lake, &config.run.application);
+        history.put_back_of(&pipelines.lookups, number).await?;
+    }
+    for table in pipelines.lookups.tables() {
+        tracing::info!(table = %table.table.name, version = table.current().hash, "joined with a lookup table");
+    }
     let options = BackfillOptions {
         range,
         workers: setup::workers(config),

@@ -3,6 +3,7 @@
 use super::args::CheckArgs;
 use super::lake_columns;
 use super::out::{complain, say};
+use super::progress::thousands;
 use super::setup;
 use crate::config::{Config, SourceKind};
 use crate::error::{Error, Result};
@@ -40,6 +41,17 @@ pub fn run(args: &CheckArgs) -> Result<usize> {
     for plan in &pipelines.plans {
         let secs = plan.windowing().slide as f64 / 1e6;
         say!("  {:<24} every {secs:>4} s  {}", plan.name, plan.header.title);
+    }
+    for lookup in &config.lookups {
+        let name = &lookup.name;
+        match pipelines.lookups.table(name) {
+            Some(joined) => {
+                let rows = thousands(joined.current().rows.num_rows() as u64);
+                let columns = joined.table.schema.fields().len();
+                say!("lookup     {name}: {rows} rows of {columns} columns at {}", lookup.location);
+            }
+            None => say!("lookup     {name}: at {}, which no query joins", lookup.location),
+        }
     }
     match lake.files {
         0 => say!("lake       {}", config.lake.url),

@@ -67,6 +67,9 @@ async fn show(store: &CheckpointStore, number: Option<u64>) -> Result<()> {
     say!("open windows  {}", thousands(h.summary.open_windows));
     say!("remembered    {} sessions, {} streams", thousands(h.summary.sessions), thousands(h.summary.streams));
     say!("pipelines     {}", h.pipelines.keys().cloned().collect::<Vec<_>>().join(", "));
+    for (table, version) in &h.lookups {
+        say!("lookup        {table}, version {version}");
+    }
     for (shard, position) in &h.summary.positions {
         say!("{shard}  {position}");
     }
@@ -88,6 +91,8 @@ async fn keep_positions(store: &CheckpointStore) -> Result<()> {
     let mut checkpoint = Checkpoint::from_bytes(&read(store, stored).await?)?;
     checkpoint.state.keep_positions();
     checkpoint.header.summary.open_windows = 0;
+    // With the windows goes what they were joined with: the next start takes the tables as they are.
+    checkpoint.header.lookups.clear();
     let number = store.write(stored.number, checkpoint.to_bytes()?).await?;
     let floor = checkpoint.state.floor.map_or_else(String::new, |floor| {
         format!("; windows that begin before {} are not written: backfill them from the raw rows", format_micros(floor))

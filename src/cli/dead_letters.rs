@@ -158,7 +158,7 @@ async fn show(lake: &Lake, name: &LetterName, filter: &Filter, raw: bool) -> Res
                 .at(&name.sequence_number)
                 .hint("choose by --from and --to: without --raw all are shown"));
         }
-        return write(&first.data);
+        return write(&first.data).map(drop);
     }
     for letter in &found {
         print_whole(letter);

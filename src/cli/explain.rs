@@ -26,7 +26,9 @@ pub fn run(args: &ExplainArgs) -> Result<()> {
 
 async fn explanation(config: &Config, pipeline: &str) -> Result<String> {
     let contract = setup::contract(config)?;
-    let compiler = Compiler::new(&contract)?;
+    let lookups = setup::lookups(config).await.map_err(setup::first_of)?;
+    let tables: Vec<_> = lookups.into_iter().map(|l| l.table).collect();
+    let compiler = Compiler::with_lookups(&contract, &tables)?;
     let (file, others) = find(config, pipeline)?;
     let plan = compiler.compile(&file).await?;
     let mut queries: Vec<ConcurrencyQuery> = concurrency_queries(&plan).collect();

@@ -8,9 +8,10 @@
 //! headcount simulate   events to play with
 //! headcount checkpoint what a stopped run left: list, show, reset
 //! headcount dead-letters  what could not be used: list, show, replay
+//! headcount query      SQL over the lake's tables
 //! ```
 //!
-//! `args` is what may be typed. Each command's body has a file of its own; [`main`] calls it. Exit codes: 0 it worked; 1 it failed
+//! `args` is what may be typed, `examples` the help by example. Each command's body has a file of its own; [`main`] calls it. Exit codes: 0 it worked; 1 it failed
 //! while running, or `check` found problems; 2 the command line, the configuration or a query is wrong.
 
 pub mod args;
@@ -19,10 +20,13 @@ pub mod check;
 pub mod checkpoint;
 pub mod dead_letters;
 mod dispatch;
+mod examples;
 pub mod explain;
 mod lake_columns;
 mod out;
 mod progress;
+pub mod query;
+mod result;
 mod resume;
 pub mod run;
 mod setup;
@@ -33,7 +37,7 @@ mod status;
 mod text;
 
 pub use args::{
-    BackfillArgs, CheckArgs, CheckpointArgs, Cli, Command, DeadLettersArgs, ExplainArgs, Lateness, RunArgs,
+    BackfillArgs, CheckArgs, CheckpointArgs, Cli, Command, DeadLettersArgs, ExplainArgs, Lateness, QueryArgs, RunArgs,
     SimulateArgs,
 };
 pub use dispatch::main;

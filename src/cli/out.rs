@@ -14,15 +14,14 @@ pub(super) fn print(text: Arguments<'_>) {
     let _ = out.write_fmt(text).and_then(|()| out.flush());
 }
 
-/// Writes bytes as they are to standard output. They are what was asked for, so a disk that is full is a failure; a reader that has gone is
-/// none.
-pub(super) fn write(bytes: &[u8]) -> Result<()> {
+/// Writes bytes as they are to standard output, and says whether there is still somebody who reads them. They are what was asked for, so a
+/// disk that is full is a failure; a reader that has gone is none.
+pub(super) fn write(bytes: &[u8]) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::external("the bytes cannot be written").at("standard output").because(e))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Error::external("the bytes cannot be written").at("standard output").because(e)),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::engine::Pipelines;
 use crate::engine::checkpoint::{Checkpoint, Header, Summary};
 use crate::engine::event_ids;
 use crate::engine::job_state::JobState;
+use crate::engine::lookups::LookupHistory;
 use crate::error::{Error, Result};
 use crate::limits::CHECKPOINT_WRITE_SECS_MAX;
 use crate::sink::lake::{CheckpointStore, Lake};
@@ -18,6 +19,7 @@ use crate::types::{Micros, ShardPosition, format_micros};
 pub(super) struct Saved {
     lake: Lake,
     store: CheckpointStore,
+    history: LookupHistory,
     stream: String,
     enabled: bool,
     /// The number of the checkpoint that the run went on from; 0 if there was none.
@@ -29,6 +31,7 @@ impl Saved {
         Self {
             lake: lake.clone(),
             store: CheckpointStore::new(lake, &config.run.application),
+            history: LookupHistory::new(lake, &config.run.application),
             stream: stream_of(config),
             enabled: config.run.checkpoints,
             last: 0,
@@ -56,8 +59,21 @@ impl Saved {
         }
         .map_err(at)?;
         say!("going on from checkpoint {}, written at {}", last.number, format_micros(checkpoint.header.written_at));
+        self.history.put_back(&pipelines.lookups, &checkpoint.header.lookups).await?;
         self.read_ids(&mut checkpoint.state, pipelines).await?;
         Ok(Some(checkpoint))
+    }
+
+    /// Where versions of lookup tables are kept, once those in use are there; none if no checkpoint will name them.
+    ///
+    /// # Errors
+    /// External or transient if the lake fails.
+    pub(super) async fn keep_lookups(&self, pipelines: &Pipelines) -> Result<Option<LookupHistory>> {
+        if !self.enabled {
+            return Ok(None);
+        }
+        self.history.keep_current(&pipelines.lookups).await?;
+        Ok(Some(self.history.clone()))
     }
 
     async fn read_ids(&self, state: &mut JobState, pipelines: &Pipelines) -> Result<()> {

@@ -20,6 +20,7 @@ use crate::engine::Pipelines;
 use crate::engine::board::Board;
 use crate::engine::job_state::JobState;
 use crate::engine::live::{self, Ended, Ending};
+use crate::engine::lookups::Reloader;
 use crate::engine::tables::{RawTables, TableSummary, Target, WindowTables, file_prefix, open_tables, table_schemas};
 use crate::error::{Error, Result};
 use crate::limits::DRAIN_SECS_MAX;
@@ -75,9 +76,10 @@ struct Ready {
     feeding: Feeding,
     shards: Vec<ShardReader>,
     tables: (RawTables, WindowTables),
+    reloaders: Vec<Reloader>,
 }
 
-async fn set_up(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Result<Ready> {
+async fn set_up(config: &Config, board: &Arc<Board>, clock: &Arc<dyn Clock>) -> Result<Ready> {
     let pipelines = setup::compile(config, Lateness::Judge).await.map_err(setup::first_of)?;
     let lake = setup::open_lake(config, None, clock.as_ref()).await?;
     board.lake_reached();
@@ -85,6 +87,8 @@ async fn set_up(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Resul
     refuse_other_types(config, &lake, &table_schemas(&pipelines)).await?;
     let mut saved = Saved::new(config, &lake);
     let last = saved.load(&pipelines).await?;
+    let history = saved.keep_lookups(&pipelines).await?;
+    let reloaders = Reloader::all(&pipelines.lookups, last.is_some(), history.as_ref(), board, clock);
     let read_before = last.as_ref().map_or(0, |c| c.header.summary.events_read);
     let (mut from, source) = last.map(|c| (c.state, c.source)).unzip();
     let feeding = Feeding::start(config, &source.unwrap_or_default(), clock).await?;
@@ -100,7 +104,7 @@ async fn set_up(config: &Config, board: &Board, clock: &Arc<dyn Clock>) -> Resul
     if let Some(counters) = tables.1.published() {
         board.publishing(counters);
     }
-    Ok(Ready { pipelines, saved, read_before, from, feeding, shards, tables })
+    Ok(Ready { pipelines, saved, read_before, from, feeding, shards, tables, reloaders })
 }
 
 async fn consume(
@@ -117,7 +121,8 @@ async fn consume(
             return Ok(());
         }
     };
-    let Ready { pipelines, saved, read_before, from, mut feeding, shards, tables } = ready;
+    let Ready { pipelines, saved, read_before, from, mut feeding, shards, tables, reloaders } = ready;
+    let mut reloading = Reloader::spawn(reloaders);
     let ending = Ending::default();
     let mut job = tokio::spawn(live::run(
         Arc::clone(&pipelines),
@@ -139,6 +144,8 @@ async fn consume(
             end(&mut feeding, config.run.checkpoints, &ending, &mut job, signals).await?
         }
     };
+    // The versions that the checkpoint names are those of its windows.
+    reloading.shutdown().await;
     let status = board.status();
     let read = read_before + status.counters().read;
     saved.save(&pipelines, (ended.state, source), read, status.combine.watermark, clock.as_ref()).await?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::aws::BucketOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
+use crate::engine::lookups::LoadedLookup;
 use crate::engine::tables::{TableOptions, WindowTables, published_tables};
 use crate::engine::{EngineOptions, Pipelines};
 use crate::error::{Error, Result};
@@ -73,12 +74,29 @@ pub(super) fn pipeline_files(config: &Config) -> Result<(String, Vec<Result<Pipe
     }
 }
 
-/// Every pipeline, compiled.
+/// Every lookup table that the configuration names, as it is now.
 ///
 /// # Errors
-/// All problems of all files.
+/// Of every table that cannot be read.
+pub(super) async fn lookups(config: &Config) -> Result<Vec<LoadedLookup>, Vec<Error>> {
+    let buckets = bucket_options(config);
+    let (mut loaded, mut problems) = (Vec::new(), Vec::new());
+    for lookup in &config.lookups {
+        match LoadedLookup::load(lookup, &buckets).await {
+            Ok(one) => loaded.push(one),
+            Err(e) => problems.push(e),
+        }
+    }
+    if problems.is_empty() { Ok(loaded) } else { Err(problems) }
+}
+
+/// Every pipeline, compiled, with the lookup tables that they join.
+///
+/// # Errors
+/// All problems of all files and tables.
 pub(super) async fn compile(config: &Config, lateness: Lateness) -> Result<Arc<Pipelines>, Vec<Error>> {
     let contract = contract(config).map_err(|e| vec![e])?;
+    let lookups = lookups(config).await?;
     let (_, loaded) = pipeline_files(config).map_err(|e| vec![e])?;
     let mut files = Vec::new();
     let mut problems = Vec::new();
@@ -88,7 +106,8 @@ pub(super) async fn compile(config: &Config, lateness: Lateness) -> Result<Arc<P
             Err(e) => problems.push(e),
         }
     }
-    match Pipelines::compile(Arc::new(contract), &files, EngineOptions::of(config, lateness)).await {
+    let options = EngineOptions::of(config, lateness);
+    match Pipelines::with_lookups(Arc::new(contract), &files, &lookups, options).await {
         Ok(pipelines) if problems.is_empty() => Ok(Arc::new(pipelines)),
         Ok(_) => Err(problems),
         Err(more) => {

@@ -262,6 +262,43 @@ pub(super) const SECTIONS: &[SectionWords] = &[
         .left_out("`./schemas/user_event.v1.json` if it is there, else the one that is built in")],
     },
     SectionWords {
+        name: "lookup.name",
+        title: "a table that queries may join",
+        about: "One section a table, as `[lookup.creators]`; `name` stands for the name that queries use, of lower-case letters, digits \
+            and underscores. [SQL](sql.md#lookup-tables) says how it is joined, [operations](operations.md#lookup-tables) how it is \
+            brought up to date. For `run` and `backfill` alike; a bucket is reached with `lake.region` and `lake.endpoint_url`.",
+        keys: &[
+            key(
+                "location",
+                "\"s3://example-data/creators/\"",
+                "Where it is: a file, a folder whose files together are the table, `file:///…`, or `s3://bucket/key` of an object or of a \
+                prefix that ends with `/`. Names in a folder that begin with `.` or `_` are passed over. Relative to the folder that \
+                Headcount is started in.",
+            )
+            .left_out("refused, since a table has to be somewhere"),
+            key(
+                "format",
+                "\"csv\"",
+                "What its files hold: `parquet`; `csv`, with the columns' names in the first line, where an empty value is NULL; `ndjson`, \
+                one JSON object a line. The last two may be compressed (`.gz`, `.zst`).",
+            )
+            .left_out("by the ends of the files' names: `.parquet`, `.csv`, `.ndjson`, `.jsonl`"),
+            key(
+                "refresh_secs",
+                "300",
+                "How often it is looked at for changes, by the time of modification and the ETag of its files. 0 reads it at the start \
+                only.",
+            ),
+            key(
+                "columns",
+                "{ channel_id = \"text\", tier = \"text\" }",
+                "The columns to read, each with its type: `text`, `integer`, `number`, `boolean`, `timestamp` (RFC 3339) or `date`. Where it \
+                is empty, all are read and have the types that their values have; then an id of digits is a number, and does not fit a \
+                text of the events. Only in a file.",
+            ),
+        ],
+    },
+    SectionWords {
         name: "serve",
         title: "metrics and health over HTTP",
         about: "For `run` only.",

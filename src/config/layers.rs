@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::problems::Problems;
+use super::raw::LOOKUP;
 use super::suggest;
 use crate::error::Error;
 
@@ -78,19 +79,47 @@ impl Layers {
         for (section, body) in spans.get_ref() {
             let origin = at(section.span().start);
             let name = section.get_ref().as_ref();
-            layers.section_origins.insert(name.to_owned(), origin.clone());
-            match values.get(name) {
-                Some(Value::Table(table)) => {
-                    layers.sections.insert(name.to_owned(), table.clone());
+            match (values.get(name), body.get_ref().as_table()) {
+                // A section of each lookup table: what stands below it are theirs.
+                (Some(Value::Table(tables)), Some(spans)) if name == LOOKUP => {
+                    for (table, body) in spans {
+                        let own = format!("{LOOKUP}.{}", table.get_ref());
+                        layers.add_section(
+                            &own,
+                            tables.get(table.get_ref().as_ref()),
+                            body.get_ref(),
+                            at(table.span().start),
+                            &at,
+                            problems,
+                        );
+                    }
                 }
-                value => problems.push(&origin, suggest::not_a_section(name, value)),
-            }
-            for key in body.get_ref().as_table().into_iter().flat_map(|table| table.keys()) {
-                let place = (name.to_owned(), key.get_ref().as_ref().to_owned());
-                layers.key_origins.insert(place, at(key.span().start));
+                (value, _) => layers.add_section(name, value, body.get_ref(), origin, &at, problems),
             }
         }
         layers
+    }
+
+    fn add_section(
+        &mut self,
+        name: &str,
+        value: Option<&Value>,
+        body: &DeValue<'_>,
+        origin: Origin,
+        at: &dyn Fn(usize) -> Origin,
+        problems: &mut Problems,
+    ) {
+        self.section_origins.insert(name.to_owned(), origin.clone());
+        match value {
+            Some(Value::Table(table)) => {
+                self.sections.insert(name.to_owned(), table.clone());
+            }
+            value => problems.push(&origin, suggest::not_a_section(name, value)),
+        }
+        for key in body.as_table().into_iter().flat_map(|table| table.keys()) {
+            let place = (name.to_owned(), key.get_ref().as_ref().to_owned());
+            self.key_origins.insert(place, at(key.span().start));
+        }
     }
 
     /// Lays the environment over it. Variables that are not ours are passed over; an empty one counts as unset.
@@ -102,12 +131,14 @@ impl Layers {
             let path = variable.strip_prefix(ENVIRONMENT_PREFIX).unwrap_or_default().to_ascii_lowercase();
             let value = scalar(&text);
             let origin = Origin::Environment { variable, text };
-            let Some((section, key)) = path.split_once("__") else {
+            // The last two underscores: what is before the key of a lookup table is two names.
+            let Some((section, key)) = path.rsplit_once("__") else {
                 let error = Error::user("names no key")
                     .hint("write HEADCOUNT__SECTION__KEY, two underscores between, as in HEADCOUNT__LAKE__URL");
                 problems.push(&origin, error);
                 continue;
             };
+            let section = &section.replace("__", ".");
             self.sections.entry(section.to_owned()).or_default().insert(key.to_owned(), value);
             self.section_origins.entry(section.to_owned()).or_insert_with(|| origin.clone());
             self.key_origins.insert((section.to_owned(), key.to_owned()), origin);
@@ -124,7 +155,15 @@ impl Layers {
                     *value = Value::String(date.to_string());
                 }
             }
-            sections.insert(name.clone(), Value::Table(table));
+            match name.split_once('.').filter(|(section, _)| *section == LOOKUP) {
+                Some((section, own)) => {
+                    let tables = sections.entry(section).or_insert_with(|| Value::Table(Table::new()));
+                    if let Value::Table(tables) = tables {
+                        tables.insert(own.to_owned(), Value::Table(table));
+                    }
+                }
+                None => drop(sections.insert(name.clone(), Value::Table(table))),
+            }
         }
         Value::Table(sections)
     }

@@ -7,7 +7,7 @@ use serde_path_to_error::Segment;
 
 use super::layers::{Layers, Origin};
 use super::problems::Problems;
-use super::raw::{RawConfig, is_key, is_section};
+use super::raw::{LOOKUP, RawConfig, is_key, is_section};
 use super::sections::Config;
 use super::{suggest, validate};
 use crate::error::{Error, Result};
@@ -73,7 +73,13 @@ fn typed(layers: &mut Layers, problems: &mut Problems) -> RawConfig {
             Segment::Map { key } => Some(key.as_str()),
             _ => None,
         });
-        let (section, key) = (keys.next().unwrap_or_default(), keys.next());
+        let (first, second) = (keys.next().unwrap_or_default(), keys.next());
+        // A lookup table is a section of its own.
+        let (section, key) = match second.filter(|_| first == LOOKUP) {
+            Some(table) => (format!("{LOOKUP}.{table}"), keys.next()),
+            None => (first.to_owned(), second),
+        };
+        let section = section.as_str();
         let forgotten = match key {
             Some(key) if is_key(section, key) && layers.take_as_text(section, key) => true,
             Some(key) => {

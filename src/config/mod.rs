@@ -38,6 +38,6 @@ mod tests;
 
 pub use reference::reference;
 pub use sections::{
-    CloudWatch, Concurrency, Config, Embedded, Lake, Log, LogFormat, LogLevel, Pipelines, Run, Schema, Serve, Source,
-    SourceKind, Start, Time,
+    CloudWatch, ColumnType, Concurrency, Config, Embedded, Lake, Log, LogFormat, LogLevel, Lookup, LookupFormat,
+    Pipelines, Run, Schema, Serve, Source, SourceKind, Start, Time,
 };

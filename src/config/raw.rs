@@ -3,10 +3,17 @@
 //! Nothing here is checked beyond its type; `validate` turns it into [`Config`](super::Config). Numbers are read as `u64`
 //! whatever they become, so that a number out of range gets a message that knows the range.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::fields::fields;
-use super::sections::{LogFormat, LogLevel, SourceKind};
+use super::sections::{ColumnType, LogFormat, LogLevel, LookupFormat, SourceKind};
+
+/// The section of lookup tables, each a table of its own in it.
+pub(super) const LOOKUP: &str = "lookup";
+/// What stands for the section of any lookup table.
+pub(super) const LOOKUP_NAME: &str = "lookup.name";
 
 /// A configuration file with its defaults filled in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,14 +27,15 @@ pub(super) struct RawConfig {
     pub(super) cloudwatch: RawCloudWatch,
     pub(super) pipelines: RawPipelines,
     pub(super) schema: RawSchema,
+    pub(super) lookup: BTreeMap<String, RawLookup>,
     pub(super) serve: RawServe,
     pub(super) log: RawLog,
     pub(super) run: RawRun,
 }
 
 impl RawConfig {
-    /// Every section with its keys, in the order of the structs.
-    pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 11] {
+    /// Every section with its keys, in the order of the structs; one stands for all lookup tables.
+    pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 12] {
         [
             ("source", fields::<RawSource>()),
             ("embedded", fields::<RawEmbedded>()),
@@ -37,6 +45,7 @@ impl RawConfig {
             ("cloudwatch", fields::<RawCloudWatch>()),
             ("pipelines", fields::<RawPipelines>()),
             ("schema", fields::<RawSchema>()),
+            (LOOKUP_NAME, fields::<RawLookup>()),
             ("serve", fields::<RawServe>()),
             ("log", fields::<RawLog>()),
             ("run", fields::<RawRun>()),
@@ -44,14 +53,20 @@ impl RawConfig {
     }
 }
 
+/// The section by the name under which its keys are listed: one for all lookup tables.
+pub(super) fn listed(section: &str) -> &str {
+    let of_lookup = section.strip_prefix(LOOKUP).is_some_and(|rest| rest.starts_with('.'));
+    if of_lookup { LOOKUP_NAME } else { section }
+}
+
 /// Whether a section is one of ours.
 pub(super) fn is_section(name: &str) -> bool {
-    RawConfig::sections().iter().any(|(section, _)| *section == name)
+    RawConfig::sections().iter().any(|(section, _)| *section == listed(name))
 }
 
 /// Whether a section of ours has this key.
 pub(super) fn is_key(section: &str, key: &str) -> bool {
-    RawConfig::sections().iter().any(|(name, keys)| *name == section && keys.contains(&key))
+    RawConfig::sections().iter().any(|(name, keys)| *name == listed(section) && keys.contains(&key))
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -206,6 +221,21 @@ pub(super) struct RawSchema {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub(super) struct RawLookup {
+    pub(super) location: Option<String>,
+    pub(super) format: Option<LookupFormat>,
+    pub(super) refresh_secs: u64,
+    pub(super) columns: BTreeMap<String, ColumnType>,
+}
+
+impl Default for RawLookup {
+    fn default() -> Self {
+        Self { location: None, format: None, refresh_secs: 60, columns: BTreeMap::new() }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct RawServe {
     pub(super) enabled: bool,
     pub(super) listen: String,
@@ -251,7 +281,8 @@ mod tests {
 
     #[test]
     fn the_list_of_sections_is_the_struct() {
-        let listed: Vec<&str> = RawConfig::sections().iter().map(|(name, _)| *name).collect();
+        let listed: Vec<&str> =
+            RawConfig::sections().iter().map(|(name, _)| if *name == LOOKUP_NAME { LOOKUP } else { *name }).collect();
         assert_eq!(listed, fields::<RawConfig>());
         assert!(RawConfig::sections().iter().all(|(_, keys)| !keys.is_empty()));
     }

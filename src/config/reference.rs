@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::keys::{KeyWords, SECTIONS, SectionWords};
 use super::layers::ENVIRONMENT_PREFIX;
 use super::load::LOCAL_TOML;
-use super::raw::RawConfig;
+use super::raw::{LOOKUP_NAME, RawConfig, RawLookup};
 use super::shape::{Shape, shape_of};
 use super::suggest::unit_of;
 use crate::error::{Error, Result};
@@ -40,15 +40,16 @@ file and line.
 /// # Errors
 /// An internal error if the defaults cannot be shown or a key has no words; tests keep both from happening.
 pub fn reference() -> Result<String> {
-    let defaults = Table::try_from(RawConfig::default())
-        .map_err(|e| Error::internal("the defaults of the configuration cannot be shown").because(e))?;
+    let defaults = defaults()?;
     let local: Table =
         LOCAL_TOML.parse().map_err(|e| Error::internal("the built-in config/local.toml is no TOML").because(e))?;
     let mut page = format!("{HEAD}\n| section | is about | keys |\n|---|---|---|\n");
     for (section, keys) in RawConfig::sections() {
         let words = section_words(section)?;
-        let links: Vec<String> = keys.iter().map(|key| format!("[`{key}`](#{section}{key})")).collect();
-        say(&mut page, format_args!("| [`[{section}]`](#{section}) | {} | {} |\n", words.title, links.join(", ")));
+        let links: Vec<String> =
+            keys.iter().map(|key| format!("[`{key}`](#{}{key})", section.replace('.', ""))).collect();
+        let anchor = section.replace('.', "");
+        say(&mut page, format_args!("| [`[{section}]`](#{anchor}) | {} | {} |\n", words.title, links.join(", ")));
     }
     for (section, keys) in RawConfig::sections() {
         let words = section_words(section)?;
@@ -63,6 +64,15 @@ pub fn reference() -> Result<String> {
     Ok(page)
 }
 
+/// Every section with its defaults; of the lookup tables one that stands for all.
+fn defaults() -> Result<Table> {
+    let broken = |e| Error::internal("the defaults of the configuration cannot be shown").because(e);
+    let mut defaults = Table::try_from(RawConfig::default()).map_err(broken)?;
+    let lookup = Table::try_from(RawLookup::default()).map_err(broken)?;
+    defaults.insert(LOOKUP_NAME.to_owned(), Value::Table(lookup));
+    Ok(defaults)
+}
+
 /// What a key is when it is not typed.
 struct Values {
     default: Option<Value>,
@@ -73,7 +83,10 @@ struct Values {
 /// One key.
 fn entry(section: &str, words: &KeyWords, key: &'static str, values: &Values) -> Result<String> {
     let home = RawConfig::sections().into_iter().find_map(|(name, _)| (name == section).then_some(name));
-    let shape = home.and_then(|home| shape_of::<RawConfig>(&[home, key]));
+    let shape = home.and_then(|home| match home {
+        LOOKUP_NAME => shape_of::<RawLookup>(&[key]),
+        home => shape_of::<RawConfig>(&[home, key]),
+    });
     let kind = match shape {
         Some(Shape::Bool) => "`true` or `false`".to_owned(),
         Some(Shape::Whole) => "whole number".to_owned(),
@@ -96,7 +109,7 @@ fn entry(section: &str, words: &KeyWords, key: &'static str, values: &Values) ->
     if let Some(local) = values.local.as_ref().filter(|local| Some(*local) != values.default.as_ref()) {
         say(&mut default, format_args!("; `{local}` in the built-in `config/local.toml`"));
     }
-    let variable = format!("{ENVIRONMENT_PREFIX}{}__{}", section.to_uppercase(), key.to_uppercase());
+    let variable = format!("{ENVIRONMENT_PREFIX}{}__{}", section.to_uppercase().replace('.', "__"), key.to_uppercase());
     let mut text = format!("\n### `{section}.{key}`\n\n{}\n", wrapped(words.meaning, WIDTH));
     text.push_str("| type | unit | default | example | environment variable | since |\n|---|---|---|---|---|---|\n");
     let (example, since) = (words.example, words.since);
@@ -176,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_has_no_default_says_what_holds_then_and_only_that() {
-        let defaults = Table::try_from(RawConfig::default()).unwrap();
+        let defaults = defaults().unwrap();
         for words in SECTIONS {
             for key in words.keys {
                 let has_default = defaults[words.name].get(key.name).is_some();

@@ -1,5 +1,6 @@
 //! What is meant: the validated configuration, one struct a section. Every time is in microseconds.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub pipelines: Pipelines,
     /// Where the event contract comes from.
     pub schema: Schema,
+    /// Tables that queries may join, in the order of their names.
+    pub lookups: Vec<Lookup>,
     /// Metrics and health over HTTP.
     pub serve: Serve,
     /// The program's own log.
@@ -186,6 +189,51 @@ impl Schema {
         let beside = Path::new("schemas").join("user_event.v1.json");
         self.path.clone().or_else(|| Some(beside).filter(|file| file.is_file()))
     }
+}
+
+/// `[lookup.name]`: a table that queries may join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// Its name in `FROM`.
+    pub name: String,
+    /// A file, a folder, a `file://` URL or `s3://bucket/key`.
+    pub location: String,
+    /// What the files hold; `None` takes what their names end with.
+    pub format: Option<LookupFormat>,
+    /// How often it is looked at for changes; 0 for never.
+    pub refresh: Micros,
+    /// The columns that are read, and their types; all of them, by what they hold, if it is empty.
+    pub columns: BTreeMap<String, ColumnType>,
+}
+
+/// What a file of a lookup table holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LookupFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// Values between commas, one row a line, under a line with the columns' names.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+}
+
+/// The type of a column of a lookup table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnType {
+    /// `Utf8`.
+    Text,
+    /// `Int64`.
+    Integer,
+    /// `Float64`.
+    Number,
+    /// `Boolean`.
+    Boolean,
+    /// Microseconds, UTC.
+    Timestamp,
+    /// Days.
+    Date,
 }
 
 /// `[serve]`: metrics and health over HTTP.

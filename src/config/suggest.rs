@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::raw::{RawConfig, is_section};
+use super::raw::{RawConfig, is_section, listed};
 use crate::error::Error;
 use crate::types::{distance, edits_allowed, nearest};
 
@@ -34,7 +34,7 @@ pub(super) fn unknown_key(section: &str, key: &str, value: Option<&Value>) -> Er
     let path = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
     let error = Error::user(format!("{path} is not a known key"));
     let sections = RawConfig::sections();
-    let here = sections.iter().find(|(name, _)| *name == section).map_or(&[] as &[&str], |(_, keys)| keys);
+    let here = sections.iter().find(|(name, _)| *name == listed(section)).map_or(&[] as &[&str], |(_, keys)| keys);
     if let Some((home, _)) = sections.iter().find(|(_, keys)| keys.contains(&key)) {
         return error.hint(format!("{key} belongs under [{home}]"));
     }

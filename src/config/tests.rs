@@ -80,9 +80,10 @@ fn local_toml_is_the_defaults_but_for_the_two_keys_it_names() {
 fn local_toml_explains_every_key() {
     let text = include_str!("../../config/local.toml");
     for (section, keys) in RawConfig::sections() {
-        assert!(text.contains(&format!("\n[{section}]")), "[{section}] is missing");
+        let explained = |words: &str| text.lines().any(|line| line.trim_start_matches("# ").starts_with(words));
+        assert!(explained(&format!("[{section}]")), "[{section}] is missing");
         for key in keys {
-            let explained = text.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")));
+            let explained = explained(&format!("{key} = "));
             assert!(explained, "{section}.{key} is missing");
         }
     }
@@ -109,7 +110,7 @@ fn an_unknown_key_is_refused_with_its_line_and_the_closest_key() {
     assert_eq!(
         report("\n[laek]\nurl = 'a'\n"),
         "FILE:2: there is no section [laek]\n  remedy: the sections are source, embedded, time, concurrency, lake, cloudwatch, \
-         pipelines, schema, serve, log, run"
+         pipelines, schema, lookup.name, serve, log, run"
     );
     assert_eq!(
         report("raw_roll_secs = 30"),
@@ -319,4 +320,60 @@ fn a_file_that_cannot_be_read_is_one_clear_error() {
     let mut binary = tempfile::NamedTempFile::new().unwrap();
     binary.write_all(&[0xff, 0xfe, 0x00]).unwrap();
     assert_eq!(said(binary.path()).message(), "is not UTF-8 text");
+}
+
+#[test]
+fn every_lookup_table_has_its_own_section() {
+    let text = "[lookup.tiers]\nlocation = \"s3://example-data/tiers/\"\n\n[lookup.creators]\nlocation = \"./creators.csv\"\n\
+        format = \"csv\"\nrefresh_secs = 300\ncolumns = { channel_id = \"text\", since = \"timestamp\" }\n";
+    let config = load(text);
+    let names: Vec<&str> = config.lookups.iter().map(|l| l.name.as_str()).collect();
+    assert_eq!(names, ["creators", "tiers"]);
+    let creators = &config.lookups[0];
+    assert_eq!((creators.location.as_str(), creators.format), ("./creators.csv", Some(LookupFormat::Csv)));
+    assert_eq!(creators.refresh, 5 * MICROS_PER_MINUTE);
+    assert_eq!(creators.columns["since"], ColumnType::Timestamp);
+    assert_eq!((config.lookups[1].refresh, config.lookups[1].format), (MICROS_PER_MINUTE, None));
+    assert!(load("").lookups.is_empty());
+}
+
+#[test]
+fn the_environment_reaches_a_lookup_table() {
+    let file = file("[lookup.creators]\nlocation = \"a.csv\"\n");
+    let variables = env(&[
+        ("HEADCOUNT__LOOKUP__CREATORS__LOCATION", "b.csv"),
+        ("HEADCOUNT__LOOKUP__CREATORS__REFRESH_SECS", "0"),
+        ("HEADCOUNT__LOOKUP__TIERS__LOCATION", "2026"),
+    ]);
+    let config = Config::load(Some(file.path()), variables).unwrap();
+    let found: Vec<_> = config.lookups.iter().map(|l| (l.name.as_str(), l.location.as_str(), l.refresh)).collect();
+    assert_eq!(found, [("creators", "b.csv", 0), ("tiers", "2026", MICROS_PER_MINUTE)]);
+}
+
+#[test]
+fn what_is_wrong_with_a_lookup_table_is_told_with_its_line() {
+    let first = |text: &str| report(text).lines().next().unwrap().to_owned();
+    assert_eq!(first("[lookup.creators]\nrefresh_secs = 5"), "FILE:1: lookup.creators.location is missing");
+    assert_eq!(
+        first("[lookup.creators]\nlocation = \"gs://b/x\""),
+        "FILE:2: lookup.creators.location is \"gs://b/x\", which is no place for a lookup table"
+    );
+    assert_eq!(first("[lookup.Top]\nlocation = \"a.csv\""), "FILE:1: [lookup.Top] is no name for a table");
+    assert_eq!(
+        report("[lookup.creators]\nlocation = \"a.csv\"\nrefesh_secs = 5"),
+        "FILE:3: lookup.creators.refesh_secs is not a known key\n  remedy: write refresh_secs = 5, in seconds"
+    );
+    assert_eq!(
+        first("[lookup.creators]\nlocation = \"a.csv\"\nformat = \"xml\""),
+        "FILE:3: lookup.creators.format must be one of `parquet`, `csv`, `ndjson`, not `xml`"
+    );
+    assert!(
+        first("[lookup.creators]\nlocation = \"a.csv\"\ncolumns = { n = \"float\" }")
+            .starts_with("FILE:3: lookup.creators.columns must be")
+    );
+    assert!(
+        first("[lookup]\nlocation = \"a.csv\"").starts_with("FILE:2: lookup.location"),
+        "{}",
+        first("[lookup]\nlocation = \"a.csv\"")
+    );
 }

@@ -11,10 +11,12 @@ use url::Url;
 
 use super::layers::{Layers, Origin};
 use super::problems::Problems;
-use super::raw::{RawCloudWatch, RawConcurrency, RawConfig, RawEmbedded, RawLake, RawSource, RawTime};
+use super::raw::{
+    LOOKUP, RawCloudWatch, RawConcurrency, RawConfig, RawEmbedded, RawLake, RawLookup, RawSource, RawTime,
+};
 use super::sections::{
-    CloudWatch, Concurrency, Config, Embedded, Lake, Log, Pipelines, Run, Schema, Serve, Source, SourceKind, Start,
-    Time,
+    CloudWatch, Concurrency, Config, Embedded, Lake, Log, Lookup, Pipelines, Run, Schema, Serve, Source, SourceKind,
+    Start, Time,
 };
 use crate::error::Error;
 use crate::limits::{CLOUDWATCH_NAME_CHARS_MAX, EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX, SIMULATOR_EVENTS_PER_SEC_MAX};
@@ -35,6 +37,7 @@ pub(super) fn validate(raw: &RawConfig, layers: &Layers, problems: &mut Problems
         cloudwatch: judge.cloudwatch(&raw.cloudwatch, &raw.source.region),
         pipelines: Pipelines { dir: judge.existing("pipelines", "dir", raw.pipelines.dir.as_deref(), Path::is_dir) },
         schema: Schema { path: judge.existing("schema", "path", raw.schema.path.as_deref(), Path::is_file) },
+        lookups: raw.lookup.iter().map(|(name, raw)| judge.lookup(name, raw)).collect(),
         serve: Serve { enabled: raw.serve.enabled, listen: judge.address("serve", "listen", &raw.serve.listen) },
         log: Log { format: raw.log.format, level: raw.log.level },
         run: Run {
@@ -268,12 +271,52 @@ impl Judge<'_> {
         }
     }
 
+    fn lookup(&mut self, name: &str, raw: &RawLookup) -> Lookup {
+        let section = format!("{LOOKUP}.{name}");
+        let begins = name.starts_with(|c: char| c.is_ascii_lowercase());
+        if !begins || !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+            let error = Error::user(format!("[{section}] is no name for a table"));
+            let hint =
+                "use lower-case letters, digits and underscores, beginning with a letter, as in [lookup.creators]";
+            self.problems.push(self.layers.section_origin(&section), error.hint(hint));
+        }
+        match &raw.location {
+            None => {
+                let error = Error::user(format!("{section}.location is missing"));
+                let hint = "write location = \"./data/creators.csv\", a folder, or \"s3://bucket/key\"";
+                self.problems.push(self.layers.section_origin(&section), error.hint(hint));
+            }
+            Some(location) => {
+                let what = "a lookup table";
+                self.place(
+                    &section,
+                    "location",
+                    location,
+                    what,
+                    "write a file or a folder, file:///… or s3://bucket/key",
+                );
+            }
+        }
+        Lookup {
+            name: name.to_owned(),
+            location: raw.location.clone().unwrap_or_default(),
+            format: raw.format,
+            refresh: self.secs(&section, "refresh_secs", raw.refresh_secs, 0),
+            columns: raw.columns.clone(),
+        }
+    }
+
     /// Whether the lake is on S3. A bare path may hold anything but `://`.
     fn lake_url(&mut self, text: &str) -> bool {
         let hint = "write a folder such as ./data/lake, file:///data/lake or s3://bucket/prefix";
+        self.place("lake", "url", text, "a lake", hint)
+    }
+
+    /// Whether a path or URL is on S3; refused if nothing of `what` can be there.
+    fn place(&mut self, section: &str, key: &str, text: &str, what: &str, hint: &str) -> bool {
         let Some((scheme, _)) = text.split_once("://") else {
             if text.trim().is_empty() {
-                self.refuse("lake", "url", "is empty", hint);
+                self.refuse(section, key, "is empty", hint);
             }
             return false;
         };
@@ -284,7 +327,7 @@ impl Judge<'_> {
             _ => false,
         };
         if !fits {
-            self.refuse("lake", "url", format!("is \"{text}\", which is no place for a lake"), hint);
+            self.refuse(section, key, format!("is \"{text}\", which is no place for {what}"), hint);
         }
         scheme == "s3"
     }
@@ -353,7 +396,7 @@ impl Judge<'_> {
     }
 
     /// A time typed in seconds.
-    fn secs(&mut self, section: &'static str, key: &'static str, value: u64, low: u64) -> Micros {
+    fn secs(&mut self, section: &str, key: &str, value: u64, low: u64) -> Micros {
         if value < low {
             self.refuse(section, key, format!("is {value}, but must be at least {low}"), "write a number of seconds");
         } else if value > SECS_MAX {

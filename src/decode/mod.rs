@@ -28,6 +28,7 @@
 
 mod aggregate;
 mod column;
+mod cursor;
 mod dead_letter;
 mod decoder;
 mod elements;

@@ -8,16 +8,12 @@
 //! value is read as what the contract says it is, once, and straight into its column; a string is copied while its end is looked for,
 //! and seen to be ASCII.
 
-use serde_json::value::RawValue;
-
-use super::column::{Column, Texts};
+use super::column::Column;
+use super::cursor::Cursor;
 use super::names::{Key, Names};
 use super::rows::{Rows, Told};
-use super::scan::depth;
-use super::specials::{CHUNK, Specials, is_special};
 use super::timestamp::{self, LastMinute};
 use super::unknown::UnknownField;
-use crate::limits::JSON_DEPTH_MAX;
 use crate::schema::Field;
 use crate::types::Micros;
 
@@ -69,43 +65,7 @@ pub(super) fn cut<'a>(
     (cursor.end()? == bytes.len()).then_some(())
 }
 
-/// Whether the last byte that is no white space may be the end of an object.
-#[inline]
-pub(super) fn ends_an_object(bytes: &[u8]) -> bool {
-    bytes.trim_ascii_end().ends_with(b"}")
-}
-
-struct Cursor<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    /// Not 0 if a string may have had a character that is not ASCII.
-    beyond_ascii: u32,
-}
-
 impl<'a> Cursor<'a> {
-    /// Before the first byte that is no white space. `None` if no object ends `bytes`: what was cut off need not be read to see that.
-    #[inline]
-    fn new(bytes: &'a [u8]) -> Option<Self> {
-        let mut cursor = Self { bytes, at: 0, beyond_ascii: 0 };
-        cursor.peek()?;
-        ends_an_object(bytes).then_some(cursor)
-    }
-
-    /// Whether the object ends here; if not, `mark` is here, and then a key.
-    #[inline(always)]
-    fn ends_or(&mut self, mark: u8) -> Option<bool> {
-        let ends = match self.peek()? {
-            b'}' if mark == b',' => true,
-            byte if byte == mark => {
-                self.at += 1;
-                self.peek()? == b'}' && mark == b'{'
-            }
-            _ => return None,
-        };
-        self.at += usize::from(ends);
-        Some(ends)
-    }
-
     /// All of the object, into the row that is under way.
     #[inline(always)]
     fn object(
@@ -250,285 +210,6 @@ impl<'a> Cursor<'a> {
         }
         Some(key)
     }
-
-    /// A value, whatever it is.
-    fn skip(&mut self) -> Option<&'a [u8]> {
-        self.peek()?;
-        let start = self.at;
-        if self.value(1).is_none() {
-            self.at = start;
-            self.nested()?;
-        }
-        self.bytes.get(start..self.at)
-    }
-
-    /// The same, if it has no escapes. `level` is how deep it nests, if it does, the event itself being 0.
-    fn value(&mut self, level: usize) -> Option<()> {
-        match self.peek()? {
-            b'"' => self.string().map(drop),
-            b'-' | b'0'..=b'9' => self.number(),
-            b't' => self.word("true"),
-            b'f' => self.word("false"),
-            b'n' => self.word("null"),
-            open @ (b'{' | b'[') if level < JSON_DEPTH_MAX => self.inside(open, level),
-            _ => None,
-        }
-    }
-
-    /// An object or array.
-    fn inside(&mut self, open: u8, level: usize) -> Option<()> {
-        // In ASCII a closing bracket comes two after its opening one.
-        let close = open + 2;
-        self.at += 1;
-        if self.peek()? == close {
-            self.at += 1;
-            return Some(());
-        }
-        loop {
-            if open == b'{' {
-                self.peek()?;
-                self.string()?;
-                self.expect(b':')?;
-            }
-            self.value(level + 1)?;
-            match self.peek()? {
-                b',' => self.at += 1,
-                byte if byte == close => {
-                    self.at += 1;
-                    return Some(());
-                }
-                _ => return None,
-            }
-        }
-    }
-
-    /// A number of any size.
-    fn number(&mut self) -> Option<()> {
-        let negative = self.bytes.get(self.at) == Some(&b'-');
-        self.at += usize::from(negative);
-        let leading_zero = self.bytes.get(self.at) == Some(&b'0');
-        if self.digits()? > 1 && leading_zero {
-            return None;
-        }
-        if self.bytes.get(self.at) == Some(&b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
-            self.at += 1;
-            self.at += usize::from(matches!(self.bytes.get(self.at), Some(b'+' | b'-')));
-            self.digits()?;
-        }
-        Some(())
-    }
-
-    /// How many digits are here, if there is one.
-    fn digits(&mut self) -> Option<usize> {
-        let len = self.rest()?.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += len;
-        (len > 0).then_some(len)
-    }
-
-    /// A string, behind its first quote, with its last; its text, escapes resolved, goes into `texts`, or nothing does.
-    #[inline(always)]
-    fn string_into(&mut self, texts: &mut Texts) -> Option<()> {
-        match self.copy_plain(texts.bytes()) {
-            Some(b'"') => return Some(()),
-            Some(b'\\') if self.unescape(texts.bytes()).is_some() => return Some(()),
-            _ => {}
-        }
-        texts.drop_pieces();
-        None
-    }
-
-    /// Appends what comes before the next special byte, and takes that byte too.
-    #[inline(always)]
-    fn copy_plain(&mut self, to: &mut Vec<u8>) -> Option<u8> {
-        let mut rest = self.rest()?;
-        let special = loop {
-            let Some((chunk, more)) = rest.split_first_chunk::<CHUNK>() else {
-                let len = rest.iter().position(|&byte| is_special(byte))?;
-                let (plain, special) = rest.split_at_checked(len)?;
-                to.extend_from_slice(plain);
-                self.beyond_ascii |= u32::from(!plain.is_ascii());
-                break special;
-            };
-            // All of the chunk, whose length is known, and then less of it: quicker than as much as is needed.
-            to.extend_from_slice(chunk);
-            let Specials { specials, beyond_ascii } = Specials::of(chunk);
-            self.beyond_ascii |= beyond_ascii;
-            if specials != 0 {
-                let len = specials.trailing_zeros() as usize;
-                to.truncate(to.len() - (CHUNK - len));
-                break rest.get(len..)?;
-            }
-            rest = more;
-        };
-        self.at = self.bytes.len() - special.len() + 1;
-        special.first().copied()
-    }
-
-    /// The rest of a string, after its first backslash, with its closing quote.
-    fn unescape(&mut self, to: &mut Vec<u8>) -> Option<()> {
-        loop {
-            match self.next()? {
-                b'u' => to.extend_from_slice(self.code_point()?.encode_utf8(&mut [0; 4]).as_bytes()),
-                escaped => to.push(match escaped {
-                    b'"' | b'\\' | b'/' => escaped,
-                    b'b' => 0x8,
-                    b'f' => 0xc,
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    _ => return None,
-                }),
-            }
-            if self.bytes.get(self.at) == Some(&b'\\') {
-                // One behind the other, as in text of another alphabet.
-                self.at += 1;
-                continue;
-            }
-            match self.copy_plain(to)? {
-                b'"' => return Some(()),
-                b'\\' => {}
-                _ => return None,
-            }
-        }
-    }
-
-    /// What `\u` stands for: four hexadecimal digits, or two times four that are a surrogate pair.
-    fn code_point(&mut self) -> Option<char> {
-        let first = self.code_unit()?;
-        if !(0xd800..0xdc00).contains(&first) {
-            // The second half of a pair alone is no character.
-            return char::from_u32(u32::from(first));
-        }
-        let (b'\\', b'u') = (self.next()?, self.next()?) else { return None };
-        char::decode_utf16([first, self.code_unit()?]).next()?.ok()
-    }
-
-    fn code_unit(&mut self) -> Option<u16> {
-        let digits = self.take(4)?.iter().map(|&byte| char::from(byte).to_digit(16));
-        digits.into_iter().try_fold(0, |unit, digit| Some(unit << 4 | digit? as u16))
-    }
-
-    /// A string without escapes, with its quotes.
-    fn string(&mut self) -> Option<&'a [u8]> {
-        let rest = self.rest()?;
-        if rest.first() != Some(&b'"') {
-            return None;
-        }
-        let mut len = 1;
-        loop {
-            let rest = rest.get(len..)?;
-            let special = match rest.split_first_chunk() {
-                Some((chunk, _)) => {
-                    let Specials { specials, beyond_ascii } = Specials::of(chunk);
-                    self.beyond_ascii |= beyond_ascii;
-                    (specials != 0).then_some(specials.trailing_zeros() as usize)
-                }
-                None => {
-                    self.beyond_ascii |= u32::from(!rest.is_ascii());
-                    Some(rest.iter().position(|&byte| is_special(byte))?)
-                }
-            };
-            match special {
-                Some(more) if rest.get(more) == Some(&b'"') => return self.take(len + more + 1),
-                Some(_) => return None,
-                None => len += CHUNK,
-            }
-        }
-    }
-
-    /// An integer in the range of 64 bits: no leading zero, no fraction, no exponent.
-    #[inline]
-    fn integer(&mut self) -> Option<i64> {
-        let rest = self.rest()?;
-        let negative = rest.first() == Some(&b'-');
-        let digits = rest.get(usize::from(negative)..)?;
-        let mut whole = 0_i64;
-        let mut len = 0;
-        for byte in digits {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                break;
-            }
-            whole = whole.wrapping_mul(10).wrapping_add(i64::from(digit));
-            len += 1;
-        }
-        let leading_zero = len > 1 && digits.first() == Some(&b'0');
-        if len == 0 || leading_zero || matches!(digits.get(len), Some(b'.' | b'e' | b'E')) {
-            return None;
-        }
-        let end = len + usize::from(negative);
-        // More digits than this may be too many.
-        let whole = match len {
-            ..=18 if negative => -whole,
-            ..=18 => whole,
-            _ => std::str::from_utf8(rest.get(..end)?).ok()?.parse().ok()?,
-        };
-        self.at += end;
-        Some(whole)
-    }
-
-    fn word(&mut self, word: &str) -> Option<()> {
-        self.rest()?.starts_with(word.as_bytes()).then(|| self.at += word.len())
-    }
-
-    /// Any value that is not nested too deeply, by the full parser.
-    fn nested(&mut self) -> Option<()> {
-        let mut values = serde_json::Deserializer::from_slice(self.rest()?).into_iter::<&'a RawValue>();
-        let value = values.next()?.ok()?.get();
-        self.at += values.byte_offset();
-        (depth(value) < JSON_DEPTH_MAX).then_some(())
-    }
-
-    #[inline]
-    fn rest(&self) -> Option<&'a [u8]> {
-        self.bytes.get(self.at..)
-    }
-
-    /// The next byte that is no white space.
-    #[inline]
-    fn peek(&mut self) -> Option<u8> {
-        let byte = *self.bytes.get(self.at)?;
-        if byte > b' ' { Some(byte) } else { self.peek_behind_white_space() }
-    }
-
-    #[inline(never)]
-    fn peek_behind_white_space(&mut self) -> Option<u8> {
-        loop {
-            match *self.bytes.get(self.at)? {
-                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
-                byte => return Some(byte),
-            }
-        }
-    }
-
-    #[inline]
-    fn next(&mut self) -> Option<u8> {
-        let byte = *self.bytes.get(self.at)?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
-    }
-
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let taken = self.bytes.get(self.at..self.at + len)?;
-        self.at += len;
-        Some(taken)
-    }
-
-    /// Where what was read ends, or all there is if only white space is left. What was read must have been UTF-8.
-    fn end(mut self) -> Option<usize> {
-        let end = self.at;
-        let end = if self.peek().is_none() { self.at } else { end };
-        let is_text = self.beyond_ascii == 0 || simdutf8::basic::from_utf8(self.bytes.get(..end)?).is_ok();
-        is_text.then_some(end)
-    }
 }
 
 #[cfg(test)]
@@ -538,6 +219,7 @@ mod tests {
     use arrow::util::display::array_value_to_string;
 
     use super::*;
+    use crate::limits::JSON_DEPTH_MAX;
     use crate::schema::Contract;
 
     /// A contract of a field of each kind: the places of its fields are those in which they are written here.

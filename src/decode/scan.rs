@@ -8,6 +8,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::de::Read;
 use serde_json::value::RawValue;
 
+use super::cursor::ends_an_object;
 use super::dead_letter::{Reason, Rejection};
 use super::forms::skip_whitespace;
 use super::names::Names;
@@ -37,7 +38,7 @@ impl<'a> RawEvent<'a> {
     /// Parses one event. After an error the values are not to be used.
     pub(super) fn scan(&mut self, bytes: &'a [u8], names: &Names) -> Result<(), Rejection> {
         self.clear();
-        if bytes.get(skip_whitespace(bytes, 0)) == Some(&b'{') && !plain::ends_an_object(bytes) {
+        if bytes.get(skip_whitespace(bytes, 0)) == Some(&b'{') && !ends_an_object(bytes) {
             return Err(broken(foreign(bytes).unwrap_or("begins as an object, but does not end with `}`")));
         }
         if plain::cut(bytes, names, &mut self.values, &mut self.unknown).is_some() {

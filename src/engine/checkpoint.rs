@@ -43,6 +43,8 @@ pub struct Header {
     pub roles: u64,
     /// By pipeline: hash of its query.
     pub pipelines: BTreeMap<String, u64>,
+    /// By lookup table: the version that was joined last, by its hash.
+    pub lookups: BTreeMap<String, String>,
     /// By configuration key: times that decide which windows are out and who is present, in microseconds.
     pub times: BTreeMap<String, Micros>,
     /// What a person wants to know of it.
@@ -87,6 +89,7 @@ impl Header {
             contract: contract_hash(pipelines),
             roles: roles_hash(pipelines),
             pipelines: pipelines.plans.iter().map(|p| (p.name.clone(), p.fingerprint)).collect(),
+            lookups: pipelines.lookups.versions(),
             times: times(pipelines),
             summary,
         }

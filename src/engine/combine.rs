@@ -184,6 +184,9 @@ impl Combine {
 
     async fn emit(&mut self, watermark: Micros) -> Result<Vec<Emission>> {
         let mut out = Vec::new();
+        for plan in &self.pipelines.plans {
+            plan.put_lookups(|wanted| self.pipelines.lookups.index(wanted))?;
+        }
         for (i, (plan, windows)) in self.pipelines.plans.iter().zip(&mut self.windows).enumerate() {
             let (floor, size) = (self.floor, plan.windowing().size);
             for complete in windows.close(plan, watermark, |end| is_given_up(floor, end, size)).await? {

@@ -11,6 +11,7 @@
 //! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
 //! * [`job_state`]: all that a job remembers; * [`checkpoint`]: that state as an object of the lake; * [`event_ids`]: what of it
 //!   the lake has already;
+//! * [`lookups`]: the lookup tables, and their versions;
 //! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
 //! * [`board`]: what a live job says about itself;
 
@@ -23,6 +24,7 @@ pub mod intake;
 pub mod job_state;
 pub mod judge;
 pub mod live;
+pub mod lookups;
 mod pipeline_windows;
 pub mod pipelines;
 pub mod revision;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::lookups::{LoadedLookup, Lookups};
 use crate::config::Config;
 use crate::engine::judge::{JudgeOptions, SkewLimits};
 use crate::error::{Error, Result};
@@ -59,18 +60,31 @@ pub struct Pipelines {
     pub plans: Vec<ContinuousPlan>,
     /// The questions to the shared concurrency state, each once.
     pub queries: Vec<ConcurrencyQuery>,
+    /// The lookup tables that queries join.
+    pub lookups: Lookups,
     /// The times.
     pub options: EngineOptions,
 }
 
 impl Pipelines {
-    /// Compiles `files`. Collects every problem instead of stopping at the first.
+    /// Compiles `files`, which join no lookup tables. Collects every problem instead of stopping at the first.
     pub async fn compile(
         contract: Arc<Contract>,
         files: &[PipelineFile],
         options: EngineOptions,
     ) -> Result<Self, Vec<Error>> {
-        let compiler = Compiler::new(&contract).map_err(|e| vec![e])?;
+        Self::with_lookups(contract, files, &[], options).await
+    }
+
+    /// Compiles `files`, which may join `lookups`. Collects every problem instead of stopping at the first.
+    pub async fn with_lookups(
+        contract: Arc<Contract>,
+        files: &[PipelineFile],
+        lookups: &[LoadedLookup],
+        options: EngineOptions,
+    ) -> Result<Self, Vec<Error>> {
+        let tables: Vec<_> = lookups.iter().map(|l| Arc::clone(&l.table)).collect();
+        let compiler = Compiler::with_lookups(&contract, &tables).map_err(|e| vec![e])?;
         let mut plans = Vec::new();
         let mut problems = Vec::new();
         for file in files {
@@ -111,7 +125,11 @@ impl Pipelines {
             });
         }
         problems.extend(metrics_named_twice(&plans, files));
-        if problems.is_empty() { Ok(Self { contract, plans, queries, options }) } else { Err(problems) }
+        let lookups = Lookups::of(lookups, &plans).unwrap_or_else(|more| {
+            problems.extend(more);
+            Lookups::default()
+        });
+        if problems.is_empty() { Ok(Self { contract, plans, queries, lookups, options }) } else { Err(problems) }
     }
 
     /// When a row is late for a window of `plan`.

@@ -116,9 +116,12 @@ impl ShardStage {
         Ok(stage)
     }
 
-    /// Runs every pipeline over a batch of judged events.
+    /// Runs every pipeline over a batch of judged events: a read's, which joins one version of each lookup table.
     pub async fn process(&mut self, events: &RecordBatch) -> Result<Processed> {
         let mut out = Processed::default();
+        for plan in self.plans.iter().flatten().flatten() {
+            plan.put_lookups(|wanted| self.pipelines.lookups.index(wanted))?;
+        }
         let mut offset = 0;
         while offset < events.num_rows() {
             let rows = PLAN_BATCH_ROWS_MAX.min(events.num_rows() - offset);

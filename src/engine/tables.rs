@@ -15,7 +15,7 @@ use crate::pipeline::ContinuousPlan;
 use crate::schema::Contract;
 use crate::sink::cloudwatch::{CloudWatch, CloudWatchCounters, PublishedTable};
 use crate::sink::lake::{
-    DEAD_LETTERS, GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary,
+    DEAD_LETTERS, GatherWriter, LATE, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary,
 };
 use crate::types::{Micros, format_micros};
 
@@ -132,7 +132,7 @@ pub fn table_schemas(pipelines: &Pipelines) -> Vec<TableColumns> {
 }
 
 fn late_table(pipeline: &str) -> String {
-    format!("_late/{pipeline}")
+    format!("{LATE}/{pipeline}")
 }
 
 /// Opens the writers of all tables of `pipelines`.

@@ -1,5 +1,6 @@
 //! The analyzer rule: every aggregate over the stream becomes a windowed node, or is refused.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -10,6 +11,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Extension, Filter, LogicalPl
 use datafusion::optimizer::AnalyzerRule;
 
 use super::bound::Bound;
+use super::lookup::LookupJoin;
 use super::nodes::{Concurrency, WindowAggregate};
 use super::refusal::{at_span, refusal, span_of};
 use super::stream_table::ROW_NUMBER;
@@ -96,6 +98,7 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
     let input = carry(Arc::unwrap_or_clone(aggregate.input))?;
     let carried =
         [bound_column(&input, windowing)?, named_column(&input, ROW_NUMBER)?, named_column(&input, SHARD_HIGH_TIME)?];
+    let input = narrowed(input, aggregate.group_expr.iter().chain(&aggregate.aggr_expr).chain(&carried))?;
     Ok(LogicalPlan::Extension(Extension {
         node: Arc::new(WindowAggregate {
             input: Arc::new(input),
@@ -227,6 +230,7 @@ fn carry(plan: LogicalPlan) -> Result<LogicalPlan> {
             LogicalPlan::Filter(Filter::try_new(f.predicate, Arc::new(carry(Arc::unwrap_or_clone(f.input))?))?)
         }
         scan @ LogicalPlan::TableScan(_) => scan,
+        LogicalPlan::Extension(e) if e.node.as_any().is::<LookupJoin>() => carry_join(&e)?,
         other => {
             return Err(refusal(
                 format!("{} is not supported between the stream and its windowed aggregate", other.display()),
@@ -234,4 +238,24 @@ fn carry(plan: LogicalPlan) -> Result<LogicalPlan> {
             ));
         }
     })
+}
+
+/// A join with a lookup table emits the columns that `exprs` read: nothing else tells it which those are.
+fn narrowed<'a>(input: LogicalPlan, exprs: impl Iterator<Item = &'a Expr>) -> Result<LogicalPlan> {
+    let joins = |p: &LogicalPlan| Ok(matches!(p, LogicalPlan::Extension(e) if e.node.as_any().is::<LookupJoin>()));
+    if !input.exists(joins)? {
+        return Ok(input);
+    }
+    let read: HashSet<&Column> = exprs.flat_map(|e| e.column_refs()).collect();
+    let columns = input.schema().columns().into_iter().filter(|c| read.contains(c)).map(Expr::Column).collect();
+    Ok(LogicalPlan::Projection(Projection::try_new(columns, Arc::new(input))?))
+}
+
+/// As [`carry`], through a join with a lookup table.
+fn carry_join(e: &Extension) -> Result<LogicalPlan> {
+    let Some(join) = e.node.as_any().downcast_ref::<LookupJoin>() else {
+        return internal_err!("{} is no join with a lookup table", e.node.name());
+    };
+    let node = join.over(carry(join.input.as_ref().clone())?)?;
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }

@@ -15,6 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::analyze::WindowedAggregates;
 use super::dialect::StreamDialect;
 use super::file::{Header, PipelineFile};
+use super::lookup::{LookupJoins, LookupProvider, LookupTable, fresh_joins, joins_of, known};
 use super::output::Output;
 use super::physical::WindowQueryPlanner;
 use super::refusal::{refuse, refuse_at};
@@ -26,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::batch_scan::{BatchScanExec, BatchSlot};
 use crate::operator::concurrency::{ConcurrencyExec, ConcurrencyQuery};
+use crate::operator::lookup_join::{LookupIndex, LookupSlot, LookupUse};
 use crate::operator::percentile::percentile;
 use crate::operator::window::{LatenessRule, ShardWindows, WindowAggregateExec, WindowSpec, Windowing};
 use crate::schema::{Contract, Kind};
@@ -36,6 +38,7 @@ pub struct Compiler {
     state: SessionState,
     /// How a query over the stream begins, for those that do not.
     tumble_form: String,
+    lookups: Vec<Arc<LookupTable>>,
 }
 
 /// What a windowed node of a query computes.
@@ -67,6 +70,14 @@ pub struct StatefulNode {
 }
 
 impl StatefulNode {
+    /// What is joined below it.
+    fn lookup_uses(&self) -> Result<Vec<LookupUse>> {
+        match &self.node {
+            Node::Window(w) => Ok(joins_of(w.input())?.into_iter().map(|(wanted, _)| wanted).collect()),
+            Node::Concurrency(_) => Ok(vec![]),
+        }
+    }
+
     /// How its windows lie.
     pub fn windowing(&self) -> Windowing {
         match &self.node {
@@ -88,7 +99,10 @@ pub struct ContinuousPlan {
     pub fingerprint: u64,
     /// The metrics that the header makes of the rows.
     pub metrics: Vec<MetricMapping>,
+    /// The lookup tables that it joins, each once.
+    pub lookups: Vec<Arc<LookupTable>>,
     rest: Arc<dyn ExecutionPlan>,
+    rest_joins: Vec<(LookupUse, LookupSlot)>,
     output: Output,
     context: Arc<TaskContext>,
 }
@@ -97,14 +111,26 @@ pub struct ContinuousPlan {
 pub struct ShardPlan {
     plan: Arc<dyn ExecutionPlan>,
     slots: Vec<BatchSlot>,
+    joins: Vec<(LookupUse, LookupSlot)>,
     context: Arc<TaskContext>,
     /// The panes that it updates.
     pub windows: Arc<Mutex<ShardWindows>>,
 }
 
 impl Compiler {
-    /// A compiler for queries over the stream of `contract`.
+    /// A compiler for queries over the stream of `contract` alone.
+    ///
+    /// # Errors
+    /// Internal, if DataFusion does not take the product's functions.
     pub fn new(contract: &Contract) -> Result<Self> {
+        Self::with_lookups(contract, &[])
+    }
+
+    /// A compiler for queries over the stream of `contract` that may join `lookups`.
+    ///
+    /// # Errors
+    /// A user error if a lookup table has the stream's name, or a column by which the stream's rows are judged.
+    pub fn with_lookups(contract: &Contract, lookups: &[Arc<LookupTable>]) -> Result<Self> {
         let mut config = SessionConfig::new().with_target_partitions(1).with_batch_size(PLAN_BATCH_ROWS_MAX);
         let options = config.options_mut();
         options.sql_parser.map_string_types_to_utf8view = false;
@@ -118,13 +144,20 @@ impl Compiler {
         let mut state = SessionStateBuilder::new()
             .with_config(config)
             .with_default_features()
+            .with_analyzer_rule(Arc::new(LookupJoins))
             .with_analyzer_rule(Arc::new(WindowedAggregates))
             .with_query_planner(Arc::new(WindowQueryPlanner))
             .build();
         state.register_udaf(percentile())?;
         state.register_relation_planner(Arc::new(functions))?;
         state.schema_for_ref(stream)?.register_table(stream.to_owned(), table)?;
-        Ok(Self { state, tumble_form: tumble_form(stream, contract.time_field()) })
+        for lookup in lookups {
+            lookup.check(stream)?;
+            let name = lookup.name.to_string();
+            let provider = Arc::new(LookupProvider(Arc::clone(lookup)));
+            state.schema_for_ref(name.as_str())?.register_table(name, provider)?;
+        }
+        Ok(Self { state, tumble_form: tumble_form(stream, contract.time_field()), lookups: lookups.to_vec() })
     }
 
     /// Compiles one pipeline.
@@ -133,9 +166,9 @@ impl Compiler {
     /// A user error with `file:line`, the reason and the remedy, if the query is wrong or cannot run for ever.
     pub async fn compile(&self, file: &PipelineFile) -> Result<ContinuousPlan> {
         let statement = parse(file)?;
-        let words = format!("{statement}; {}", file.header.allowed_lateness_secs);
-        let fingerprint = xxh3_64(words.as_bytes());
-        let logical = self.state.statement_to_plan(statement).await.map_err(|e| refuse(file, &e))?;
+        let mut words = format!("{statement}; {}", file.header.allowed_lateness_secs);
+        let logical =
+            self.state.statement_to_plan(statement).await.map_err(|e| known(refuse(file, &e), &self.lookups))?;
         refuse_unrepeatable(&logical).map_err(|e| refuse(file, &e))?;
         let optimized = self.state.optimize(&logical).map_err(|e| refuse(file, &e))?;
         let physical = self
@@ -156,18 +189,38 @@ impl Compiler {
             return Err(refuse_at(file, 1, "the query does not read the stream through a window")
                 .hint(format!("begin with FROM TABLE({})", self.tumble_form)));
         }
+        let rest_joins = joins_of(&rest)?;
+        let lookups = self.lookups_of(&nodes, &rest_joins)?;
+        for lookup in &lookups {
+            // Their columns may be keys of groups that are open.
+            words.push_str(&format!("; {} {:?}", lookup.name, lookup.schema.fields()));
+        }
         let plan = ContinuousPlan {
             name: file.name.clone(),
             header: file.header.clone(),
             nodes,
-            fingerprint,
+            fingerprint: xxh3_64(words.as_bytes()),
             metrics: metric::check(file, &output)?,
+            lookups,
             rest,
+            rest_joins,
             output,
             context: self.state.task_ctx(),
         };
         plan.check_windows(file)?;
         Ok(plan)
+    }
+}
+
+impl Compiler {
+    /// The lookup tables that the halves of a query join, in the order of the configuration.
+    fn lookups_of(&self, nodes: &[StatefulNode], rest: &[(LookupUse, LookupSlot)]) -> Result<Vec<Arc<LookupTable>>> {
+        let mut joined: Vec<LookupUse> = rest.iter().map(|(wanted, _)| wanted.clone()).collect();
+        for node in nodes {
+            joined.extend(node.lookup_uses()?);
+        }
+        let is_joined = |t: &&Arc<LookupTable>| joined.iter().any(|wanted| wanted.table == t.name);
+        Ok(self.lookups.iter().filter(is_joined).cloned().collect())
     }
 }
 
@@ -269,6 +322,20 @@ impl ContinuousPlan {
         self.nodes.get(node)?.node.window()
     }
 
+    /// Every index of a lookup table that the query asks for, above and below its windows; some may come twice.
+    pub fn lookup_uses(&self) -> Result<Vec<LookupUse>> {
+        let mut all: Vec<LookupUse> = self.rest_joins.iter().map(|(wanted, _)| wanted.clone()).collect();
+        for node in &self.nodes {
+            all.extend(node.lookup_uses()?);
+        }
+        Ok(all)
+    }
+
+    /// Has the rest of the query join these versions from now on.
+    pub fn put_lookups(&self, version: impl Fn(&LookupUse) -> Result<Arc<LookupIndex>>) -> Result<()> {
+        put_all(&self.rest_joins, version)
+    }
+
     /// Runs the rest of the query over one complete window: for each node its rows (`None`: it has none in this window).
     /// The result is sorted by the window and the header's keys, and has the table's schema.
     pub async fn finish(&self, rows: Vec<Option<RecordBatch>>, revision: i32) -> Result<RecordBatch> {
@@ -320,8 +387,15 @@ impl ShardPlan {
             }
             None => Ok(Transformed::no(node)),
         })?;
-        let (exec, windows) = template.for_shard(input.data, rule);
-        Ok(Self { plan: Arc::new(exec), slots, context, windows })
+        let input = fresh_joins(input.data)?;
+        let joins = joins_of(&input)?;
+        let (exec, windows) = template.for_shard(input, rule);
+        Ok(Self { plan: Arc::new(exec), slots, joins, context, windows })
+    }
+
+    /// Joins these versions from the next batch on.
+    pub fn put_lookups(&self, version: impl Fn(&LookupUse) -> Result<Arc<LookupIndex>>) -> Result<()> {
+        put_all(&self.joins, version)
     }
 
     /// Runs the plan over one batch, which must have the stream's schema with [`super::ROW_NUMBER`] at its end.
@@ -337,6 +411,13 @@ impl ShardPlan {
         }
         Ok(())
     }
+}
+
+fn put_all(joins: &[(LookupUse, LookupSlot)], version: impl Fn(&LookupUse) -> Result<Arc<LookupIndex>>) -> Result<()> {
+    for (wanted, slot) in joins {
+        slot.put(version(wanted)?);
+    }
+    Ok(())
 }
 
 /// Adds the row number that [`ShardPlan::run`] needs.

@@ -7,8 +7,7 @@ use datafusion::logical_expr::sqlparser::keywords::Keyword;
 use datafusion::logical_expr::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::dialect::StreamDialect;
-use super::file::PipelineFile;
-use super::refusal::refuse_at;
+use super::refusal::{SqlText, refuse_at};
 use crate::error::Result;
 use crate::limits::QUERY_DEPTH_MAX;
 
@@ -54,8 +53,9 @@ impl Level {
 ///
 /// # Errors
 /// A user error at the line where it gets too deep. What is no SQL passes: the parser says what is wrong with it.
-pub(super) fn check(file: &PipelineFile, dialect: &StreamDialect) -> Result<()> {
-    let Ok(tokens) = Tokenizer::new(dialect, &file.sql).tokenize_with_location() else { return Ok(()) };
+pub(crate) fn check<'a>(text: impl Into<SqlText<'a>>, dialect: &StreamDialect) -> Result<()> {
+    let text = text.into();
+    let Ok(tokens) = Tokenizer::new(dialect, text.sql).tokenize_with_location() else { return Ok(()) };
     let (mut outer, mut inner) = (Vec::<Level>::new(), Level::default());
     let mut after_period = false;
     for token in &tokens {
@@ -80,7 +80,7 @@ pub(super) fn check(file: &PipelineFile, dialect: &StreamDialect) -> Result<()> 
                 "the query nests deeper than {QUERY_DEPTH_MAX} levels, a chain of operators being a level each"
             );
             return Err(
-                refuse_at(file, line, &reason).hint("write a chain of OR as IN (…); halve other chains by brackets")
+                refuse_at(text, line, &reason).hint("write a chain of OR as IN (…); halve other chains by brackets")
             );
         }
     }
@@ -105,7 +105,7 @@ fn bracket(token: &Token) -> Option<Bracket> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::Compiler;
+    use crate::pipeline::{Compiler, PipelineFile};
     use crate::schema::Contract;
 
     fn file(sql: &str) -> PipelineFile {

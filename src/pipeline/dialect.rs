@@ -13,7 +13,7 @@ use std::any::TypeId;
 
 /// Generic SQL with `TABLE t [PARTITION BY k, …]` arguments.
 #[derive(Debug, Default)]
-pub(super) struct StreamDialect(GenericDialect);
+pub(crate) struct StreamDialect(GenericDialect);
 
 /// Delegates the generic dialect's switches: those that differ from the trait's defaults.
 macro_rules! delegate {

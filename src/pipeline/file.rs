@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::metric::MetricHeader;
+use super::refusal::SqlText;
 use crate::error::{Error, Result};
 use crate::limits::PIPELINE_FILE_BYTES_MAX;
 
@@ -161,7 +162,7 @@ impl PipelineFile {
 
     /// `file:line` of a line of the query, counted from 1.
     pub fn at_line(&self, sql_line: usize) -> String {
-        format!("{}:{}", self.place, self.first_line + sql_line.max(1) - 1)
+        SqlText::from(self).at_line(sql_line)
     }
 
     /// `file:line` of what the query selects as `column`: the first line that says `AS column`, else the first that names it.

@@ -24,6 +24,7 @@ mod depth;
 mod dialect;
 mod explain;
 mod file;
+mod lookup;
 mod metric;
 mod nodes;
 mod output;
@@ -33,8 +34,14 @@ mod stream_table;
 mod table_functions;
 mod unrepeatable;
 
+pub(crate) use depth::check as check_depth;
+pub(crate) use dialect::StreamDialect;
+pub(crate) use refusal::{SqlText, refuse, refuse_at};
+pub(crate) use table_functions::WindowTableFunctions;
+
 pub use compile::{Compiler, ContinuousPlan, Node, ShardPlan, StatefulNode, number_rows};
 pub use explain::{Explanation, JobTimes};
 pub use file::{Header, PipelineFile, SinkName};
+pub use lookup::LookupTable;
 pub use metric::MetricHeader;
 pub use stream_table::ROW_NUMBER;

@@ -16,6 +16,7 @@ use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, Phy
 
 use super::analyze::bound_of;
 use super::bound::Bound;
+use super::lookup::{LookupJoin, plan_join};
 use super::nodes::{Concurrency, WindowAggregate};
 use crate::operator::concurrency::ConcurrencyExec;
 use crate::operator::window::{GroupColumn, WindowAggregateExec, WindowSpec};
@@ -50,8 +51,13 @@ impl ExtensionPlanner for WindowOperators {
             let schema = Arc::clone(node.schema.inner());
             return Ok(Some(Arc::new(ConcurrencyExec::try_new(node.query.clone(), schema)?)));
         }
+        let [input] = physical_inputs else { return internal_err!("a node of this project has one input") };
+        if let Some(node) = node.as_any().downcast_ref::<LookupJoin>() {
+            let physical =
+                |expr: &Expr, schema: &DFSchema| planner.create_physical_expr(expr, schema, session, planning_ctx);
+            return plan_join(node, input, &physical).map(Some);
+        }
         let Some(node) = node.as_any().downcast_ref::<WindowAggregate>() else { return Ok(None) };
-        let [input] = physical_inputs else { return internal_err!("a windowed aggregate has one input") };
         let physical = |expr: &Expr| planner.create_physical_expr(expr, node.input.schema(), session, planning_ctx);
         let spec = window_spec(node, &input.schema(), session, planning_ctx, &physical)?;
         Ok(Some(Arc::new(WindowAggregateExec::new(Arc::new(spec), Arc::clone(input)))))

@@ -7,9 +7,43 @@ use datafusion::logical_expr::sqlparser::tokenizer::Span as SqlSpan;
 use super::file::PipelineFile;
 use crate::error::Error;
 
+/// A query as written, and what its reader has to know to mend it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SqlText<'a> {
+    /// The file, or what stands for one.
+    pub(crate) place: &'a str,
+    /// The line of it on which the query begins, from 1.
+    pub(crate) first_line: usize,
+    /// The query.
+    pub(crate) sql: &'a str,
+    /// What to do about an unknown column.
+    pub(crate) columns_are: &'a str,
+    /// What to do about an unknown table.
+    pub(crate) tables_are: &'a str,
+}
+
+impl<'a> From<&'a PipelineFile> for SqlText<'a> {
+    fn from(file: &'a PipelineFile) -> Self {
+        Self {
+            place: &file.place,
+            first_line: file.first_line,
+            sql: &file.sql,
+            columns_are: "the columns are those of the event schema, or of the sub-query",
+            tables_are: "read the stream, a name from the WITH clause, or a [lookup.NAME] of the configuration",
+        }
+    }
+}
+
+impl SqlText<'_> {
+    /// `place:line` of a line of the query, counted from 1.
+    pub(super) fn at_line(&self, sql_line: usize) -> String {
+        format!("{}:{}", self.place, self.first_line + sql_line.max(1) - 1)
+    }
+}
+
 /// A user error at a line of the query (from 1).
-pub(super) fn refuse_at(file: &PipelineFile, sql_line: usize, reason: &str) -> Error {
-    Error::user(reason).at(file.at_line(sql_line))
+pub(crate) fn refuse_at<'a>(text: impl Into<SqlText<'a>>, sql_line: usize, reason: &str) -> Error {
+    Error::user(reason).at(text.into().at_line(sql_line))
 }
 
 /// A refusal from inside the planner, which does not know the file. [`refuse`] gives it its place.
@@ -38,7 +72,8 @@ pub(super) fn span_of<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> Option<S
 }
 
 /// A planner's or parser's error, at its line where it knows one.
-pub(super) fn refuse(file: &PipelineFile, error: &DataFusionError) -> Error {
+pub(crate) fn refuse<'a>(text: impl Into<SqlText<'a>>, error: &DataFusionError) -> Error {
+    let text = text.into();
     let root = error.find_root();
     let ours = match root {
         DataFusionError::External(e) => e.downcast_ref::<Error>(),
@@ -46,7 +81,7 @@ pub(super) fn refuse(file: &PipelineFile, error: &DataFusionError) -> Error {
     };
     let (reason, remedy) = match ours {
         Some(e) => (e.message().to_owned(), e.remedy().unwrap_or_default().to_owned()),
-        None => reworded(root),
+        None => reworded(root, &text),
     };
     let (reason, line) = match reason.split_once(" at Line: ") {
         Some((reason, at)) => (reason.to_owned(), at.split(',').next().and_then(|n| n.trim().parse().ok())),
@@ -54,19 +89,23 @@ pub(super) fn refuse(file: &PipelineFile, error: &DataFusionError) -> Error {
     };
     let span_line =
         error.diagnostic().and_then(|d| d.span).and_then(|s| usize::try_from(s.start.line).ok()).filter(|l| *l > 0);
-    let line = line.or(span_line).or_else(|| mentioned_line(file, &reason)).unwrap_or(1);
-    refuse_at(file, line, &reason).hint(remedy)
+    let line = line
+        .or(span_line)
+        .or_else(|| named_line(text.sql, &reason))
+        .or_else(|| mentioned_line(text.sql, &reason))
+        .unwrap_or(1);
+    refuse_at(text, line, &reason).hint(remedy)
 }
 
 /// DataFusion's errors that a person meets, as reason and remedy.
-fn reworded(root: &DataFusionError) -> (String, String) {
+fn reworded(root: &DataFusionError, sql: &SqlText<'_>) -> (String, String) {
     let text = innermost(root);
     if let DataFusionError::SchemaError(e, _) = root
         && let SchemaError::FieldNotFound { field, .. } = e.as_ref()
     {
         let remedy = match quoted_after(&text, "Did you mean '") {
             Some(name) => format!("did you mean {name}?"),
-            None => "the columns are those of the event schema, or of the sub-query".to_owned(),
+            None => sql.columns_are.to_owned(),
         };
         return (format!("there is no column {field}"), remedy);
     }
@@ -80,7 +119,7 @@ fn reworded(root: &DataFusionError) -> (String, String) {
     }
     if let Some(table) = quoted_after(&text, "table '").filter(|_| text.ends_with("not found")) {
         let name = table.rsplit('.').next().unwrap_or(&table);
-        return (format!("there is no table {name}"), "read the stream, or a name from the WITH clause".to_owned());
+        return (format!("there is no table {name}"), sql.tables_are.to_owned());
     }
     if text.contains("require unique expression names") {
         let column = quoted_after(&text, "expression \"").unwrap_or_default();
@@ -126,10 +165,18 @@ fn innermost(root: &DataFusionError) -> String {
     text.trim_end_matches("\")").trim_end_matches('.').to_owned()
 }
 
+/// Where no span is known, but a lookup table is named: the first line that names it too.
+fn named_line(sql: &str, reason: &str) -> Option<usize> {
+    let (_, rest) = reason.split_once("the lookup table ")?;
+    let name = rest.split(' ').next()?;
+    let words = |line: &str| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == name);
+    sql.lines().position(words).map(|i| i + 1)
+}
+
 /// Where no span is known: the first line that has one of the keywords the reason speaks of.
-fn mentioned_line(file: &PipelineFile, reason: &str) -> Option<usize> {
+fn mentioned_line(sql: &str, reason: &str) -> Option<usize> {
     const KEYWORDS: [&str; 8] = ["GROUP BY", "ORDER BY", "LIMIT", "DISTINCT", "JOIN", "UNION", "OVER", "FROM"];
-    let lines: Vec<String> = file.sql.lines().map(str::to_ascii_uppercase).collect();
+    let lines: Vec<String> = sql.lines().map(str::to_ascii_uppercase).collect();
     KEYWORDS
         .iter()
         .filter(|word| reason.contains(*word))

@@ -32,31 +32,46 @@ fn concurrency_form(stream: &str, time_field: &str) -> String {
     format!("CONCURRENCY(TABLE {stream} PARTITION BY stream_id, DESCRIPTOR({time_field}), INTERVAL '1' MINUTE)")
 }
 
-/// Plans the window table functions over one stream.
+/// Plans the window table functions: over one stream, or over tables that are there.
 #[derive(Debug)]
-pub(super) struct WindowTableFunctions {
-    stream: String,
-    table: Arc<dyn TableProvider>,
-    /// The stream's event-time column: the only one that has a watermark.
-    time_field: String,
-    /// Columns that sessions may be counted by.
-    dimensions: Vec<String>,
+pub(crate) struct WindowTableFunctions {
+    /// What a pipeline reads. A query over tables has none.
+    stream: Option<Stream>,
     /// How the calls are written, for those who did not.
     tumble_form: String,
     hop_form: String,
     concurrency_form: String,
 }
 
+#[derive(Debug)]
+struct Stream {
+    name: String,
+    table: Arc<dyn TableProvider>,
+    /// The stream's event-time column: the only one that has a watermark.
+    time_field: String,
+    /// Columns that sessions may be counted by.
+    dimensions: Vec<String>,
+}
+
 impl WindowTableFunctions {
     pub(super) fn new(stream: &str, table: Arc<dyn TableProvider>, time_field: &str, dimensions: Vec<String>) -> Self {
+        let (name, time_field) = (stream.to_owned(), time_field.to_owned());
         Self {
-            stream: stream.to_owned(),
-            table,
-            time_field: time_field.to_owned(),
-            dimensions,
-            tumble_form: tumble_form(stream, time_field),
-            hop_form: hop_form(stream, time_field),
-            concurrency_form: concurrency_form(stream, time_field),
+            tumble_form: tumble_form(&name, &time_field),
+            hop_form: hop_form(&name, &time_field),
+            concurrency_form: concurrency_form(&name, &time_field),
+            stream: Some(Stream { name, table, time_field, dimensions }),
+        }
+    }
+
+    /// Over tables: `TUMBLE` by any of their times, and no `CONCURRENCY`, which is computed as events come.
+    pub(crate) fn over_tables() -> Self {
+        let (table, time) = ("user_events", "event_time");
+        Self {
+            stream: None,
+            tumble_form: tumble_form(table, time),
+            hop_form: hop_form(table, time),
+            concurrency_form: concurrency_form(table, time),
         }
     }
 }
@@ -96,6 +111,10 @@ impl WindowTableFunctions {
     }
 
     fn plan_hop(&self, args: &[Argument], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+        if self.stream.is_none() {
+            let remedy = "read a table that a pipeline has made with it, or use TUMBLE";
+            return Err(refusal("HOP is computed as events come, not over a table", remedy));
+        }
         let usage = &self.hop_form;
         let [table, time, slide, size] = take(args, ["DATA", "TIMECOL", "SLIDE", "SIZE"], "HOP", "four", usage)?;
         let slide = interval_argument(slide, "slide", context, usage)?;
@@ -118,6 +137,11 @@ impl WindowTableFunctions {
             return Err(refusal(reason, "put the columns into GROUP BY"));
         }
         let input = self.plan_table(table, context)?;
+        let taken = |b: &&Bound| self.stream.is_none() && input.schema().has_column_with_unqualified_name(b.column());
+        if let Some(bound) = Bound::ALL.iter().find(taken) {
+            let reason = format!("{function} over rows that have a {} already", bound.column());
+            return Err(refusal(reason, "group by DATE_BIN(INTERVAL '1' HOUR, window_start)"));
+        }
         let time = Expr::Column(self.time_argument(time, context, input.schema(), usage)?);
         let mut columns: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
         columns.extend(Bound::ALL.map(|bound| bound_of_time(bound, windowing, time.clone())));
@@ -125,22 +149,26 @@ impl WindowTableFunctions {
     }
 
     fn plan_concurrency(&self, args: &[Argument], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+        let Some(Stream { name, dimensions, .. }) = &self.stream else {
+            let remedy = "read a table that a pipeline has made with it, such as concurrent_viewers";
+            return Err(refusal("CONCURRENCY is computed as events come, not over a table", remedy));
+        };
         let usage = &self.concurrency_form;
         let [table, time, size] = take(args, ["DATA", "TIMECOL", "SIZE"], "CONCURRENCY", "three", usage)?;
         let (table, partition) = table_argument(table, usage)?;
-        let stream = self.scan()?;
-        if object_name(table).as_deref() != Some(self.stream.as_str()) {
-            return Err(refusal("CONCURRENCY reads the stream itself", format!("write TABLE {}", self.stream)));
+        if object_name(table.clone()).as_ref() != Some(name) {
+            return Err(refusal("CONCURRENCY reads the stream itself", format!("write TABLE {name}")));
         }
+        let stream = self.plan_table(table, context)?;
         let size = interval_argument(size, "size", context, usage)?;
         self.time_argument(time, context, stream.schema(), usage)?;
         let mut partition_by = Vec::new();
         for ident in partition {
             let name = context.normalize_ident(ident);
-            if !self.dimensions.contains(&name) {
+            if !dimensions.contains(&name) {
                 return Err(refusal(
                     format!("sessions cannot be counted by {name}"),
-                    format!("PARTITION BY takes {}", self.dimensions.join(", ")),
+                    format!("PARTITION BY takes {}", dimensions.join(", ")),
                 ));
             }
             partition_by.push(name);
@@ -151,8 +179,11 @@ impl WindowTableFunctions {
     }
 
     fn plan_table(&self, table: Vec<Ident>, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-        if object_name(table.clone()).as_deref() == Some(self.stream.as_str()) {
-            return self.scan();
+        if let Some(Stream { name, table: stream, .. }) = &self.stream
+            && object_name(table.clone()).as_ref() == Some(name)
+        {
+            let source = provider_as_source(Arc::clone(stream));
+            return LogicalPlanBuilder::scan(TableReference::bare(name.as_str()), source, None)?.build();
         }
         // A name from the WITH clause, or a mistake that the planner words.
         context.plan(TableFactor::Table {
@@ -169,11 +200,6 @@ impl WindowTableFunctions {
         })
     }
 
-    fn scan(&self) -> Result<LogicalPlan> {
-        let source = provider_as_source(Arc::clone(&self.table));
-        LogicalPlanBuilder::scan(TableReference::bare(self.stream.as_str()), source, None)?.build()
-    }
-
     fn time_argument(
         &self,
         arg: &SqlExpr,
@@ -182,10 +208,10 @@ impl WindowTableFunctions {
         usage: &str,
     ) -> Result<Column> {
         let column = context.normalize_ident(column_argument(arg, usage)?);
-        if column != self.time_field {
+        if let Some(Stream { time_field, .. }) = self.stream.as_ref().filter(|stream| column != stream.time_field) {
             return Err(refusal(
                 format!("{column} has no watermark"),
-                format!("windows are over the event time: DESCRIPTOR({})", self.time_field),
+                format!("windows are over the event time: DESCRIPTOR({time_field})"),
             ));
         }
         let (qualifier, field) = schema.qualified_field_with_unqualified_name(&column)?;

@@ -12,10 +12,12 @@
 //! own, and listens on this machine only unless told otherwise.
 
 mod answers;
+mod lookup_document;
 mod server;
 mod status_document;
 
 pub use answers::{Exhibits, ReadyDocument, ReasonDocument};
+pub use lookup_document::LookupDocument;
 pub use server::Server;
 pub use status_document::{
     ConcurrencyDocument, EventsDocument, PipelineDocument, ShardDocument, SinksDocument, StatusDocument, TableDocument,

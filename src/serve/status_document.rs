@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::answers::ReadyDocument;
+use super::lookup_document::LookupDocument;
 use crate::engine::board::{Phase, Readiness, ShardStatus, Status, TableStatus};
 use crate::engine::counters::PipelineCounts;
 use crate::sink::cloudwatch::{CloudWatchCounts, Dropped};
@@ -42,6 +43,8 @@ pub struct StatusDocument {
     pub concurrency: Option<ConcurrencyDocument>,
     /// What is complete and visible, by table.
     pub sinks: SinksDocument,
+    /// The lookup tables that queries join, in the order of their names.
+    pub lookups: Vec<LookupDocument>,
     /// What waits between the tasks of the job, by queue, in messages.
     pub queues: BTreeMap<&'static str, usize>,
     /// What went wrong last, also if it passed.
@@ -226,6 +229,7 @@ impl StatusDocument {
                 lake: status.tables.iter().map(|(name, t)| table(name, t)).collect(),
                 cloudwatch: status.published.as_ref().map(cloudwatch),
             },
+            lookups: status.lookups.iter().map(|(name, l)| LookupDocument::of(name, l)).collect(),
             queues: status.queues.clone(),
             last_error: status
                 .trouble
@@ -321,7 +325,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::engine::board::{CombineStatus, OpenWindows, PipelineName, Throughput};
+    use crate::engine::board::{CombineStatus, LookupStatus, OpenWindows, PipelineName, Throughput};
     use crate::engine::judge::JudgeCounts;
     use crate::sink::lake::WriteSummary;
     use crate::telemetry::Trouble;
@@ -365,6 +369,8 @@ mod tests {
             windows: [("p".to_owned(), 7)].into(),
             tables: [("p".to_owned(), TableStatus { written, last_file: Some(("lake/p/x.parquet".into(), START)) })]
                 .into(),
+            lookups: [("creators".to_owned(), LookupStatus { version: "00ff".into(), ..LookupStatus::default() })]
+                .into(),
             queues: [("raw", 1)].into(),
             published: Some(CloudWatchCounts {
                 published: 12,
@@ -406,7 +412,8 @@ mod tests {
             concurrency.concurrent_viewers concurrency.active_streams concurrency.remembered_sessions \
             concurrency.remembered_streams sinks.lake[].table sinks.lake[].rows sinks.lake[].files sinks.lake[].bytes \
             sinks.lake[].last_file sinks.lake[].last_file_at sinks.cloudwatch.published sinks.cloudwatch.calls \
-            sinks.cloudwatch.retries sinks.cloudwatch.dropped.too_old queues.raw last_error.at last_error.message";
+            sinks.cloudwatch.retries sinks.cloudwatch.dropped.too_old lookups[].table lookups[].version lookups[].rows \
+            lookups[].loaded_at lookups[].reloads lookups[].failures lookups[].failing queues.raw last_error.at last_error.message";
         assert_eq!(found, expected.split_whitespace().collect::<Vec<_>>());
         let early = serde_json::to_value(StatusDocument::of(&Status::default(), 0)).unwrap();
         let top = |v: &Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>();

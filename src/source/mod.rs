@@ -14,10 +14,12 @@
 //! * [`simulator`]: a seeded live-streaming platform. It plays viewers, streams and their faults in virtual time.
 //! * [`kinesis`]: the client side of Kinesis Data Streams, and the only place that uses its SDK.
 //! * [`mod@file`]: event files, local or in a bucket, as the input of a backfill.
+//! * [`lookup`]: tables that queries may join, local or in a bucket.
 //! * [`embedded`]: a Kinesis inside this process, for a first run without any account, and the feeder that fills it.
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod file;
 pub mod kinesis;
+pub mod lookup;
 pub mod simulator;

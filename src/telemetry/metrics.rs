@@ -125,6 +125,15 @@ catalogue! {
     /// Messages that wait between the tasks of the job: batches for the raw tables' writer (raw), news for the combine stage (combine).
     Gauge Count QUEUE_LENGTH ["queue"] = "headcount_queue_length";
 
+    /// Versions of a lookup table that came into use since the start.
+    Counter Count LOOKUP_RELOADS_TOTAL ["table"] = "headcount_lookup_reloads_total";
+    /// Looks at a lookup table that failed: the version before stays in use.
+    Counter Count LOOKUP_RELOAD_FAILURES_TOTAL ["table"] = "headcount_lookup_reload_failures_total";
+    /// Rows of a lookup table's version in use.
+    Gauge Count LOOKUP_ROWS ["table"] = "headcount_lookup_rows";
+    /// When the version in use of a lookup table was loaded, as seconds since 1970.
+    Gauge Seconds LOOKUP_LOADED_TIMESTAMP_SECONDS ["table"] = "headcount_lookup_loaded_timestamp_seconds";
+
     /// Rows written to a table of the lake.
     Counter Count ROWS_WRITTEN_TOTAL ["table"] = "headcount_rows_written_total";
     /// Files finished in a table of the lake.

@@ -24,7 +24,11 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RecordB
     deserializer.deserialize_bytes(BatchVisitor)
 }
 
-fn to_bytes(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+/// A batch as the bytes of an Arrow IPC stream.
+///
+/// # Errors
+/// If a column has a type that Arrow IPC does not know.
+pub fn to_bytes(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
     let mut stream = StreamWriter::try_new(Vec::new(), batch.schema_ref())?;
     stream.write(batch)?;
     stream.into_inner()
@@ -40,15 +44,22 @@ impl Visitor<'_> for BatchVisitor {
     }
 
     fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<RecordBatch, E> {
-        // Arrow checks values, but takes types, offsets and lengths of buffers as they come, and panics over those that make no sense.
-        let read = catch_unwind(|| from_bytes(bytes));
-        read.unwrap_or_else(|_| Err(ArrowError::IpcError("damaged beyond Arrow's checks".to_owned())))
-            .map_err(E::custom)
+        from_bytes(bytes).map_err(E::custom)
     }
 }
 
+/// The batch in the bytes of an Arrow IPC stream.
+///
+/// # Errors
+/// If they are damaged.
+pub fn from_bytes(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
+    // Arrow checks values, but takes types, offsets and lengths of buffers as they come, and panics over those that make no sense.
+    let read = catch_unwind(|| decode(bytes));
+    read.unwrap_or_else(|_| Err(ArrowError::IpcError("damaged beyond Arrow's checks".to_owned())))
+}
+
 /// By Arrow's push decoder, which takes no memory for what is only announced: its reader would for a body of any length.
-fn from_bytes(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
+fn decode(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
     let mut rest = Buffer::from(bytes);
     match StreamDecoder::new().decode(&mut rest)? {
         Some(batch) => Ok(batch),

@@ -4,8 +4,10 @@
 mod evolution;
 mod examples;
 mod letters;
+mod lookups;
 mod mistakes;
 #[cfg(feature = "embedded")]
 mod platform;
 mod program;
+mod query;
 mod runs;

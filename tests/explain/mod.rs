@@ -3,9 +3,11 @@
 //! `HEADCOUNT_REGOLD=1` writes the texts anew; read them before you commit them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field, Schema};
 use headcount::operator::concurrency::ConcurrencyOptions;
-use headcount::pipeline::{Compiler, Explanation, JobTimes, PipelineFile};
+use headcount::pipeline::{Compiler, Explanation, JobTimes, LookupTable, PipelineFile};
 use headcount::schema::Contract;
 use headcount::types::{MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SEC};
 
@@ -42,9 +44,24 @@ fn cases() -> Vec<PipelineFile> {
     cases
 }
 
+/// A lookup table that the queries here may join.
+fn creators() -> Arc<LookupTable> {
+    let columns = ["channel_id", "tier", "country"].map(|name| Field::new(name, DataType::Utf8, true));
+    Arc::new(LookupTable {
+        name: "creators".into(),
+        schema: Arc::new(Schema::new(columns.to_vec())),
+        place: "s3://example-data/creators/".to_owned(),
+        refresh: MICROS_PER_MINUTE,
+    })
+}
+
 async fn explain(file: &PipelineFile, times: &JobTimes) -> String {
     let contract = Contract::shipped().unwrap();
-    let plan = Compiler::new(&contract).unwrap().compile(file).await.unwrap_or_else(|e| panic!("{}", e.report()));
+    let plan = Compiler::with_lookups(&contract, &[creators()])
+        .unwrap()
+        .compile(file)
+        .await
+        .unwrap_or_else(|e| panic!("{}", e.report()));
     Explanation::of(&plan, contract.stream_name(), times).to_string()
 }
 

@@ -11,6 +11,7 @@ use arrow::util::display::array_value_to_string;
 use headcount::decode::{DeadLetter, Provenance};
 use headcount::engine::counters::Counters;
 use headcount::engine::judge::{JudgeOptions, SkewLimits};
+use headcount::engine::lookups::LoadedLookup;
 use headcount::engine::{
     Combine, Emission, EngineOptions, Intake, Pipelines, ShardMessage, ShardPartials, ShardStage, Taken,
 };
@@ -98,9 +99,31 @@ pub async fn pipelines(files: &[PipelineFile], options: &reference::Options) -> 
     Arc::new(compiled.unwrap_or_else(|e| panic!("{e:?}")))
 }
 
+/// Compiles `files`, which may join `lookups`.
+pub async fn pipelines_with(
+    files: &[PipelineFile],
+    lookups: &[LoadedLookup],
+    options: &reference::Options,
+) -> Arc<Pipelines> {
+    let contract = Arc::new(Contract::shipped().unwrap());
+    let compiled = Pipelines::with_lookups(contract, files, lookups, engine_options(options)).await;
+    Arc::new(compiled.unwrap_or_else(|e| panic!("{e:?}")))
+}
+
 /// Runs all records through the engine, cut as `cut` says.
 pub async fn run(pipelines: &Arc<Pipelines>, records: &[RefRecord], provenance: Provenance, cut: Cut) -> Run {
-    drive(pipelines, records, provenance, cut, false).await
+    drive(pipelines, records, provenance, cut, false, &mut |_| ()).await
+}
+
+/// As [`run`]; `before` is called before each step, which reads once from every shard.
+pub async fn run_with(
+    pipelines: &Arc<Pipelines>,
+    records: &[RefRecord],
+    provenance: Provenance,
+    cut: Cut,
+    before: &mut dyn FnMut(usize),
+) -> Run {
+    drive(pipelines, records, provenance, cut, false, before).await
 }
 
 /// As [`run`]. After every round of reads the whole job is put away as bytes, and another one goes on from them.
@@ -110,7 +133,7 @@ pub async fn run_with_stops(
     provenance: Provenance,
     cut: Cut,
 ) -> Run {
-    drive(pipelines, records, provenance, cut, true).await
+    drive(pipelines, records, provenance, cut, true, &mut |_| ()).await
 }
 
 async fn drive(
@@ -119,6 +142,7 @@ async fn drive(
     provenance: Provenance,
     cut: Cut,
     stops: bool,
+    before: &mut dyn FnMut(usize),
 ) -> Run {
     let mut shards: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for r in records {
@@ -138,6 +162,7 @@ async fn drive(
     tasks.iter().for_each(|(task, _)| combine.join(Arc::clone(&task.shard)));
     let longest = tasks.iter().map(|(_, records)| records.len()).max().unwrap_or(0);
     for step in 0..longest.div_ceil(cut.records) {
+        before(step);
         for (task, records) in &mut tasks {
             let part: Vec<Record> = records.iter().skip(step * cut.records).take(cut.records).cloned().collect();
             if part.is_empty() {

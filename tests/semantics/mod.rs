@@ -8,6 +8,7 @@
 
 mod counting;
 mod hops;
+mod lookups;
 mod property;
 mod scene;
 mod sessions;

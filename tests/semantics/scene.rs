@@ -14,6 +14,7 @@ use std::sync::Arc;
 use chrono::{DateTime, SecondsFormat};
 use headcount::decode::Provenance;
 use headcount::engine::Pipelines;
+use headcount::engine::lookups::LoadedLookup;
 use headcount::pipeline::PipelineFile;
 use serde_json::{Value, json};
 
@@ -156,7 +157,8 @@ pub fn spread(events: &[Event], shards: usize) -> Vec<Event> {
     spread
 }
 
-fn records(events: &[Event]) -> Vec<RefRecord> {
+/// Events as records of their shards.
+pub fn records(events: &[Event]) -> Vec<RefRecord> {
     let mut sequences: BTreeMap<usize, u64> = BTreeMap::new();
     events
         .iter()
@@ -220,6 +222,13 @@ impl Job {
     pub fn new(files: &[PipelineFile], options: Options) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let pipelines = runtime.block_on(harness::pipelines(files, &options));
+        Self { runtime, pipelines }
+    }
+
+    /// A job whose queries may join `lookups`.
+    pub fn with_lookups(files: &[PipelineFile], lookups: &[LoadedLookup]) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let pipelines = runtime.block_on(harness::pipelines_with(files, lookups, &Options::default()));
         Self { runtime, pipelines }
     }
 

@@ -5,7 +5,7 @@
 //! looks at the status line.
 
 use super::readiness::{Fitness, Readiness};
-use super::status::{ShardStatus, Status};
+use super::status::{LookupStatus, ShardStatus, Status};
 use crate::decode;
 use crate::telemetry::metrics as names;
 use crate::types::{MICROS_PER_SEC, Micros};
@@ -21,6 +21,9 @@ impl Status {
         gauge!(names::START_TIMESTAMP_SECONDS).set(secs(self.started_at));
         for (shard, status) in &self.shards {
             report_shard(shard, status);
+        }
+        for (table, status) in &self.lookups {
+            report_lookup(table, status);
         }
         for (queue, length) in &self.queues {
             gauge!(names::QUEUE_LENGTH, "queue" => *queue).set(*length as f64);
@@ -89,6 +92,14 @@ impl Status {
             }
         }
     }
+}
+
+fn report_lookup(table: &str, status: &LookupStatus) {
+    let table = || table.to_owned();
+    counter!(names::LOOKUP_RELOADS_TOTAL, "table" => table()).absolute(status.reloads);
+    counter!(names::LOOKUP_RELOAD_FAILURES_TOTAL, "table" => table()).absolute(status.failures);
+    gauge!(names::LOOKUP_ROWS, "table" => table()).set(status.rows as f64);
+    gauge!(names::LOOKUP_LOADED_TIMESTAMP_SECONDS, "table" => table()).set(secs(status.loaded_at));
 }
 
 fn report_shard(shard: &str, status: &ShardStatus) {

@@ -20,5 +20,5 @@ mod throughput;
 
 pub use posts::Board;
 pub use readiness::{Fitness, Readiness, Reason};
-pub use status::{CombineStatus, OpenWindows, Phase, PipelineName, ShardStatus, Status, TableStatus};
+pub use status::{CombineStatus, LookupStatus, OpenWindows, Phase, PipelineName, ShardStatus, Status, TableStatus};
 pub use throughput::Throughput;

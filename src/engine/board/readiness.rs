@@ -55,7 +55,7 @@ impl Readiness {
             return Self { fitness: Fitness::NotReady, reasons: unready };
         }
         let reasons: Vec<Reason> =
-            [lagging(status), silent(status, now), stalled(status, now)].into_iter().flatten().collect();
+            [lagging(status), silent(status, now), stalled(status, now), stale(status)].into_iter().flatten().collect();
         let fitness = if reasons.is_empty() { Fitness::Ready } else { Fitness::Degraded };
         Self { fitness, reasons }
     }
@@ -126,6 +126,12 @@ fn stalled(status: &Status, now: Micros) -> Option<Reason> {
         .then(|| reason("lake_stalled", format!("the lake has been taking one write of {writer} for {secs} s")))
 }
 
+fn stale(status: &Status) -> Option<Reason> {
+    let (table, why) = status.lookups.iter().find_map(|(name, lookup)| Some((name, lookup.failing.as_ref()?)))?;
+    let message = format!("the lookup table {table} could not be reloaded, the version before stays in use: {why}");
+    Some(reason("lookup_stale", message))
+}
+
 fn named(shards: BTreeSet<&ShardId>) -> String {
     let more = shards.len().saturating_sub(NAMED_MAX);
     let names: Vec<&str> = shards.into_iter().take(NAMED_MAX).map(AsRef::as_ref).collect();
@@ -136,6 +142,7 @@ fn named(shards: BTreeSet<&ShardId>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::board::LookupStatus;
     use crate::telemetry::Trouble;
 
     const SEC: Micros = MICROS_PER_SEC;
@@ -192,6 +199,18 @@ mod tests {
         status.shards.values_mut().for_each(|s| s.drained = true);
         status.writing_since.clear();
         assert_eq!(codes(&status, late), (Fitness::Ready, vec![]), "nothing more is wanted of a drained shard");
+    }
+
+    #[test]
+    fn a_lookup_table_that_cannot_be_reloaded_degrades_until_it_can() {
+        let mut status = running(&["a"]);
+        read(&mut status, "a", 0, 0);
+        let failing = Some("creators.csv: gone".to_owned());
+        status.lookups.insert("creators".into(), LookupStatus { failing, ..LookupStatus::default() });
+        assert_eq!(codes(&status, 0), (Fitness::Degraded, vec!["lookup_stale"]));
+        assert!(Readiness::of(&status, 0).reasons[0].message.contains("creators.csv: gone"));
+        status.lookups.insert("creators".into(), LookupStatus::default());
+        assert_eq!(codes(&status, 0), (Fitness::Ready, vec![]));
     }
 
     #[test]

@@ -103,6 +103,23 @@ pub struct TableStatus {
     pub last_file: Option<(String, Micros)>,
 }
 
+/// One lookup table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LookupStatus {
+    /// The version in use: a hash of its content.
+    pub version: String,
+    /// Its rows.
+    pub rows: usize,
+    /// When it came into use.
+    pub loaded_at: Micros,
+    /// Versions that came into use since the start.
+    pub reloads: u64,
+    /// Looks at the table that failed.
+    pub failures: u64,
+    /// Why the last one failed, if it did.
+    pub failing: Option<String>,
+}
+
 /// The whole job's state of affairs.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
@@ -124,6 +141,8 @@ pub struct Status {
     pub windows: BTreeMap<String, u64>,
     /// By table.
     pub tables: BTreeMap<String, TableStatus>,
+    /// By lookup table.
+    pub lookups: BTreeMap<String, LookupStatus>,
     /// What waits in each queue of the job, by the queue's name.
     pub queues: BTreeMap<&'static str, usize>,
     /// What became of the metrics for CloudWatch, where windows are published.

@@ -18,6 +18,9 @@ pub(super) fn paragraph(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) ->
         _ => sentences.push(aggregates(&windows, plan, tree, times)),
     }
     sentences.push(complete(plan, tree, times));
+    if !plan.lookups.is_empty() {
+        sentences.push(lookups(plan));
+    }
     sentences.join(" ")
 }
 
@@ -78,6 +81,16 @@ fn concurrency(query: &ConcurrencyQuery, tree: &Tree, times: &JobTimes) -> Strin
         format_span(times.concurrency.session_timeout),
         format_span(times.concurrency.closed_retention),
         format_span(times.concurrency.announced_timeout),
+    )
+}
+
+/// What else rows depend on than the events.
+fn lookups(plan: &ContinuousPlan) -> String {
+    let names: Vec<&str> = plan.lookups.iter().map(|table| table.name.as_ref()).collect();
+    format!(
+        "Rows are joined with {} as the table is when they are read; a shard takes another version up between two reads, and what \
+         was computed by then stays.",
+        names.join(", ")
     )
 }
 

@@ -7,6 +7,7 @@ use super::tree::group_by;
 use crate::operator::concurrency::ConcurrencyQuery;
 use crate::operator::window::{WindowSpec, Windowing};
 use crate::pipeline::compile::{ContinuousPlan, Node};
+use crate::pipeline::lookup::LookupTable;
 use crate::types::{Micros, format_span};
 
 /// Something that is kept.
@@ -84,7 +85,20 @@ pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
     if windowed > 0 {
         kept.push(partials(plan.windowing(), plan.allowed_lateness(), times));
     }
+    kept.extend(plan.lookups.iter().map(|table| lookup(table)));
     kept
+}
+
+fn lookup(table: &LookupTable) -> Kept {
+    let dropped = match table.refresh {
+        0 => "at the end of the job: it is read at the start only (refresh_secs)".to_owned(),
+        every => format!("when another version is in use; looked for every {} (refresh_secs)", format_span(every)),
+    };
+    Kept {
+        what: format!("lookup table {}, once for all shards", table.name),
+        holds: format!("every row of {}, by key", table.place),
+        dropped,
+    }
 }
 
 fn panes(which: &str, spec: &WindowSpec, allowed: Micros, times: &JobTimes) -> Kept {

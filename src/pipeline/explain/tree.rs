@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::filter::FilterExec;
@@ -15,6 +16,7 @@ use super::explanation::JobTimes;
 use super::expression::{Names, listed};
 use crate::operator::batch_scan::BatchScanExec;
 use crate::operator::concurrency::{ConcurrencyQuery, ShardMarks};
+use crate::operator::lookup_join::LookupJoinExec;
 use crate::operator::window::{WindowAggregateExec, WindowSpec};
 use crate::pipeline::compile::{ContinuousPlan, Node};
 use crate::pipeline::stream_table::ROW_NUMBER;
@@ -244,6 +246,9 @@ fn describe(node: &dyn ExecutionPlan, names: &Names) -> String {
         let calls: Vec<String> = functions.iter().map(|call| names.over(call.as_ref())).collect();
         return format!("Window functions: {}", listed(&calls));
     }
+    if let Some(join) = node.downcast_ref::<LookupJoinExec>() {
+        return lookup_join(join, names);
+    }
     if let Some(join) = node.downcast_ref::<HashJoinExec>() {
         let on = join.on().iter().map(|(l, r)| format!("{} = {}", names.sql(l.as_ref()), names.sql(r.as_ref())));
         return format!("{} join: on {}", join.join_type(), on.collect::<Vec<_>>().join(" AND "));
@@ -255,6 +260,19 @@ fn describe(node: &dyn ExecutionPlan, names: &Names) -> String {
         return format!("Aggregate: by {}; {}", listed(&keys.collect::<Vec<_>>()), listed(&calls.collect::<Vec<_>>()));
     }
     plain(&displayable(node).one_line().to_string())
+}
+
+fn lookup_join(join: &LookupJoinExec, names: &Names) -> String {
+    let spec = join.spec();
+    let inputs = spec.schema.fields().len() - spec.table_columns;
+    let key = |(of_stream, column): (&Arc<dyn PhysicalExpr>, &usize)| {
+        format!("{} = {}", names.sql(of_stream.as_ref()), spec.schema.field(inputs + column).name())
+    };
+    let on: Vec<String> = spec.keys.iter().zip(&spec.wanted.key).map(key).collect();
+    let also = spec.filter.as_ref().map_or_else(String::new, |f| format!(" AND {}", names.sql(f.as_ref())));
+    let (table, how) = (&spec.wanted.table, join.join_type());
+    let added = listed(&join.emitted_columns());
+    format!("{how} join with the lookup table {table}: on {}{also}; adds {added}", on.join(" AND "))
 }
 
 /// DataFusion's own line, without the positions of columns and the `Exec` of names.

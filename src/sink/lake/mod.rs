@@ -7,6 +7,7 @@
 //! <lake>/_dead_letters/year=…                                                      what could not be decoded, by arrival
 //! <lake>/_staging/<id>/…                                                           a backfill's files before they count
 //! <lake>/_checkpoints/<application>/<number>.checkpoint                            the state of a stopped job
+//! <lake>/_lookups/<application>/<hash>.arrow                                       versions of lookup tables that checkpoints name
 //! ```
 //!
 //! | part | job |
@@ -17,7 +18,9 @@
 //! | [`GatherWriter`] | finished windows, gathered into few sorted files |
 //! | [`Replacement`] | whole table-hours replaced, or files added and taken away, in one step |
 //! | [`CheckpointStore`] | states of a job, the last few |
+//! | [`LookupStore`] | versions of lookup tables, by the hash of their content |
 //! | [`LakeFile`], [`Lake::list`], [`Lake::read_table`], [`Lake::rows`] | reading back, at once or batch by batch |
+//! | [`Lake::tables`], [`Lake::list_recorded`], [`OpenFile`] | what a query reads: names, committed files, parts of a file |
 //! | [`FileColumns`], [`Lake::columns`] | which columns a table's oldest and newest files have |
 //!
 //! A file appears whole or not at all: it is uploaded in parts (on a disk: written under another name) and completed at the end. The columns
@@ -30,9 +33,11 @@ mod columns;
 mod gather_writer;
 mod listing;
 mod location;
+mod lookups;
 mod parquet_file;
 mod partition;
 mod properties;
+mod recorded;
 mod recovery;
 mod replacement;
 mod rows;
@@ -44,10 +49,12 @@ pub use columns::FileColumns;
 pub use gather_writer::GatherWriter;
 pub use listing::LakeFile;
 pub use location::{Lake, LakeOptions};
+pub use lookups::LookupStore;
 pub use parquet_file::WriteSummary;
 pub use partition::{split_by_time, time_values};
+pub use properties::TIME_COLUMN_KEY;
 pub use recovery::Recovery;
 pub use replacement::{ReplaceSummary, Replacement};
-pub use rows::LakeRows;
-pub use spec::{DEAD_LETTERS, RollPolicy, TableSpec};
+pub use rows::{LakeRows, OpenFile};
+pub use spec::{DEAD_LETTERS, LATE, RollPolicy, TableSpec};
 pub use table_writer::TableWriter;

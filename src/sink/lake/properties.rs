@@ -13,6 +13,9 @@ use parquet::schema::types::ColumnPath;
 use super::spec::TableSpec;
 use crate::limits::LAKE_ROW_GROUP_BYTES_MAX;
 
+/// Key of a file's metadata whose value names the column that the file's hour is that of.
+pub const TIME_COLUMN_KEY: &str = "headcount.time_column";
+
 /// Writer properties of a table. `sorted` says that the rows of every file come sorted by the table's sort columns.
 pub(super) fn writer_properties(spec: &TableSpec, schema: &Schema, level: ZstdLevel, sorted: bool) -> WriterProperties {
     let mut builder = WriterProperties::builder()
@@ -27,6 +30,7 @@ pub(super) fn writer_properties(spec: &TableSpec, schema: &Schema, level: ZstdLe
         .set_key_value_metadata(Some(vec![
             KeyValue::new("headcount.table".to_owned(), spec.name.clone()),
             KeyValue::new("headcount.schema_version".to_owned(), spec.schema_version.clone()),
+            KeyValue::new(TIME_COLUMN_KEY.to_owned(), spec.time_column.clone()),
         ]));
     for field in schema.fields() {
         let name = field.name();

@@ -54,7 +54,7 @@ impl Lake {
         Ok(recovery)
     }
 
-    async fn staged_ids(&self) -> Result<Vec<String>> {
+    pub(super) async fn staged_ids(&self) -> Result<Vec<String>> {
         let root = self.object(STAGING);
         let listed = match self.store.list_with_delimiter(Some(&root)).await {
             Ok(listed) => listed,
@@ -74,7 +74,7 @@ impl Lake {
         }
     }
 
-    async fn recorded(&self, id: &str) -> Result<Option<Intent>> {
+    pub(super) async fn recorded(&self, id: &str) -> Result<Option<Intent>> {
         let path = intent_path(id);
         let Some(text) = self.fetch(&path).await? else { return Ok(None) };
         let bad = |message: &str| {

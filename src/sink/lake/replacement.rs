@@ -328,6 +328,16 @@ impl Intent {
     fn is_empty(&self) -> bool {
         self.publish.is_empty() && self.remove.is_empty()
     }
+
+    /// Whether the file at a path of the lake goes.
+    pub(super) fn removes(&self, path: &str) -> bool {
+        self.remove.iter().any(|removed| removed == path)
+    }
+
+    /// Where a staged file comes to lie.
+    pub(super) fn destination(&self, staged: &str) -> Option<&str> {
+        self.publish.iter().find(|m| m.from == staged).map(|m| m.to.as_str())
+    }
 }
 
 /// What it means if a file to be moved is neither at its old place nor at its new one.

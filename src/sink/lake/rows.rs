@@ -1,12 +1,19 @@
 //! Reading a file of the lake batch by batch.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
+use object_store::ObjectStore;
+use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::bloom_filter::Sbbf;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
 use super::listing::LakeFile;
@@ -19,6 +26,15 @@ use crate::types::Micros;
 pub struct LakeRows {
     place: String,
     batches: Pin<Box<ParquetRecordBatchStream<ObjectRanges>>>,
+}
+
+/// A file whose footer was read.
+pub struct OpenFile {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    place: String,
+    bytes: u64,
+    footer: ArrowReaderMetadata,
 }
 
 impl Lake {
@@ -51,25 +67,79 @@ impl Lake {
         batch_rows: usize,
         wanted: impl Fn(&RowGroupMetaData) -> bool,
     ) -> Result<LakeRows> {
-        let place = self.place(&file.path);
-        let ranges = ObjectRanges { store: self.store.clone(), path: self.object(&file.path), bytes: file.bytes };
-        let unreadable = |e| {
-            let error = Error::external("not a readable Parquet file").at(place.clone()).because(e);
-            error.hint("see whether something else has just replaced it, then run again")
-        };
-        let mut builder = ParquetRecordBatchStreamBuilder::new(ranges).await.map_err(unreadable)?;
+        let open = self.open_file(file).await?;
         if let Some(names) = columns {
-            let has = |name: &&&str| builder.schema().field_with_name(name).is_ok();
+            let has = |name: &&&str| open.schema().field_with_name(name).is_ok();
             if let Some(missing) = names.iter().find(|name| !has(name)) {
-                return Err(Error::user(format!("the file has no column {missing}")).at(place));
+                return Err(Error::user(format!("the file has no column {missing}")).at(open.place));
             }
+        }
+        let groups = open.metadata().row_groups().iter().enumerate();
+        let groups = groups.filter(|(_, group)| wanted(group)).map(|(i, _)| i).collect();
+        open.rows(columns, groups, batch_rows)
+    }
+
+    /// Reads a file's footer, so that parts of it can be chosen.
+    ///
+    /// # Errors
+    /// External if the file cannot be read, or is gone.
+    pub async fn open_file(&self, file: &LakeFile) -> Result<OpenFile> {
+        let (store, path, place) = (self.store.clone(), self.object(&file.path), self.place(&file.path));
+        let mut ranges = ObjectRanges { store: store.clone(), path: path.clone(), bytes: file.bytes };
+        let footer = ArrowReaderMetadata::load_async(&mut ranges, ArrowReaderOptions::default()).await;
+        let footer = footer.map_err(|e| unreadable(&place, e))?;
+        Ok(OpenFile { store, path, place, bytes: file.bytes, footer })
+    }
+}
+
+fn unreadable(place: &str, e: ParquetError) -> Error {
+    let error = Error::external("not a readable Parquet file").at(place).because(e);
+    error.hint("see whether something else has just replaced it, then run again")
+}
+
+impl OpenFile {
+    /// The file as the user sees it: `<lake>/<path>`.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Its columns, without those that its path spells out.
+    pub fn schema(&self) -> &SchemaRef {
+        self.footer.schema()
+    }
+
+    /// Its footer.
+    pub fn metadata(&self) -> &Arc<ParquetMetaData> {
+        self.footer.metadata()
+    }
+
+    /// The rows of some of its row groups: all columns, or those of `columns` that it has, in the file's order; `batch_rows` rows at a
+    /// time.
+    ///
+    /// # Errors
+    /// External if the file is damaged.
+    pub fn rows(&self, columns: Option<&[&str]>, groups: Vec<usize>, batch_rows: usize) -> Result<LakeRows> {
+        let mut builder = self.builder();
+        if let Some(names) = columns {
             let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
             builder = builder.with_projection(mask);
         }
-        let groups = builder.metadata().row_groups().iter().enumerate();
-        let groups = groups.filter(|(_, group)| wanted(group)).map(|(i, _)| i).collect();
-        let rows = builder.with_row_groups(groups).with_batch_size(batch_rows);
-        Ok(LakeRows { batches: Box::pin(rows.build().map_err(unreadable)?), place })
+        let rows = builder.with_row_groups(groups).with_batch_size(batch_rows).build();
+        Ok(LakeRows { batches: Box::pin(rows.map_err(|e| unreadable(&self.place, e))?), place: self.place.clone() })
+    }
+
+    /// The bloom filter of a column in a row group, if it has one.
+    ///
+    /// # Errors
+    /// External if it cannot be read.
+    pub async fn bloom_filter(&self, group: usize, column: usize) -> Result<Option<Sbbf>> {
+        let filter = self.builder().get_row_group_column_bloom_filter(group, column).await;
+        filter.map_err(|e| unreadable(&self.place, e))
+    }
+
+    fn builder(&self) -> ParquetRecordBatchStreamBuilder<ObjectRanges> {
+        let ranges = ObjectRanges { store: self.store.clone(), path: self.path.clone(), bytes: self.bytes };
+        ParquetRecordBatchStreamBuilder::new_with_metadata(ranges, self.footer.clone())
     }
 }
 

@@ -5,6 +5,9 @@ use crate::types::{MICROS_PER_MINUTE, Micros};
 /// The table of what could not be used.
 pub const DEAD_LETTERS: &str = "_dead_letters";
 
+/// The folder of the tables of late rows.
+pub const LATE: &str = "_late";
+
 /// How a table is partitioned, named and encoded. Build it with [`TableSpec::new`] and change what differs.
 #[derive(Debug, Clone)]
 pub struct TableSpec {
@@ -54,10 +57,13 @@ impl TableSpec {
         }
     }
 
-    /// A table of finished windows: partitioned by `window_start`, rows sorted by `sort_columns`.
+    /// A table of finished windows: partitioned by `window_start`, rows sorted by `sort_columns`. The bounds of `revision` tell a reader
+    /// which files hold no row that replaces another.
     pub fn windows(name: impl Into<String>, file_prefix: impl Into<String>, sort_columns: Vec<String>) -> Self {
         let end_column = Some("window_end".to_owned());
-        Self { end_column, sort_columns, ..Self::new(name, "window_start", file_prefix) }
+        let mut spec = Self { end_column, sort_columns, ..Self::new(name, "window_start", file_prefix) };
+        spec.pruning_columns.push("revision".to_owned());
+        spec
     }
 
     /// The dead letters: partitioned by `ingest_time`; who writes them says where those stand that came without one.
@@ -67,7 +73,7 @@ impl TableSpec {
 
     /// The rows that were late for every window of a pipeline, partitioned by `event_time`.
     pub fn late(pipeline: &str, file_prefix: impl Into<String>) -> Self {
-        Self::new(format!("_late/{pipeline}"), "event_time", file_prefix)
+        Self::new(format!("{LATE}/{pipeline}"), "event_time", file_prefix)
     }
 }
 

@@ -1,0 +1,128 @@
+//! Names to tables: a catalog whose schema `lake` has the lake's tables, and whose schema `_late` the late rows of each.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::TableType;
+
+use super::session::Revisions;
+use super::table::LakeTable;
+use crate::error::Error;
+use crate::sink::lake::{LATE, Lake};
+use crate::types::nearest;
+
+/// The catalog's name. It need not be written.
+pub(super) const CATALOG: &str = "headcount";
+
+/// The schema of the tables that are not of late rows. It need not be written.
+pub(super) const SCHEMA: &str = "lake";
+
+/// A table that a run would write, by its path below the lake: it has no rows while it is not in the lake.
+pub type KnownTable = (String, SchemaRef);
+
+/// The path below the lake of a table of a schema.
+pub(super) fn table_path(schema: Option<&str>, table: &str) -> String {
+    match schema {
+        Some(LATE) => format!("{LATE}/{table}"),
+        _ => table.to_owned(),
+    }
+}
+
+/// The tables of a lake.
+#[derive(Debug)]
+pub(super) struct LakeCatalog {
+    tables: Arc<SchemaTables>,
+    late: Arc<SchemaTables>,
+}
+
+/// Those of one schema. Their files are looked at when they are first asked for.
+#[derive(Debug)]
+struct SchemaTables {
+    schema: &'static str,
+    lake: Lake,
+    paths: Arc<BTreeSet<String>>,
+    known: Arc<Vec<KnownTable>>,
+    revisions: Revisions,
+}
+
+impl LakeCatalog {
+    /// The catalog of a lake that has tables at `paths`; `known` ones that it has not are empty.
+    pub(super) fn new(lake: &Lake, paths: BTreeSet<String>, known: Vec<KnownTable>, revisions: Revisions) -> Self {
+        let (paths, known) = (Arc::new(paths), Arc::new(known));
+        let tables = |schema| {
+            let (lake, paths, known) = (lake.clone(), Arc::clone(&paths), Arc::clone(&known));
+            Arc::new(SchemaTables { schema, lake, paths, known, revisions })
+        };
+        Self { tables: tables(SCHEMA), late: tables(LATE) }
+    }
+
+    /// Refuses a table that is neither in the lake nor known, and names what may have been meant.
+    pub(super) fn check(&self, path: &str) -> Result<(), Error> {
+        let SchemaTables { lake, paths, known, .. } = self.tables.as_ref();
+        if paths.contains(path) || known.iter().any(|(name, _)| name == path) {
+            return Ok(());
+        }
+        let error = Error::user(format!("there is no table {}", name_of(path))).at(lake.url());
+        let all: BTreeSet<&str> = paths.iter().chain(known.iter().map(|(name, _)| name)).map(String::as_str).collect();
+        let meant = nearest(path, all.into_iter());
+        let here: Vec<String> = paths.iter().map(|path| name_of(path)).collect();
+        let here = match here.is_empty() {
+            true => "the lake has no tables yet".to_owned(),
+            false => format!("the tables are {}", here.join(", ")),
+        };
+        Err(error.hint(match meant {
+            Some(name) => format!("did you mean {}? {here}", name_of(name)),
+            None => here,
+        }))
+    }
+}
+
+/// How a query names a table.
+fn name_of(path: &str) -> String {
+    path.replace('/', ".")
+}
+
+impl CatalogProvider for LakeCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        vec![SCHEMA.to_owned(), LATE.to_owned()]
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let tables = [&self.tables, &self.late].into_iter().find(|tables| tables.schema == name)?;
+        Some(Arc::clone(tables) as _)
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for SchemaTables {
+    fn table_names(&self) -> Vec<String> {
+        let name = |path: &String| match self.schema {
+            LATE => path.strip_prefix(LATE)?.strip_prefix('/').map(str::to_owned),
+            _ => Some(path.clone()).filter(|path| !path.contains('/')),
+        };
+        self.paths.iter().filter_map(name).collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let path = table_path(Some(self.schema), name);
+        let known = self.known.iter().find(|(known, _)| *known == path).map(|(_, schema)| schema);
+        if !self.paths.contains(&path) && known.is_none() {
+            return Ok(None);
+        }
+        let table = LakeTable::open(&self.lake, &path, known, self.revisions).await;
+        table.map(|table| Some(Arc::new(table) as _)).map_err(|e| DataFusionError::External(Box::new(e)))
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
+        Ok(self.table_exist(name).then_some(TableType::Base))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        let path = table_path(Some(self.schema), name);
+        self.paths.contains(&path) || self.known.iter().any(|(known, _)| *known == path)
+    }
+}

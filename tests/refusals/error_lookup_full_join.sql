@@ -1,0 +1,7 @@
+/*
+title = "t"
+*/
+SELECT window_start, window_end, COUNT(*) AS n
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) e
+FULL JOIN creators c ON e.channel_id = c.channel_id -- here
+GROUP BY window_start, window_end
