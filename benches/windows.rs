@@ -6,6 +6,8 @@
 //! | `datafusion_batch` | the same text, its table function taken away, as plain DataFusion over all events at once, as a batch job would |
 //! | `all_tables` | every shipped table but those that count presence |
 //! | `distinct` | `COUNT(DISTINCT session_id)` of each stream and minute alone |
+//! | `hour_by_10_seconds` | in the group `hop`, over two hours: an hour sliding by 10 seconds, by country. 360 panes to a window |
+//! | `hour` | beside it: the same by tumbling hours |
 #![allow(clippy::expect_used, reason = "a benchmark without its input cannot go on")]
 
 mod workload;
@@ -19,7 +21,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use headcount::pipeline::PipelineFile;
 
 use workload::windows::Windows;
-use workload::{compile, pipelines};
+use workload::{Workload, compile, pipelines};
 
 /// The allocator of the program: it is part of what is measured.
 #[global_allocator]
@@ -58,6 +60,33 @@ fn windows(c: &mut Criterion) {
     group.finish();
 }
 
+/// Events a second of a platform whose records take two hours.
+const OF_TWO_HOURS_PER_SEC: u32 = 6;
+
+/// A window of an hour, by country: with a key, a sum and a set.
+fn of_an_hour(name: &str, call: &str) -> PipelineFile {
+    let text = format!(
+        "/*\ntitle = \"{name}\"\nkeys = [\"country\"]\n*/\nSELECT window_start, window_end, country, COUNT(*) AS events,
+           SUM(played_ms) AS played_ms, COUNT(DISTINCT viewer_id) AS viewers
+         FROM TABLE({call}) GROUP BY window_start, window_end, country"
+    );
+    PipelineFile::parse(&format!("{name}.sql"), &text).expect("a valid pipeline")
+}
+
+/// What windows that overlap cost, beside windows of the same size that do not.
+fn hop(c: &mut Criterion) {
+    let windows = Windows::of(&Workload::generate_at(OF_TWO_HOURS_PER_SEC));
+    let mut group = windows.group(c, "hop");
+    let (hour, slide) = ("INTERVAL '1' HOUR", "INTERVAL '10' SECOND");
+    let of_stream = "TABLE user_events, DESCRIPTOR(event_time)";
+    let hop = of_an_hour("hour_by_10_seconds", &format!("HOP({of_stream}, {slide}, {hour})"));
+    let tumble = of_an_hour("hour", &format!("TUMBLE({of_stream}, {hour})"));
+    for file in [hop, tumble] {
+        windows.bench(&mut group, &file.name, &compile(&windows.runtime, std::slice::from_ref(&file)));
+    }
+    group.finish();
+}
+
 /// All events as a table of plain DataFusion, on one partition.
 async fn session(windows: &Windows) -> SessionContext {
     let batches: Vec<_> = windows.shards.iter().flat_map(|shard| shard.batches.clone()).collect();
@@ -78,5 +107,5 @@ fn batch_query() -> String {
     sql.replace(TUMBLE, minute)
 }
 
-criterion_group!(benches, windows);
+criterion_group!(benches, windows, hop);
 criterion_main!(benches);

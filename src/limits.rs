@@ -55,6 +55,10 @@ pub const FEEDER_LAG_MILLIS_MAX: u64 = 2_000;
 /// Records of a simulated platform that are played again to go on with it: some seconds of work.
 pub const FEEDER_REPLAY_EVENTS_MAX: u64 = 10_000_000;
 
+/// Slides of a window that hops: an hour by the second. A window that ends waits for as many panes, and each is a partial of every
+/// shard.
+pub const HOP_PANES_MAX: i64 = 3_600;
+
 /// How long a stopped run may take to put its checkpoint into the lake.
 pub const CHECKPOINT_WRITE_SECS_MAX: u64 = 15;
 

@@ -44,7 +44,12 @@ pub struct Workload {
 impl Workload {
     /// The same records every time.
     pub fn generate() -> Self {
-        let config = SimulatorConfig { seed: 7, events_per_sec: EVENTS_PER_SEC, ..SimulatorConfig::default() };
+        Self::generate_at(EVENTS_PER_SEC)
+    }
+
+    /// As many records of a platform with so many events a second: with fewer of them over more time.
+    pub fn generate_at(events_per_sec: u32) -> Self {
+        let config = SimulatorConfig { seed: 7, events_per_sec, ..SimulatorConfig::default() };
         let simulator = Simulator::new(config).expect("the configuration can be simulated");
         let mut records: BTreeMap<ShardId, Vec<Record>> = BTreeMap::new();
         let mut bytes = 0;

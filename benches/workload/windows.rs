@@ -26,7 +26,11 @@ pub struct Windows {
 impl Windows {
     /// The workload, decoded and judged.
     pub fn ready() -> Self {
-        let workload = Workload::generate();
+        Self::of(&Workload::generate())
+    }
+
+    /// A workload, decoded and judged.
+    pub fn of(workload: &Workload) -> Self {
         let contract = Arc::new(Contract::shipped().expect("the shipped contract is valid"));
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self { runtime, shards: workload.judged(&contract), throughput: workload.throughput() }

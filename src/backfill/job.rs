@@ -1,5 +1,6 @@
 //! A whole backfill.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::buffer::TimeBuckets;
-use super::options::{BackfillOptions, BackfillSummary, Range, Stage, Watch};
+use super::options::{BackfillOptions, BackfillSummary, Range, Stage, Watch, hours_of_windows};
 use super::read::{Reading, Span, WorkerRead};
 use super::windows::compute;
 use crate::clock::Clock;
@@ -44,7 +45,7 @@ pub async fn run(
     let staging = async {
         let Staged { summary, tables, letters } =
             staged(&pipelines, shards, &replacement, &options, &clock, watch).await?;
-        let hours = options.range.hours(&summary.hours)?;
+        let hours = hours_by_table(&pipelines, &tables, &options, &summary.hours)?;
         let events = tables.iter().find(|(name, _)| name == pipelines.contract.stream_name());
         if options.range != Range::default() && events.is_none_or(|(_, written)| written.rows == 0) {
             // Not what anybody asks for: hours would be replaced by nothing.
@@ -67,8 +68,8 @@ pub async fn run(
         Ok((mut summary, tables, hours, old_letters)) => {
             replacement.add_to(DEAD_LETTERS);
             old_letters.into_iter().for_each(|file| replacement.take_away(file));
-            for (table, _) in tables.iter().filter(|(name, _)| name != DEAD_LETTERS) {
-                replacement.replace_hours(table, hours.iter().copied());
+            for (table, hours) in hours {
+                replacement.replace_hours(&table, hours);
             }
             summary.replaced = replacement.commit().await?;
             let ReplaceSummary { hours, files, files_removed, .. } = &summary.replaced;
@@ -222,6 +223,25 @@ async fn read_all(
     }
     watch.done(reading.progress.bytes(), reading.events.load(Ordering::Relaxed));
     Ok(all)
+}
+
+/// The hours of each table that are replaced, given the hours with events. A window that began in an hour without any may hold
+/// events: its row of the last time must go, also if there is none this time. Dead letters have hours of their own.
+fn hours_by_table(
+    pipelines: &Pipelines,
+    tables: &[TableSummary],
+    options: &BackfillOptions,
+    events: &BTreeSet<Micros>,
+) -> Result<Vec<(String, Vec<Micros>)>> {
+    let mut hours = Vec::new();
+    for (table, _) in tables.iter().filter(|(name, _)| name != DEAD_LETTERS) {
+        let of_table = match pipelines.plans.iter().find(|plan| plan.name == *table) {
+            Some(plan) => options.range.hours(&hours_of_windows(events, plan.windowing()))?,
+            None => options.range.hours(events)?,
+        };
+        hours.push((table.clone(), of_table));
+    }
+    Ok(hours)
 }
 
 /// Adds what one more writer wrote; all write the same tables.

@@ -7,6 +7,7 @@ use crate::engine::counters::Counters;
 use crate::engine::tables::{TableOptions, TableSummary};
 use crate::error::{Error, Result};
 use crate::limits::BACKFILL_HOURS_MAX;
+use crate::operator::window::Windowing;
 use crate::sink::lake::ReplaceSummary;
 use crate::types::{MICROS_PER_HOUR, Micros, floor_to, format_micros};
 
@@ -83,6 +84,21 @@ impl Range {
     }
 }
 
+/// The hours in which windows begin that hold events of these hours.
+pub(super) fn hours_of_windows(events: &BTreeSet<Micros>, windowing: Windowing) -> BTreeSet<Micros> {
+    let mut hours = BTreeSet::new();
+    for hour in events {
+        let first = windowing.pane_end(*hour).saturating_sub(windowing.size);
+        let last = windowing.pane_end(hour.saturating_add(MICROS_PER_HOUR - 1)).saturating_sub(windowing.slide);
+        // Where several begin in an hour, one is enough.
+        let step = windowing.slide.max(MICROS_PER_HOUR);
+        let starts =
+            std::iter::successors(Some(first), |start| start.checked_add(step)).take_while(|start| *start < last);
+        hours.extend(starts.chain([last]).map(|start| floor_to(start, MICROS_PER_HOUR)));
+    }
+    hours
+}
+
 /// Where a backfill is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -129,6 +145,22 @@ mod tests {
         assert!(Range::try_new(Some(HOUR), Some(3 * HOUR)).is_ok());
         let e = Range::try_new(None, Some(HOUR + 1)).unwrap_err();
         assert_eq!((e.exit_code(), e.place()), (2, Some("--to")));
+    }
+
+    #[test]
+    fn windows_begin_in_hours_before_those_of_their_events() {
+        let hours = |size: Micros, slide: Micros, events: &[i64]| -> Vec<i64> {
+            let events = events.iter().map(|h| h * HOUR).collect();
+            hours_of_windows(&events, Windowing { size, slide }).into_iter().map(|t| t / HOUR).collect()
+        };
+        assert_eq!(hours(HOUR / 60, HOUR / 60, &[10, 12]), [10, 12]);
+        assert_eq!(hours(HOUR, HOUR, &[10]), [10]);
+        assert_eq!(hours(HOUR, HOUR / 360, &[10, 14]), [9, 10, 13, 14]);
+        assert_eq!(hours(3 * HOUR, HOUR / 2, &[10]), [7, 8, 9, 10]);
+        // 10:00 is in the window of 7 minutes that began at 9:55.
+        assert_eq!(hours(HOUR * 7 / 60, HOUR * 7 / 60, &[10]), [9, 10]);
+        assert_eq!(hours(24 * HOUR, 24 * HOUR, &[10, 30]), [0, 24]);
+        assert_eq!(hours(24 * HOUR, 12 * HOUR, &[10, 13]), [-12, 0, 12]);
     }
 
     #[test]

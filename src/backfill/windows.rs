@@ -179,7 +179,7 @@ async fn write_windows(
 
 async fn write(pipelines: &Pipelines, tables: &mut WindowTables, emissions: Vec<Emission>, range: Range) -> Result<()> {
     for emission in emissions {
-        let size = pipelines.plans.get(emission.pipeline).map_or(0, |p| p.window_size());
+        let size = pipelines.plans.get(emission.pipeline).map_or(0, |p| p.windowing().size);
         if range.contains(emission.window_end - size) {
             tables.write(&emission).await?;
         }

@@ -39,7 +39,7 @@ pub fn run(args: &CheckArgs) -> Result<usize> {
     say!("schema     {schema}: {} fields of {}", contract.fields().len(), contract.stream_name());
     say!("pipelines  {}", setup::pipeline_files(&config)?.0);
     for plan in &pipelines.plans {
-        let secs = plan.window_size() as f64 / 1e6;
+        let secs = plan.windowing().slide as f64 / 1e6;
         say!("  {:<24} every {secs:>4} s  {}", plan.name, plan.header.title);
     }
     for lookup in &config.lookups {

@@ -7,14 +7,13 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use super::board::{CombineStatus, OpenWindows};
+use super::pipeline_windows::{PipelineWindows, PipelineWindowsState};
 use super::pipelines::Pipelines;
-use super::revision::changed_rows;
 use super::shard_stage::ShardPartials;
 use crate::error::{Error, Result};
 use crate::operator::concurrency::{Concurrency, ConcurrencyState, Seen};
-use crate::operator::window::{Partial, merge_partials};
+use crate::operator::window::Partial;
 use crate::pipeline::Node;
-use crate::types::arrow_bytes::StoredBatch;
 use crate::types::{Micros, ShardId};
 
 /// News of one shard. Messages of a shard must come in the order of its reads.
@@ -43,21 +42,12 @@ pub struct Emission {
     pub rows: RecordBatch,
 }
 
-/// One window of one pipeline, on its way.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct OpenWindow {
-    /// By node: (on time, within the allowed lateness).
-    partials: Vec<(Vec<Partial>, Vec<Partial>)>,
-    emitted: Option<StoredBatch>,
-    closed: bool,
-}
-
 /// What a [`Combine`] remembers: windows that wait for shards or for late rows, watermarks, presence.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CombineState {
     concurrency: Option<ConcurrencyState>,
     /// By pipeline.
-    windows: Vec<BTreeMap<Micros, OpenWindow>>,
+    windows: Vec<PipelineWindowsState>,
     watermarks: BTreeMap<ShardId, Option<Micros>>,
     watermark: Option<Micros>,
 }
@@ -66,7 +56,8 @@ pub struct CombineState {
 pub struct Combine {
     pipelines: Arc<Pipelines>,
     concurrency: Option<Concurrency>,
-    windows: Vec<BTreeMap<Micros, OpenWindow>>,
+    /// By pipeline.
+    windows: Vec<PipelineWindows>,
     watermarks: HashMap<ShardId, Option<Micros>>,
     watermark: Option<Micros>,
     /// Windows that begin before are given up.
@@ -86,7 +77,7 @@ impl CombineState {
 
     /// Windows that wait.
     pub fn open_windows(&self) -> usize {
-        self.windows.iter().map(BTreeMap::len).sum()
+        self.windows.iter().map(|w| w.open).sum()
     }
 }
 
@@ -95,7 +86,7 @@ impl Combine {
     pub fn try_new(pipelines: Arc<Pipelines>) -> Result<Self> {
         Ok(Self {
             concurrency: pipelines.concurrency()?,
-            windows: pipelines.plans.iter().map(|_| BTreeMap::new()).collect(),
+            windows: pipelines.plans.iter().map(PipelineWindows::new).collect(),
             watermarks: HashMap::new(),
             watermark: None,
             floor: None,
@@ -108,15 +99,11 @@ impl Combine {
         self.floor = floor;
     }
 
-    fn is_given_up(&self, window_end: Micros, size: Micros) -> bool {
-        self.floor.is_some_and(|floor| window_end.saturating_sub(size) < floor)
-    }
-
     /// A copy of the state.
     pub fn state(&self) -> CombineState {
         CombineState {
             concurrency: self.concurrency.as_ref().map(Concurrency::state),
-            windows: self.windows.clone(),
+            windows: self.windows.iter().map(PipelineWindows::state).collect(),
             watermarks: self.watermarks.iter().map(|(shard, w)| (Arc::clone(shard), *w)).collect(),
             watermark: self.watermark,
         }
@@ -136,7 +123,8 @@ impl Combine {
             let (queries, options) = (&combine.pipelines.queries, combine.pipelines.options.concurrency);
             combine.concurrency = Some(Concurrency::restore(queries, options, concurrency)?);
         }
-        combine.windows = state.windows;
+        let states = combine.pipelines.plans.iter().zip(state.windows);
+        combine.windows = states.map(|(plan, state)| PipelineWindows::resume(plan, state)).collect::<Result<_>>()?;
         combine.watermarks = state.watermarks.into_iter().collect();
         combine.watermark = state.watermark;
         Ok(combine)
@@ -175,19 +163,14 @@ impl Combine {
     }
 
     fn add(&mut self, pipeline: usize, node: usize, partial: Partial) -> Result<()> {
-        let (nodes, size) = self.pipelines.plans.get(pipeline).map_or((0, 0), |p| (p.nodes.len(), p.window_size()));
-        if self.is_given_up(partial.window_end, size) {
+        let (Some(plan), Some(windows)) = (self.pipelines.plans.get(pipeline), self.windows.get_mut(pipeline)) else {
+            return Err(Error::internal("a partial of no pipeline"));
+        };
+        // Its last window begins where the pane does.
+        if is_given_up(self.floor, partial.pane.end, plan.windowing().slide) {
             return Ok(());
         }
-        let windows = self.windows.get_mut(pipeline).ok_or_else(|| Error::internal("a partial of no pipeline"))?;
-        let window = windows.entry(partial.window_end).or_default();
-        window.partials.resize_with(nodes, Default::default);
-        match window.partials.get_mut(node) {
-            Some((_, late)) if partial.revises => late.push(partial),
-            Some((on_time, _)) => on_time.push(partial),
-            None => return Err(Error::internal("a partial of no node")),
-        }
-        Ok(())
+        windows.add(node, partial)
     }
 
     async fn advance(&mut self) -> Result<Vec<Emission>> {
@@ -204,13 +187,16 @@ impl Combine {
         for plan in &self.pipelines.plans {
             plan.put_lookups(|wanted| self.pipelines.lookups.index(wanted))?;
         }
-        for pipeline in 0..self.windows.len() {
-            self.close_windows(pipeline, watermark, &mut out).await?;
+        for (i, (plan, windows)) in self.pipelines.plans.iter().zip(&mut self.windows).enumerate() {
+            let (floor, size) = (self.floor, plan.windowing().size);
+            for complete in windows.close(plan, watermark, |end| is_given_up(floor, end, size)).await? {
+                push(&mut out, i, complete.end, complete.revision, complete.rows);
+            }
         }
         if let Some(concurrency) = &mut self.concurrency {
             for window in concurrency.advance(watermark)? {
                 let query = self.pipelines.queries.get(window.query);
-                if self.is_given_up(window.window_end, query.map_or(0, |q| q.size)) {
+                if is_given_up(self.floor, window.window_end, query.map_or(0, |q| q.size)) {
                     continue;
                 }
                 for (i, plan) in self.pipelines.plans.iter().enumerate() {
@@ -223,41 +209,6 @@ impl Combine {
             }
         }
         Ok(out)
-    }
-
-    async fn close_windows(&mut self, pipeline: usize, watermark: Micros, out: &mut Vec<Emission>) -> Result<()> {
-        let plan = &self.pipelines.plans[pipeline];
-        let windows = &mut self.windows[pipeline];
-        let allowed = plan.allowed_lateness();
-        let mut done = Vec::new();
-        for (&end, window) in windows.range_mut(..=watermark) {
-            if !window.closed {
-                window.closed = true;
-                if window.partials.iter().any(|(on_time, _)| !on_time.is_empty()) {
-                    let rows = plan.finish(merged(&self.pipelines, pipeline, end, &window.partials, false)?, 0).await?;
-                    if allowed > 0 {
-                        window.emitted = Some(StoredBatch(rows.clone()));
-                    }
-                    push(out, pipeline, end, 0, rows);
-                }
-            }
-            if end.saturating_add(allowed) <= watermark {
-                done.push(end);
-            }
-        }
-        for end in done {
-            let Some(window) = windows.remove(&end) else { continue };
-            if window.partials.iter().all(|(_, late)| late.is_empty()) {
-                continue;
-            }
-            let revised = plan.finish(merged(&self.pipelines, pipeline, end, &window.partials, true)?, 1).await?;
-            let rows = match &window.emitted {
-                Some(StoredBatch(emitted)) => changed_rows(emitted, &revised, plan.key_columns())?,
-                None => revised,
-            };
-            push(out, pipeline, end, 1, rows);
-        }
-        Ok(())
     }
 
     /// The pipeline watermark: the lowest of its shards'.
@@ -287,12 +238,7 @@ impl Combine {
 
     /// Windows of a pipeline that shards have begun to hand over and that are not complete.
     fn open_windows(&self, pipeline: usize) -> OpenWindows {
-        let mut open = OpenWindows::default();
-        if let Some(windows) = self.windows.get(pipeline) {
-            open.ends.extend(windows.keys());
-            let partials = windows.values().flat_map(|w| &w.partials);
-            open.groups = partials.flat_map(|(on_time, late)| on_time.iter().chain(late)).map(|p| p.groups).sum();
-        }
+        let mut open = self.windows.get(pipeline).map(PipelineWindows::open).unwrap_or_default();
         let nodes = self.pipelines.plans.get(pipeline).map_or(&[][..], |p| &p.nodes);
         for node in nodes {
             let Node::Concurrency(asked) = &node.node else { continue };
@@ -313,25 +259,6 @@ fn push(out: &mut Vec<Emission>, pipeline: usize, window_end: Micros, revision: 
     }
 }
 
-/// Each node's rows of one window; with `revised` those within the allowed lateness too.
-fn merged(
-    pipelines: &Pipelines,
-    pipeline: usize,
-    end: Micros,
-    partials: &[(Vec<Partial>, Vec<Partial>)],
-    revised: bool,
-) -> Result<Vec<Option<RecordBatch>>> {
-    let mut out = Vec::new();
-    for (node, (on_time, late)) in partials.iter().enumerate() {
-        let Some(spec) = pipelines.plans[pipeline].window_spec(node) else {
-            out.push(None);
-            continue;
-        };
-        let mut all: Vec<Partial> = on_time.clone();
-        if revised {
-            all.extend(late.iter().cloned());
-        }
-        out.push(if all.is_empty() { None } else { Some(merge_partials(spec, end, &all)?) });
-    }
-    Ok(out)
+fn is_given_up(floor: Option<Micros>, window_end: Micros, size: Micros) -> bool {
+    floor.is_some_and(|floor| window_end.saturating_sub(size) < floor)
 }

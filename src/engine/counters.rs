@@ -4,6 +4,8 @@
 //!  read          = kept + duplicates + dead letters
 //!  per pipeline:  kept = in windows + late + ignored touches + filtered
 //! ```
+//!
+//! A row that is late for some of its windows is in the others: it is one of those in windows, and counted apart besides.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -17,6 +19,8 @@ pub struct PipelineCounts {
     pub in_windows: u64,
     /// Rows that were late for every window they belong to.
     pub late: u64,
+    /// Of the rows that entered a window, those that were late for another one that they belong to.
+    pub partly_late: u64,
     /// Touches of closed sessions (concurrency only).
     pub ignored_touches: u64,
     /// Rows that the query does not ask for.
@@ -24,7 +28,7 @@ pub struct PipelineCounts {
 }
 
 impl PipelineCounts {
-    /// All of them.
+    /// All of them. Those that are partly late are in windows.
     pub fn total(&self) -> u64 {
         self.in_windows + self.late + self.ignored_touches + self.filtered
     }
@@ -34,6 +38,7 @@ impl AddAssign for PipelineCounts {
     fn add_assign(&mut self, other: Self) {
         self.in_windows += other.in_windows;
         self.late += other.late;
+        self.partly_late += other.partly_late;
         self.ignored_touches += other.ignored_touches;
         self.filtered += other.filtered;
     }
@@ -104,6 +109,9 @@ impl Counters {
             ));
         }
         for (name, counts) in &self.pipelines {
+            if counts.partly_late > counts.in_windows {
+                wrong.push(format!("{name}: more rows partly late than in windows: {counts:?}"));
+            }
             if counts.total() != self.kept {
                 wrong.push(format!("{name}: kept {} but accounts for {}: {counts:?}", self.kept, counts.total()));
             }

@@ -25,6 +25,7 @@ pub mod job_state;
 pub mod judge;
 pub mod live;
 pub mod lookups;
+mod pipeline_windows;
 pub mod pipelines;
 pub mod revision;
 pub mod shard_stage;

@@ -80,7 +80,7 @@ impl ShardStage {
         };
         let joined = plans.iter().map(|nodes| (nodes.len() > 1).then(UpdateCounts::default)).collect();
         for plan in plans.iter().filter(|nodes| nodes.len() > 1).flatten().flatten() {
-            lock(&plan.windows).remember_taken_rows();
+            lock(&plan.windows).remember_rows();
         }
         Ok(Self { pipelines, plans, marks, joined, rows_seen: 0 })
     }
@@ -137,17 +137,20 @@ impl ShardStage {
         for (i, nodes) in self.plans.iter_mut().enumerate() {
             let mut late = BTreeSet::new();
             let mut taken = BTreeSet::new();
+            let mut partly_late = BTreeSet::new();
             for plan in nodes.iter_mut().flatten() {
                 plan.run(&numbered).await?;
-                let mut windows = lock(&plan.windows);
-                late.extend(windows.take_late_rows());
-                taken.extend(windows.take_taken_rows());
+                let rows = lock(&plan.windows).take_rows();
+                late.extend(rows.late);
+                taken.extend(rows.taken);
+                partly_late.extend(rows.partly_late);
             }
             // Late is who is late for every window of the query.
             let late: Vec<u32> = late.difference(&taken).copied().collect();
             if let Some(counts) = self.joined.get_mut(i).and_then(Option::as_mut) {
                 counts.in_windows += taken.len() as u64;
                 counts.late += late.len() as u64;
+                counts.partly_late += partly_late.len() as u64;
             }
             if !late.is_empty() {
                 out.late.push((i, rows_by_number(events, &late)?));
@@ -191,6 +194,7 @@ impl ShardStage {
                     PipelineCounts {
                         in_windows: counts.in_windows,
                         late: counts.late,
+                        partly_late: counts.partly_late,
                         ignored_touches: 0,
                         filtered: self.rows_seen - counts.in_windows - counts.late,
                     }
@@ -198,6 +202,7 @@ impl ShardStage {
                 None => PipelineCounts {
                     in_windows: marks.in_windows,
                     late: marks.late,
+                    partly_late: 0,
                     ignored_touches: 0,
                     filtered: marks.filtered,
                 },

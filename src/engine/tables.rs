@@ -160,12 +160,14 @@ pub fn open_tables(
             .collect(),
         names,
     };
-    let windows = |name: &str, keys: &[String]| {
-        let sort = std::iter::once("window_start".to_owned()).chain(keys.iter().cloned()).collect();
-        target.windows(TableSpec::windows(name, prefix, sort), options.gather, clock)
+    let windows = |plan: &ContinuousPlan| {
+        let sort = std::iter::once("window_start".to_owned()).chain(plan.header.keys.iter().cloned()).collect();
+        let overlap = plan.windowing().size - plan.windowing().slide;
+        let spec = TableSpec { overlap, ..TableSpec::windows(&plan.name, prefix, sort) };
+        target.windows(spec, options.gather, clock)
     };
     let window_tables = WindowTables {
-        writers: pipelines.plans.iter().map(|p| windows(&p.name, &p.header.keys)).collect(),
+        writers: pipelines.plans.iter().map(windows).collect(),
         names: pipelines.plans.iter().map(|p| p.name.clone()).collect(),
         cloudwatch: None,
     };
@@ -219,7 +221,7 @@ impl RawTables {
 
 /// What of each table's rows is published as metrics, in the order of the pipelines.
 pub fn published_tables(pipelines: &Pipelines) -> Vec<PublishedTable> {
-    let published = |p: &ContinuousPlan| PublishedTable { metrics: p.metrics.clone(), window: p.window_size() };
+    let published = |p: &ContinuousPlan| PublishedTable { metrics: p.metrics.clone(), window: p.windowing().size };
     pipelines.plans.iter().map(published).collect()
 }
 

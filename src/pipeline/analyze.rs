@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, Result, internal_err};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::logical_plan::{Aggregate, Projection, SubqueryAlias};
 use datafusion::logical_expr::{Expr, ExprSchemable, Extension, Filter, LogicalPlan};
@@ -15,8 +15,8 @@ use super::lookup::LookupJoin;
 use super::nodes::{Concurrency, WindowAggregate};
 use super::refusal::{at_span, refusal, span_of};
 use super::stream_table::ROW_NUMBER;
+use crate::operator::window::Windowing;
 use crate::schema::SHARD_HIGH_TIME;
-use crate::types::Micros;
 
 const WINDOW_REMEDY: &str = "add a window: FROM TABLE(TUMBLE(TABLE …, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) … GROUP BY window_start, window_end";
 
@@ -84,17 +84,20 @@ fn is_windowed(e: &Extension) -> bool {
 }
 
 /// The bound that a group expression is, by its field's metadata.
-pub(super) fn bound_of(expr: &Expr, schema: &DFSchema) -> Result<Option<(Bound, Micros)>> {
+pub(super) fn bound_of(expr: &Expr, schema: &DFSchema) -> Result<Option<(Bound, Windowing)>> {
     let (_, field) = expr.to_field(schema)?;
     Ok(Bound::from_field(&field))
 }
 
 fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
     let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
-    let size = window_size(&aggregate).map_err(|e| at_span(e, span))?;
+    let windowing = windowing(&aggregate).map_err(|e| at_span(e, span))?;
+    if windowing.overlap() {
+        shares_panes(&aggregate)?;
+    }
     let input = carry(Arc::unwrap_or_clone(aggregate.input))?;
     let carried =
-        [bound_column(&input, size)?, named_column(&input, ROW_NUMBER)?, named_column(&input, SHARD_HIGH_TIME)?];
+        [bound_column(&input, windowing)?, named_column(&input, ROW_NUMBER)?, named_column(&input, SHARD_HIGH_TIME)?];
     let input = narrowed(input, aggregate.group_expr.iter().chain(&aggregate.aggr_expr).chain(&carried))?;
     Ok(LogicalPlan::Extension(Extension {
         node: Arc::new(WindowAggregate {
@@ -102,14 +105,14 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
             group: aggregate.group_expr,
             aggregates: aggregate.aggr_expr,
             carried,
-            size,
+            windowing,
             schema: aggregate.schema,
         }),
     }))
 }
 
-/// The one size of the windows that an aggregate groups by, if it can be computed window by window.
-fn window_size(aggregate: &Aggregate) -> Result<Micros> {
+/// How the windows lie that an aggregate groups by, if it can be computed window by window.
+fn windowing(aggregate: &Aggregate) -> Result<Windowing> {
     let schema = aggregate.input.schema();
     let mut bounds = Vec::new();
     for expr in &aggregate.group_expr {
@@ -120,17 +123,51 @@ fn window_size(aggregate: &Aggregate) -> Result<Micros> {
         bounds.extend(bound_of(expr, schema)?);
     }
     let has = |bound| bounds.iter().any(|(b, _)| *b == bound);
-    let Some((_, size)) = bounds.first().copied() else {
+    let Some((_, windowing)) = bounds.first().copied() else {
         return Err(refusal("an aggregate over the unbounded stream would never finish", WINDOW_REMEDY));
     };
     if !has(Bound::Start) || !has(Bound::End) {
         let reason = "GROUP BY without both window_start and window_end does not say when a window ends";
         return Err(refusal(reason, "GROUP BY window_start, window_end, …"));
     }
-    if bounds.iter().any(|(_, s)| *s != size) {
-        return Err(refusal("the GROUP BY mixes windows of different sizes", "use one size in one file, or two files"));
+    if bounds.iter().any(|(_, w)| *w != windowing) {
+        let reason = "the GROUP BY mixes windows of different sizes or slides";
+        return Err(refusal(reason, "use one size and slide in one file, or two files"));
     }
-    Ok(size)
+    Ok(windowing)
+}
+
+/// Whether windows that overlap can share what is computed of a row: nothing below the aggregate may depend on which of its windows
+/// the row is looked at in.
+fn shares_panes(aggregate: &Aggregate) -> Result<()> {
+    let depends = |exprs: &[Expr], schema: &DFSchema| {
+        let used = exprs.iter().filter(|e| !matches!(unaliased(e), Expr::Column(_)));
+        let columns = used.flat_map(Expr::column_refs).collect::<Vec<_>>();
+        columns
+            .into_iter()
+            .find(|c| schema.field_from_column(c).is_ok_and(|f| Bound::from_field(f).is_some_and(|(_, w)| w.overlap())))
+            .cloned()
+    };
+    let mut found = depends(&aggregate.group_expr, aggregate.input.schema())
+        .or_else(|| depends(&aggregate.aggr_expr, aggregate.input.schema()));
+    aggregate.input.apply(|node| {
+        let of_inputs = node.inputs();
+        found = found.take().or_else(|| depends(&node.expressions(), of_inputs.first()?.schema()));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let Some(column) = found else { return Ok(()) };
+    let reason =
+        format!("{} stands in an expression below the aggregate, and windows that hop share their rows", column.name);
+    let remedy =
+        format!("GROUP BY {} as it is, and use it in an expression or a condition above the aggregate", column.name);
+    Err(at_span(refusal(reason, remedy), column.spans.first()))
+}
+
+fn unaliased(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => unaliased(&alias.expr),
+        other => other,
+    }
 }
 
 /// An aggregate over complete windows must stay inside one window, or it would never end either.
@@ -149,8 +186,8 @@ fn keeps_window(aggregate: &Aggregate) -> Result<()> {
     Ok(())
 }
 
-fn bound_column(input: &LogicalPlan, size: Micros) -> Result<Expr> {
-    let end = input.schema().iter().find(|(_, f)| Bound::from_field(f) == Some((Bound::End, size)));
+fn bound_column(input: &LogicalPlan, windowing: Windowing) -> Result<Expr> {
+    let end = input.schema().iter().find(|(_, f)| Bound::from_field(f) == Some((Bound::End, windowing)));
     match end {
         Some((qualifier, field)) => Ok(Expr::Column(Column::from((qualifier, field)))),
         None => Err(refusal("window_end was dropped by a sub-query", "select it there")),

@@ -1,6 +1,6 @@
 //! The function behind `window_start`, `window_end` and `window_time`.
 //!
-//! Its result carries, in the field's metadata, which bound it is and of which size. Metadata travels with the column through
+//! Its result carries, in the field's metadata, which bound it is and of which windows. Metadata travels with the column through
 //! projections, aliases and sub-queries: that is how the analyzer knows a window column, whatever it is called by then.
 
 use std::collections::HashMap;
@@ -13,10 +13,12 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use crate::types::{Micros, floor_to};
+use crate::operator::window::Windowing;
+use crate::types::Micros;
 
 const BOUND_KEY: &str = "headcount.window_bound";
 const SIZE_KEY: &str = "headcount.window_size_micros";
+const SLIDE_KEY: &str = "headcount.window_slide_micros";
 
 /// Which bound of a window a column is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,27 +43,33 @@ impl Bound {
         }
     }
 
-    fn of(self, t: Micros, size: Micros) -> Micros {
-        let start = floor_to(t, size);
+    /// This bound of the first window that holds `t`.
+    fn of(self, t: Micros, windowing: Windowing) -> Micros {
+        let end = windowing.pane_end(t);
         match self {
-            Bound::Start => start,
-            Bound::End => start.saturating_add(size),
-            Bound::Time => start.saturating_add(size - 1_000),
+            Bound::Start => end.saturating_sub(windowing.size),
+            Bound::End => end,
+            Bound::Time => end.saturating_sub(1_000),
         }
     }
 
-    /// The field of a column with this bound of windows of `size`.
-    pub(super) fn field(self, size: Micros) -> Field {
-        let metadata =
-            HashMap::from([(BOUND_KEY.to_owned(), self.column().to_owned()), (SIZE_KEY.to_owned(), size.to_string())]);
+    /// The field of a column with this bound.
+    pub(super) fn field(self, windowing: Windowing) -> Field {
+        let metadata = [
+            (BOUND_KEY, self.column().to_owned()),
+            (SIZE_KEY, windowing.size.to_string()),
+            (SLIDE_KEY, windowing.slide.to_string()),
+        ];
+        let metadata: HashMap<_, _> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         Field::new(self.column(), timestamp(), true).with_metadata(metadata)
     }
 
-    /// What a field's metadata says: which bound, and the window's size.
-    pub(super) fn from_field(field: &Field) -> Option<(Bound, Micros)> {
+    /// What a field's metadata says: which bound, and of which windows.
+    pub(super) fn from_field(field: &Field) -> Option<(Bound, Windowing)> {
         let name = field.metadata().get(BOUND_KEY)?;
-        let size = field.metadata().get(SIZE_KEY)?.parse().ok()?;
-        Bound::ALL.into_iter().find(|b| b.column() == name).map(|b| (b, size))
+        let micros = |key: &str| field.metadata().get(key)?.parse().ok();
+        let windowing = Windowing { size: micros(SIZE_KEY)?, slide: micros(SLIDE_KEY)? };
+        Bound::ALL.into_iter().find(|b| b.column() == name).map(|b| (b, windowing))
     }
 }
 
@@ -70,25 +78,28 @@ pub(super) fn timestamp() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-/// `bound` of the tumbling window of `size` that holds `time`.
-pub(super) fn tumble(bound: Bound, size: Micros, time: Expr) -> Expr {
+/// `bound` of the first window that holds `time`: of the only one, if windows do not overlap.
+pub(super) fn bound_of_time(bound: Bound, windowing: Windowing, time: Expr) -> Expr {
     let signature = Signature::exact(vec![timestamp()], Volatility::Immutable);
-    ScalarUDF::from(TumbleBound { bound, size, signature }).call(vec![time]).alias(bound.column())
+    ScalarUDF::from(BoundOfTime { bound, windowing, signature }).call(vec![time]).alias(bound.column())
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct TumbleBound {
+struct BoundOfTime {
     bound: Bound,
-    size: Micros,
+    windowing: Windowing,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for TumbleBound {
+impl ScalarUDFImpl for BoundOfTime {
     fn name(&self) -> &str {
-        match self.bound {
-            Bound::Start => "tumble_start",
-            Bound::End => "tumble_end",
-            Bound::Time => "tumble_time",
+        match (self.bound, self.windowing.overlap()) {
+            (Bound::Start, false) => "tumble_start",
+            (Bound::End, false) => "tumble_end",
+            (Bound::Time, false) => "tumble_time",
+            (Bound::Start, true) => "hop_start",
+            (Bound::End, true) => "hop_end",
+            (Bound::Time, true) => "hop_time",
         }
     }
 
@@ -101,11 +112,11 @@ impl ScalarUDFImpl for TumbleBound {
     }
 
     fn return_field_from_args(&self, _args: ReturnFieldArgs) -> Result<FieldRef> {
-        Ok(Arc::new(self.bound.field(self.size)))
+        Ok(Arc::new(self.bound.field(self.windowing)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let of = |t| self.bound.of(t, self.size);
+        let of = |t| self.bound.of(t, self.windowing);
         match args.args.first() {
             Some(ColumnarValue::Array(times)) => {
                 if times.data_type() != &timestamp() {
@@ -129,17 +140,25 @@ mod tests {
 
     #[test]
     fn windows_are_half_open_and_aligned_to_the_epoch() {
-        assert_eq!(Bound::Start.of(59, 60), 0);
-        assert_eq!(Bound::Start.of(60, 60), 60);
-        assert_eq!(Bound::End.of(60, 60), 120);
-        assert_eq!(Bound::Start.of(-1, 60), -60);
-        assert_eq!(Bound::Time.of(0, 60_000_000), 59_999_000);
+        let minute = Windowing::tumbling(60);
+        assert_eq!(Bound::Start.of(59, minute), 0);
+        assert_eq!(Bound::Start.of(60, minute), 60);
+        assert_eq!(Bound::End.of(60, minute), 120);
+        assert_eq!(Bound::Start.of(-1, minute), -60);
+        assert_eq!(Bound::Time.of(0, Windowing::tumbling(60_000_000)), 59_999_000);
     }
 
     #[test]
-    fn the_field_tells_bound_and_size() {
-        let field = Bound::End.field(60);
-        assert_eq!(Bound::from_field(&field), Some((Bound::End, 60)));
+    fn of_windows_that_overlap_the_first_that_holds_the_time() {
+        let hop = Windowing { size: 60, slide: 20 };
+        assert_eq!((Bound::Start.of(59, hop), Bound::End.of(59, hop)), (0, 60));
+        assert_eq!((Bound::Start.of(60, hop), Bound::End.of(60, hop)), (20, 80));
+    }
+
+    #[test]
+    fn the_field_tells_bound_and_windows() {
+        let hop = Windowing { size: 60, slide: 20 };
+        assert_eq!(Bound::from_field(&Bound::End.field(hop)), Some((Bound::End, hop)));
         assert_eq!(Bound::from_field(&Field::new("window_end", timestamp(), true)), None);
     }
 }

@@ -29,7 +29,7 @@ use crate::operator::batch_scan::{BatchScanExec, BatchSlot};
 use crate::operator::concurrency::{ConcurrencyExec, ConcurrencyQuery};
 use crate::operator::lookup_join::{LookupIndex, LookupSlot, LookupUse};
 use crate::operator::percentile::percentile;
-use crate::operator::window::{LatenessRule, ShardWindows, WindowAggregateExec, WindowSpec};
+use crate::operator::window::{LatenessRule, ShardWindows, WindowAggregateExec, WindowSpec, Windowing};
 use crate::schema::{Contract, Kind};
 use crate::types::{MetricMapping, Micros};
 
@@ -78,11 +78,11 @@ impl StatefulNode {
         }
     }
 
-    /// Size of its windows.
-    pub fn size(&self) -> Micros {
+    /// How its windows lie.
+    pub fn windowing(&self) -> Windowing {
         match &self.node {
-            Node::Window(w) => w.spec().size,
-            Node::Concurrency(q) => q.size,
+            Node::Window(w) => w.spec().windowing,
+            Node::Concurrency(q) => Windowing::tumbling(q.size),
         }
     }
 }
@@ -270,10 +270,10 @@ fn cut(plan: Arc<dyn ExecutionPlan>, nodes: &mut Vec<StatefulNode>) -> Result<Ar
 
 impl ContinuousPlan {
     fn check_windows(&self, file: &PipelineFile) -> Result<()> {
-        let size = self.window_size();
-        if self.nodes.iter().any(|n| n.size() != size) {
-            return Err(refuse_at(file, 1, "the query combines windows of different sizes")
-                .hint("use one size in one file, or two files"));
+        let windowing = self.windowing();
+        if self.nodes.iter().any(|n| n.windowing() != windowing) {
+            return Err(refuse_at(file, 1, "the query combines windows of different sizes or slides")
+                .hint("use one size and slide in one file, or two files"));
         }
         let concurrent = self.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
         if concurrent && self.nodes.len() > 1 {
@@ -290,9 +290,9 @@ impl ContinuousPlan {
         Ok(())
     }
 
-    /// Size of the query's windows.
-    pub fn window_size(&self) -> Micros {
-        self.nodes.first().map_or(0, StatefulNode::size)
+    /// How the query's windows lie.
+    pub fn windowing(&self) -> Windowing {
+        self.nodes.first().map_or(Windowing::tumbling(0), StatefulNode::windowing)
     }
 
     /// How long after its end a window still takes rows.

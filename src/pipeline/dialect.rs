@@ -96,9 +96,9 @@ fn parse_table_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
     Ok(Expr::Tuple(tuple))
 }
 
-/// In `PARTITION BY a, b, DESCRIPTOR(c)` the first comma continues the list, the second ends it: a word and no call follows.
+/// In `PARTITION BY a, b, DESCRIPTOR(c)` the first comma continues the list, the second ends it: a word follows, and no call and no `=>`.
 fn next_is_another_column(parser: &Parser) -> bool {
     parser.peek_token_ref().token == Token::Comma
         && matches!(&parser.peek_nth_token_ref(1).token, Token::Word(_))
-        && parser.peek_nth_token_ref(2).token != Token::LParen
+        && !matches!(parser.peek_nth_token_ref(2).token, Token::LParen | Token::RArrow)
 }

@@ -18,6 +18,7 @@
 
 mod analyze;
 mod bound;
+mod call;
 mod compile;
 mod depth;
 mod dialect;

@@ -9,7 +9,7 @@ use datafusion::common::{DFSchemaRef, Result, internal_err};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
 use crate::operator::concurrency::ConcurrencyQuery;
-use crate::types::Micros;
+use crate::operator::window::Windowing;
 
 /// `GROUP BY` with window columns over a stream: rows in, rows of complete windows out.
 ///
@@ -19,15 +19,15 @@ pub(super) struct WindowAggregate {
     pub input: Arc<LogicalPlan>,
     pub group: Vec<Expr>,
     pub aggregates: Vec<Expr>,
-    /// What the operator itself reads: end of the window, row number, shard's high time; kept alive through the optimizer.
+    /// What the operator itself reads: end of the row's first window, row number, shard's high time; kept alive through the optimizer.
     pub carried: [Expr; 3],
-    pub size: Micros,
+    pub windowing: Windowing,
     pub schema: DFSchemaRef,
 }
 
 impl PartialOrd for WindowAggregate {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self.size, &self.group, &self.aggregates).partial_cmp(&(other.size, &other.group, &other.aggregates))
+        (self.windowing, &self.group, &self.aggregates).partial_cmp(&(other.windowing, &other.group, &other.aggregates))
     }
 }
 
@@ -68,7 +68,7 @@ impl UserDefinedLogicalNodeCore for WindowAggregate {
             group: exprs,
             aggregates,
             carried,
-            size: self.size,
+            windowing: self.windowing,
             schema: Arc::clone(&self.schema),
         })
     }

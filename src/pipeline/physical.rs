@@ -95,7 +95,7 @@ fn window_spec(
     }
     let [window_end_index, row_index, high_time_index] = node.carried.each_ref().map(|e| index_of(e, logical));
     Ok(WindowSpec {
-        size: node.size,
+        windowing: node.windowing,
         group,
         key_schema: WindowSpec::key_schema(&keys, input)?,
         keys: keys.into_iter().map(|(k, _)| k).collect(),

@@ -1,27 +1,31 @@
-//! `TUMBLE` and `CONCURRENCY`, in the standard's form: `FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(c), INTERVAL '1' MINUTE))`.
+//! `TUMBLE`, `HOP` and `CONCURRENCY`, in the standard's form: `FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(c), INTERVAL '1' MINUTE))`.
 
 use std::sync::Arc;
 
 use arrow::datatypes::Field;
 use datafusion::catalog::TableProvider;
-use datafusion::common::{Column, DFSchema, DataFusionError, Result, ScalarValue, TableReference};
+use datafusion::common::{Column, DFSchema, Result, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::logical_expr::sqlparser::ast::{
-    Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Spanned, TableAlias,
-    TableFactor,
-};
+use datafusion::logical_expr::sqlparser::ast::{Expr as SqlExpr, Ident, ObjectName, Spanned, TableFactor};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
 
-use super::bound::{Bound, tumble};
+use super::bound::{Bound, bound_of_time};
+use super::call::{Argument, Call, column_argument, interval_argument, object_name, table_argument, take};
 use super::nodes::Concurrency;
 use super::refusal::{at_sql, refusal};
+use crate::limits::HOP_PANES_MAX;
 use crate::operator::concurrency::ConcurrencyQuery;
-use crate::types::Micros;
+use crate::operator::window::Windowing;
+use crate::types::{Micros, format_span};
 
 /// How `TUMBLE` is written over a stream with this event time.
 pub(super) fn tumble_form(stream: &str, time_field: &str) -> String {
     format!("TUMBLE(TABLE {stream}, DESCRIPTOR({time_field}), INTERVAL '1' MINUTE)")
+}
+
+fn hop_form(stream: &str, time_field: &str) -> String {
+    format!("HOP(TABLE {stream}, DESCRIPTOR({time_field}), INTERVAL '10' SECOND, INTERVAL '1' MINUTE)")
 }
 
 fn concurrency_form(stream: &str, time_field: &str) -> String {
@@ -35,6 +39,7 @@ pub(crate) struct WindowTableFunctions {
     stream: Option<Stream>,
     /// How the calls are written, for those who did not.
     tumble_form: String,
+    hop_form: String,
     concurrency_form: String,
 }
 
@@ -53,6 +58,7 @@ impl WindowTableFunctions {
         let (name, time_field) = (stream.to_owned(), time_field.to_owned());
         Self {
             tumble_form: tumble_form(&name, &time_field),
+            hop_form: hop_form(&name, &time_field),
             concurrency_form: concurrency_form(&name, &time_field),
             stream: Some(Stream { name, table, time_field, dimensions }),
         }
@@ -61,7 +67,12 @@ impl WindowTableFunctions {
     /// Over tables: `TUMBLE` by any of their times, and no `CONCURRENCY`, which is computed as events come.
     pub(crate) fn over_tables() -> Self {
         let (table, time) = ("user_events", "event_time");
-        Self { stream: None, tumble_form: tumble_form(table, time), concurrency_form: concurrency_form(table, time) }
+        Self {
+            stream: None,
+            tumble_form: tumble_form(table, time),
+            hop_form: hop_form(table, time),
+            concurrency_form: concurrency_form(table, time),
+        }
     }
 }
 
@@ -71,13 +82,14 @@ impl RelationPlanner for WindowTableFunctions {
         relation: TableFactor,
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
-        let Some((name, args, alias)) = as_call(&relation) else {
+        let Some(Call { name, arguments, alias }) = Call::of(&relation) else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let plan = match name.to_ascii_uppercase().as_str() {
-            "TUMBLE" => self.plan_tumble(&args, context),
-            "CONCURRENCY" => self.plan_concurrency(&args, context),
-            "HOP" | "SESSION" | "CUMULATE" => {
+            "TUMBLE" => self.plan_tumble(&arguments, context),
+            "HOP" => self.plan_hop(&arguments, context),
+            "CONCURRENCY" => self.plan_concurrency(&arguments, context),
+            "SESSION" | "CUMULATE" => {
                 Err(refusal(format!("{name} windows are not supported yet"), format!("use {}", self.tumble_form)))
             }
             _ if matches!(relation, TableFactor::TableFunction { .. }) => {
@@ -91,40 +103,65 @@ impl RelationPlanner for WindowTableFunctions {
 }
 
 impl WindowTableFunctions {
-    fn plan_tumble(&self, args: &[SqlExpr], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-        let [table, time, size] = args else { return Err(form("TUMBLE takes three arguments", &self.tumble_form)) };
-        let (table, partition) = table_argument(table, &self.tumble_form)?;
-        if !partition.is_empty() {
-            return Err(refusal("TUMBLE does not take PARTITION BY", "put the columns into GROUP BY"));
+    fn plan_tumble(&self, args: &[Argument], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+        let usage = &self.tumble_form;
+        let [table, time, size] = take(args, ["DATA", "TIMECOL", "SIZE"], "TUMBLE", "three", usage)?;
+        let windowing = Windowing::tumbling(interval_argument(size, "size", context, usage)?);
+        self.plan_windows("TUMBLE", (table, time), windowing, context, usage)
+    }
+
+    fn plan_hop(&self, args: &[Argument], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+        if self.stream.is_none() {
+            let remedy = "read a table that a pipeline has made with it, or use TUMBLE";
+            return Err(refusal("HOP is computed as events come, not over a table", remedy));
         }
-        let size = interval_argument(size, context, &self.tumble_form)?;
+        let usage = &self.hop_form;
+        let [table, time, slide, size] = take(args, ["DATA", "TIMECOL", "SLIDE", "SIZE"], "HOP", "four", usage)?;
+        let slide = interval_argument(slide, "slide", context, usage)?;
+        let size = interval_argument(size, "size", context, usage)?;
+        self.plan_windows("HOP", (table, time), hopping(size, slide)?, context, usage)
+    }
+
+    /// The rows of a table with the bounds of their windows.
+    fn plan_windows(
+        &self,
+        function: &str,
+        (table, time): (&SqlExpr, &SqlExpr),
+        windowing: Windowing,
+        context: &mut dyn RelationPlannerContext,
+        usage: &str,
+    ) -> Result<LogicalPlan> {
+        let (table, partition) = table_argument(table, usage)?;
+        if !partition.is_empty() {
+            let reason = format!("{function} does not take PARTITION BY");
+            return Err(refusal(reason, "put the columns into GROUP BY"));
+        }
         let input = self.plan_table(table, context)?;
         let taken = |b: &&Bound| self.stream.is_none() && input.schema().has_column_with_unqualified_name(b.column());
         if let Some(bound) = Bound::ALL.iter().find(taken) {
-            let reason = format!("TUMBLE over rows that have a {} already", bound.column());
+            let reason = format!("{function} over rows that have a {} already", bound.column());
             return Err(refusal(reason, "group by DATE_BIN(INTERVAL '1' HOUR, window_start)"));
         }
-        let time = Expr::Column(self.time_argument(time, context, input.schema(), &self.tumble_form)?);
+        let time = Expr::Column(self.time_argument(time, context, input.schema(), usage)?);
         let mut columns: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
-        columns.extend(Bound::ALL.map(|bound| tumble(bound, size, time.clone())));
+        columns.extend(Bound::ALL.map(|bound| bound_of_time(bound, windowing, time.clone())));
         LogicalPlanBuilder::from(input).project(columns)?.build()
     }
 
-    fn plan_concurrency(&self, args: &[SqlExpr], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-        let [table, time, size] = args else {
-            return Err(form("CONCURRENCY takes three arguments", &self.concurrency_form));
-        };
-        let (table, partition) = table_argument(table, &self.concurrency_form)?;
+    fn plan_concurrency(&self, args: &[Argument], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
         let Some(Stream { name, dimensions, .. }) = &self.stream else {
             let remedy = "read a table that a pipeline has made with it, such as concurrent_viewers";
             return Err(refusal("CONCURRENCY is computed as events come, not over a table", remedy));
         };
+        let usage = &self.concurrency_form;
+        let [table, time, size] = take(args, ["DATA", "TIMECOL", "SIZE"], "CONCURRENCY", "three", usage)?;
+        let (table, partition) = table_argument(table, usage)?;
         if object_name(table.clone()).as_ref() != Some(name) {
             return Err(refusal("CONCURRENCY reads the stream itself", format!("write TABLE {name}")));
         }
         let stream = self.plan_table(table, context)?;
-        let size = interval_argument(size, context, &self.concurrency_form)?;
-        self.time_argument(time, context, stream.schema(), &self.concurrency_form)?;
+        let size = interval_argument(size, "size", context, usage)?;
+        self.time_argument(time, context, stream.schema(), usage)?;
         let mut partition_by = Vec::new();
         for ident in partition {
             let name = context.normalize_ident(ident);
@@ -170,15 +207,7 @@ impl WindowTableFunctions {
         schema: &DFSchema,
         usage: &str,
     ) -> Result<Column> {
-        let column = match arg {
-            SqlExpr::Function(f) if f.name.to_string().eq_ignore_ascii_case("DESCRIPTOR") => {
-                match function_args(f).as_deref() {
-                    Some([SqlExpr::Identifier(ident)]) => context.normalize_ident(ident.clone()),
-                    _ => return Err(form("DESCRIPTOR takes one column", usage)),
-                }
-            }
-            other => return Err(form(&format!("expected DESCRIPTOR(column) and found {other}"), usage)),
-        };
+        let column = context.normalize_ident(column_argument(arg, usage)?);
         if let Some(Stream { time_field, .. }) = self.stream.as_ref().filter(|stream| column != stream.time_field) {
             return Err(refusal(
                 format!("{column} has no watermark"),
@@ -193,86 +222,30 @@ impl WindowTableFunctions {
 /// The columns of the query, with the window columns marked as such.
 fn marked_fields(query: &ConcurrencyQuery) -> Vec<Field> {
     let mark = |field: Field| match Bound::ALL.into_iter().find(|b| b.column() == field.name()) {
-        Some(bound) => bound.field(query.size),
+        Some(bound) => bound.field(Windowing::tumbling(query.size)),
         None => field,
     };
     query.fields().into_iter().map(mark).collect()
 }
 
-type Call = (String, Vec<SqlExpr>, Option<TableAlias>);
-
-/// `TABLE(f(…))` and `f(…)`, which the parser gives in two forms.
-fn as_call(relation: &TableFactor) -> Option<Call> {
-    match relation {
-        TableFactor::TableFunction { expr: SqlExpr::Function(f), alias } => {
-            Some((f.name.to_string(), function_args(f)?, alias.clone()))
-        }
-        TableFactor::Table { name, args: Some(args), alias, .. } => {
-            Some((name.to_string(), positional(&args.args)?, alias.clone()))
-        }
-        _ => None,
+/// Windows that hop, if they can be made of panes as long as the slide.
+fn hopping(size: Micros, slide: Micros) -> Result<Windowing> {
+    let windowing = Windowing { size, slide };
+    let (size_text, slide_text) = (format_span(size), format_span(slide));
+    if slide > size {
+        let reason = format!("a slide of {slide_text} is longer than the window of {size_text}");
+        return Err(refusal(reason, "the slide comes first, then the size; a slide must divide the size"));
     }
-}
-
-fn function_args(f: &Function) -> Option<Vec<SqlExpr>> {
-    match &f.args {
-        FunctionArguments::List(list) => positional(&list.args),
-        _ => None,
+    if size % slide != 0 {
+        let (below, above) = (format_span(size - size % slide), format_span(size - size % slide + slide));
+        let reason = format!("a slide of {slide_text} does not divide the window of {size_text}");
+        return Err(refusal(reason, format!("give a size of {below} or {above}, or another slide")));
     }
-}
-
-fn positional(args: &[FunctionArg]) -> Option<Vec<SqlExpr>> {
-    args.iter()
-        .map(|a| match a {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(e)) => Some(e.clone()),
-            _ => None,
-        })
-        .collect()
-}
-
-/// Takes the tuple of [`super::dialect`] apart.
-fn table_argument(arg: &SqlExpr, usage: &str) -> Result<(Vec<Ident>, Vec<Ident>)> {
-    let SqlExpr::Tuple(items) = arg else { return Err(form("the first argument must be TABLE name", usage)) };
-    let mut table = vec![];
-    let mut partition = vec![];
-    for item in items {
-        match item {
-            SqlExpr::CompoundIdentifier(parts) => table.clone_from(parts),
-            SqlExpr::Identifier(column) => partition.push(column.clone()),
-            other => return Err(form(&format!("unexpected {other}"), usage)),
-        }
+    if windowing.panes() > HOP_PANES_MAX {
+        let panes = windowing.panes();
+        let reason = format!("a window of {size_text} has {panes} slides of {slide_text}, more than {HOP_PANES_MAX}");
+        let least = format_span(size.unsigned_abs().div_ceil(HOP_PANES_MAX.unsigned_abs()) as Micros);
+        return Err(refusal(reason, format!("slide by {least} or more, in whole parts of the size")));
     }
-    Ok((table, partition))
-}
-
-fn object_name(parts: Vec<Ident>) -> Option<String> {
-    match parts.as_slice() {
-        [one] => Some(if one.quote_style.is_some() { one.value.clone() } else { one.value.to_ascii_lowercase() }),
-        _ => None,
-    }
-}
-
-/// A refusal of a call, with the form that it has.
-fn form(reason: &str, usage: &str) -> DataFusionError {
-    refusal(reason, format!("write {usage}"))
-}
-
-fn interval_argument(arg: &SqlExpr, context: &mut dyn RelationPlannerContext, usage: &str) -> Result<Micros> {
-    let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) =
-        context.sql_to_expr(arg.clone(), &DFSchema::empty())?
-    else {
-        return Err(form(&format!("expected an interval and found {arg}"), usage));
-    };
-    if interval.months != 0 {
-        let remedy = "give the window's size in days, hours, minutes or seconds";
-        return Err(refusal("a month has no fixed length", remedy));
-    }
-    let micros = i64::from(interval.days)
-        .checked_mul(crate::types::MICROS_PER_DAY)
-        .and_then(|days| days.checked_add(interval.nanoseconds / 1_000));
-    match micros {
-        // A window's last millisecond is its time, so it cannot be shorter than one.
-        Some(size) if size >= 1_000 && interval.nanoseconds % 1_000 == 0 => Ok(size),
-        _ => Err(form("the size of a window must be a whole number of microseconds, 1 ms or more", usage)),
-    }
+    Ok(windowing)
 }

@@ -119,6 +119,8 @@ pub struct PipelineDocument {
     pub in_windows: u64,
     /// Rows that were late for every window they belong to.
     pub late: u64,
+    /// Of the rows in windows, those that were late for another window they belong to.
+    pub partly_late: u64,
     /// Touches of closed sessions (concurrency only).
     pub ignored_touches: u64,
     /// Rows that the query does not ask for.
@@ -280,12 +282,13 @@ fn pipelines(status: &Status) -> Vec<PipelineDocument> {
     let counters = status.counters();
     let mut all: Vec<PipelineDocument> = Vec::new();
     for (name, open_windows, open_groups) in status.open_windows() {
-        let PipelineCounts { in_windows, late, ignored_touches, filtered } =
+        let PipelineCounts { in_windows, late, partly_late, ignored_touches, filtered } =
             counters.pipelines.get(name).copied().unwrap_or_default();
         all.push(PipelineDocument {
             pipeline: name.to_owned(),
             in_windows,
             late,
+            partly_late,
             ignored_touches,
             filtered,
             windows_emitted: status.windows.get(name).copied().unwrap_or(0),
@@ -344,7 +347,7 @@ mod tests {
             judged: JudgeCounts { kept: 8, duplicates: 1, shifted: 2, ..JudgeCounts::default() },
             remembered_ids: 8,
             remembered_id_bytes: 400,
-            pipelines: vec![PipelineCounts { in_windows: 6, late: 1, filtered: 1, ..PipelineCounts::default() }],
+            pipelines: vec![PipelineCounts { in_windows: 6, late: 1, partly_late: 3, filtered: 1, ignored_touches: 0 }],
             open: vec![OpenWindows { ends: [1, 2].into(), groups: 5 }],
             drained: false,
         };
@@ -404,8 +407,8 @@ mod tests {
             events.skew_shifted events.skew_clamped events.unknown_fields.colour \
             shards[].shard shards[].records shards[].bytes shards[].events shards[].read_calls shards[].last_read_at \
             shards[].lag_millis shards[].watermark shards[].remembered_event_ids shards[].drained \
-            pipelines[].pipeline pipelines[].in_windows pipelines[].late pipelines[].ignored_touches \
-            pipelines[].filtered pipelines[].windows_emitted pipelines[].open_windows pipelines[].open_groups \
+            pipelines[].pipeline pipelines[].in_windows pipelines[].late pipelines[].partly_late \
+            pipelines[].ignored_touches pipelines[].filtered pipelines[].windows_emitted pipelines[].open_windows pipelines[].open_groups \
             concurrency.concurrent_viewers concurrency.active_streams concurrency.remembered_sessions \
             concurrency.remembered_streams sinks.lake[].table sinks.lake[].rows sinks.lake[].files sinks.lake[].bytes \
             sinks.lake[].last_file sinks.lake[].last_file_at sinks.cloudwatch.published sinks.cloudwatch.calls \
@@ -424,7 +427,7 @@ mod tests {
         assert_eq!((document.uptime_secs, document.phase), (90.0, "running"));
         assert_eq!(document.started_at, "2026-01-01T18:00:00Z");
         let p = &document.pipelines[0];
-        assert_eq!((p.in_windows, p.late, p.ignored_touches, p.filtered), (4, 1, 2, 1));
+        assert_eq!((p.in_windows, p.late, p.partly_late, p.ignored_touches, p.filtered), (4, 1, 3, 2, 1));
         assert_eq!((p.open_windows, p.open_groups, p.windows_emitted), (3, 6, 7), "a window in two places is one");
         let e = &document.events;
         assert_eq!(e.read, e.kept + e.duplicates + e.dead_letters);

@@ -100,6 +100,8 @@ catalogue! {
     Counter Count WINDOWED_ROWS_TOTAL ["pipeline"] = "headcount_windowed_rows_total";
     /// Rows too late for every window they belong to, kept under _late.
     Counter Count LATE_ROWS_TOTAL ["pipeline"] = "headcount_late_rows_total";
+    /// Rows too late for some of the windows they belong to, and in the others: a part of the windowed rows. Only windows that hop have any.
+    Counter Count PARTLY_LATE_ROWS_TOTAL ["pipeline"] = "headcount_partly_late_rows_total";
     /// Rows that a pipeline's own WHERE leaves out.
     Counter Count FILTERED_ROWS_TOTAL ["pipeline"] = "headcount_filtered_rows_total";
     /// Touches of sessions that had ended, ignored: a part of the windowed rows of each pipeline that counts concurrency.

@@ -10,13 +10,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use headcount::backfill::Range;
+use headcount::decode::Provenance;
 use headcount::engine::Pipelines;
+use headcount::pipeline::PipelineFile;
 use headcount::types::{MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SEC, Micros, format_micros, parse_rfc3339};
 use regex::Regex;
 
 use crate::fixture::{self, How, TempLake, all_tables, backfill, dead_letters, try_backfill, window_tables, write};
-use crate::harness;
-use crate::reference::{Options, Row, Val};
+use crate::harness::{self, Cut};
+use crate::reference::{Options, RefRecord, Row, Val};
 
 /// The hours that the tests speak of: 10:00, 11:00, 12:00.
 fn hour(n: i64) -> Micros {
@@ -153,6 +155,77 @@ async fn only_the_hours_of_the_range_are_written() {
     let now = all_tables(&lake.lake, &pipelines).await;
     assert!(of_hour(&now, 13).values().all(Vec::is_empty), "the range says which hours become empty");
     assert_eq!(of_hour(&now, 12), of_hour(&whole, 12));
+}
+
+/// A table of tips by windows that begin in hours before those of their events.
+async fn tips_of_two_hours(call: &str) -> Arc<Pipelines> {
+    let text = format!(
+        "/*\ntitle = \"t\"\nkeys = []\n*/\nSELECT window_start, window_end, COUNT(*) AS tips FROM TABLE({call})
+         WHERE event_type = 'tip.sent' GROUP BY window_start, window_end"
+    );
+    harness::pipelines(&[PipelineFile::parse("pipelines/tips.sql", &text).unwrap()], &Options::default()).await
+}
+
+#[tokio::test]
+async fn windows_that_begin_in_an_hour_without_events_are_replaced_too() {
+    let of_stream = "TABLE user_events, DESCRIPTOR(event_time)";
+    for (call, starts) in [
+        (format!("TUMBLE({of_stream}, INTERVAL '2' HOUR)"), vec![hour(12)]),
+        (format!("HOP({of_stream}, INTERVAL '1' HOUR, INTERVAL '3' HOUR)"), vec![hour(11), hour(12), hour(13)]),
+    ] {
+        let pipelines = tips_of_two_hours(&call).await;
+        let (lake, folder) = (TempLake::new(), tempfile::tempdir().unwrap());
+        // The only events are of 13:20.
+        let thirteen = hours(&folder.path().join("a"), &[13], &[13]);
+        for time in ["the first time", "the second time"] {
+            backfill(&pipelines, &thirteen, &lake.lake, How::default()).await;
+            let tips = lake.table("tips").await;
+            let found: Vec<&Val> = tips.iter().map(|row| &row["window_start"]).collect();
+            assert_eq!(
+                found,
+                starts.iter().map(|t| Val::Int(*t)).collect::<Vec<_>>().iter().collect::<Vec<_>>(),
+                "{call}: {time}"
+            );
+            assert!(tips.iter().all(|row| row["tips"] == Val::Int(1)), "{call}: {time}");
+        }
+        // The same hour without its tip: no window is emitted any more, and none may be left of the last time.
+        let without = hours(&folder.path().join("b"), &[13], &[]);
+        backfill(&pipelines, &without, &lake.lake, How::default()).await;
+        assert_eq!(lake.table("tips").await, Vec::<Row>::new(), "{call}");
+    }
+}
+
+#[tokio::test]
+async fn windows_that_hop_are_those_of_a_live_run() {
+    let sql = "SELECT window_start, window_end, stream_id, COUNT(*) AS events, COUNT(DISTINCT viewer_id) AS viewers,
+         PERCENTILE(startup_ms, 0.5) AS startup_ms, MAX(event_id) AS last_id
+       FROM TABLE(HOP(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '10' SECOND, INTERVAL '7' MINUTE))
+       GROUP BY window_start, window_end, stream_id";
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/input");
+    let mut records = Vec::new();
+    for shard in std::fs::read_dir(&golden).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = shard.file_stem().unwrap().to_str().unwrap().to_owned();
+        for (line, sequence) in std::fs::read_to_string(&shard).unwrap().lines().zip(1..) {
+            let (shard, bytes) = (name.clone(), line.as_bytes().to_vec());
+            records.push(RefRecord { shard, sequence, arrival: None, bytes });
+        }
+    }
+    for allowed in [0, 40] {
+        let text = format!("/*\ntitle = \"t\"\nkeys = [\"stream_id\"]\nallowed_lateness_secs = {allowed}\n*/\n{sql}\n");
+        let file = PipelineFile::parse("pipelines/hops.sql", &text).unwrap();
+        let pipelines = harness::pipelines(&[file], &Options::default()).await;
+        let live = harness::run(&pipelines, &records, Provenance::Row, Cut { records: 5, reversed: false }).await;
+        assert!(live.tables["hops"].len() > 100 && live.counters.pipelines["hops"].partly_late > 0);
+        assert_eq!(allowed > 0, live.tables["hops"].iter().any(|row| row["revision"] == Val::Int(1)));
+        for (workers, memory_bytes_max) in [(1, 64 << 20), (3, 10_000)] {
+            let lake = TempLake::new();
+            let how = How { workers, memory_bytes_max, ..How::default() };
+            let summary = backfill(&pipelines, &[golden.to_str().unwrap().to_owned()], &lake.lake, how).await;
+            assert_eq!(harness::difference("hops", &lake.table("hops").await, &live.tables["hops"]), None);
+            assert_eq!(summary.counters.pipelines, live.counters.pipelines);
+            assert_eq!(lake.table("_late/hops").await.len(), live.late["hops"].len());
+        }
+    }
 }
 
 #[tokio::test]

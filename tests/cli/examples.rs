@@ -217,13 +217,13 @@ fn check_says_what_another_stream_cannot_have() {
     let size = "DESCRIPTOR(measured_at), INTERVAL '1' MINUTE";
     place.write("p/presence.sql", &query(&format!("CONCURRENCY(TABLE encoder_samples, {size})")));
     place.write("p/users.sql", &query(&format!("TUMBLE(TABLE user_events, {size})")));
-    place.write("p/hops.sql", &query(&format!("HOP(TABLE encoder_samples, {size})")));
+    place.write("p/sessions.sql", &query(&format!("SESSION(TABLE encoder_samples, {size})")));
     let said = [
         "presence.sql",
         "CONCURRENCY needs the column event_time",
         "count with TUMBLE",
         "users.sql:5: there is no table user_events",
-        "hops.sql:5",
+        "sessions.sql:5",
         "use TUMBLE(TABLE encoder_samples, DESCRIPTOR(measured_at), INTERVAL '1' MINUTE)",
         "3 problems",
     ];

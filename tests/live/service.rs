@@ -106,6 +106,7 @@ fn page_agrees(page: &str, status: &Value) {
         let of = |name: &str| format!("headcount_{name}{{pipeline={}}}", pipeline["pipeline"]);
         let taken = pipeline["in_windows"].as_u64().unwrap() + pipeline["ignored_touches"].as_u64().unwrap();
         is(&of("windowed_rows_total"), &taken.into());
+        is(&of("partly_late_rows_total"), &pipeline["partly_late"]);
         is(&of("windows_emitted_total"), &pipeline["windows_emitted"]);
         is(&of("open_windows"), &pipeline["open_windows"]);
     }

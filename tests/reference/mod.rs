@@ -17,6 +17,7 @@
 //! * [`presence`](presence::presence) walks each session's marks in their order and gives the intervals in which it was
 //!   present.
 //! * [`concurrency`](concurrency::concurrency) counts those intervals at every instant where the count could change.
+//! * [`hopping`](hop::hopping) puts each event into every window that holds it.
 //! * [`tables`](tables::tables) does so for the shipped tables and computes the windowed ones from their rows.
 //!
 //! Times and spans are integer microseconds throughout.
@@ -27,6 +28,7 @@
 pub mod activity;
 pub mod concurrency;
 pub mod generate;
+pub mod hop;
 pub mod judge;
 pub mod options;
 pub mod presence;
@@ -36,6 +38,7 @@ pub mod value;
 pub use activity::{active_at, active_intervals, channel_before};
 pub use concurrency::concurrency;
 pub use generate::{Scenario, Shape, scenarios};
+pub use hop::hopping;
 pub use judge::{Judged, Kept, Place, Provenance, RefRecord, judge};
 pub use options::{Lateness, Options, accepted_for_concurrency, floor};
 pub use presence::{Presence, Segment, presence};

@@ -128,12 +128,12 @@ fn of<'a>(events: &[&'a Kept], types: &[&str]) -> Vec<&'a Kept> {
 }
 
 /// How many different values there are; NULL is none.
-fn distinct<'a>(values: impl Iterator<Item = Option<&'a str>>) -> Val {
+pub(super) fn distinct<'a>(values: impl Iterator<Item = Option<&'a str>>) -> Val {
     Val::count(values.flatten().collect::<BTreeSet<&str>>().len())
 }
 
 /// The sum of a field; NULL adds nothing.
-fn sum(events: &[&Kept], field: &str) -> i64 {
+pub(super) fn sum(events: &[&Kept], field: &str) -> i64 {
     events.iter().filter_map(|e| e.int(field)).sum()
 }
 
@@ -174,7 +174,7 @@ fn playback_quality(events: &[&Kept]) -> Vec<(&'static str, Val)> {
 }
 
 /// The nearest-rank percentile: the smallest value that at least `percent` of the values are not above.
-fn percentile(events: &[&Kept], field: &str, percent: usize) -> Val {
+pub(super) fn percentile(events: &[&Kept], field: &str, percent: usize) -> Val {
     let mut values: Vec<i64> = events.iter().filter_map(|e| e.int(field)).collect();
     values.sort_unstable();
     let enough = |value: &&i64| values.iter().filter(|v| v <= value).count() * 100 >= percent * values.len();

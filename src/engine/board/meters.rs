@@ -57,6 +57,7 @@ impl Status {
             let taken = counts.in_windows + counts.ignored_touches;
             counter!(names::WINDOWED_ROWS_TOTAL, "pipeline" => pipeline()).absolute(taken);
             counter!(names::LATE_ROWS_TOTAL, "pipeline" => pipeline()).absolute(counts.late);
+            counter!(names::PARTLY_LATE_ROWS_TOTAL, "pipeline" => pipeline()).absolute(counts.partly_late);
             counter!(names::FILTERED_ROWS_TOTAL, "pipeline" => pipeline()).absolute(counts.filtered);
         }
         counter!(names::IGNORED_TOUCHES_TOTAL).absolute(self.combine.ignored_touches);

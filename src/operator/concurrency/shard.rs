@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mark::{IdHash, Mark, MarkColumns, MarkKind, MarksPartial, hash_id, hash_session, text};
 use crate::error::{Error, Result};
-use crate::operator::window::{LatenessRule, Verdict};
+use crate::operator::window::{LatenessRule, Windowing};
 use crate::types::{Micros, floor_to};
 
 /// What became of the rows.
@@ -153,11 +153,12 @@ impl ShardMarks {
         let mut late = Vec::new();
         let mut taken: Vec<u32> = Vec::with_capacity(events.num_rows());
         let mut seen: Vec<Seen> = Vec::new();
+        let windowing = Windowing::tumbling(self.bucket_size);
         for row in 0..events.num_rows() {
             let time = view.times.value(row);
             let bucket = floor_to(time, self.bucket_size);
             let high = (!view.highs.is_null(row)).then(|| view.highs.value(row));
-            let in_time = self.rule.judge(bucket + self.bucket_size, high) == Verdict::OnTime;
+            let in_time = self.rule.admit(windowing, bucket + self.bucket_size, high).is_some();
             let of_stream = !view.stream_id.is_null(row);
             match (of_stream, in_time) {
                 (false, _) => self.counts.filtered += 1,

@@ -16,9 +16,9 @@ use super::lateness::LatenessRule;
 use super::shard::ShardWindows;
 use super::spec::{GroupColumn, WindowSpec};
 
-/// Adds each row of its input to the pane of its window.
+/// Adds each row of its input to the pane of its window, or of its slide where windows overlap.
 ///
-/// Design goals: one hash table a window, so that closing it drops it whole; no copy where a batch falls into one window;
+/// Design goals: one hash table a pane, so that closing it drops it whole; no copy where a batch falls into one pane;
 /// state outside the plan, so that the plan may end after each batch and a checkpoint sits between two runs.
 ///
 /// ```text

@@ -10,12 +10,16 @@
 //! lateness is judged by that same watermark. The partial (group keys and accumulator states, as Arrow arrays) is merged with
 //! those of the other shards when all have passed.
 //!
-//! * [`WindowSpec`]: group keys, aggregates and the lateness rule, as physical expressions;
-//! * [`WindowAggregateExec`]: the operator in a shard's plan;
-//! * [`ShardWindows`]: a shard's panes; * [`Partial`]: what it hands over; * [`merge_partials`]: where shards meet.
+//! Windows that hop share their panes: a pane is as long as the slide, and where shards meet each window is merged of its panes.
+//!
+//! * [`WindowSpec`]: group keys and aggregates, as physical expressions; * [`Windowing`]: how windows lie;
+//! * [`LatenessRule`]: which of its windows take a row; * [`WindowAggregateExec`]: the operator in a shard's plan;
+//! * [`ShardWindows`]: a shard's panes; * [`Partial`]: what it hands over;
+//! * [`WindowMerge`]: where shards meet, panes to windows; * [`merge_partials`]: one window's rows.
 
 mod distinct;
 mod exec;
+mod hop;
 mod inputs;
 mod lateness;
 mod merge;
@@ -23,10 +27,13 @@ mod pane;
 mod shard;
 mod spec;
 mod stored;
+mod windowing;
 
 pub use exec::WindowAggregateExec;
-pub use lateness::{Lateness, LatenessRule, Verdict};
+pub use hop::WindowMerge;
+pub use lateness::{Lateness, LatenessRule};
 pub use merge::merge_partials;
 pub use pane::Partial;
-pub use shard::{ShardWindows, UpdateCounts, WindowsState, rows_by_number};
+pub use shard::{RowNumbers, ShardWindows, UpdateCounts, WindowsState, rows_by_number};
 pub use spec::{GroupColumn, WindowSpec};
+pub use windowing::{PaneKey, Windowing};

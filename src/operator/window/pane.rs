@@ -1,4 +1,4 @@
-//! One pane: the groups of one window, keys in a hash table, one accumulator per aggregate.
+//! One pane: the groups of one slide of time, keys in a hash table, one accumulator per aggregate.
 
 use arrow::array::ArrayRef;
 use datafusion::common::Result;
@@ -12,15 +12,13 @@ use std::sync::Arc;
 use super::distinct::DistinctTexts;
 use super::inputs::Inputs;
 use super::spec::WindowSpec;
-use crate::types::Micros;
+use super::windowing::PaneKey;
 
-/// A shard's share of one window, as arrays that merge with those of other shards.
+/// A shard's share of one pane, as arrays that merge with those of other shards. Its clones share the arrays.
 #[derive(Debug, Clone)]
 pub struct Partial {
-    /// End of the window.
-    pub window_end: Micros,
-    /// False: rows that were on time (revision 0). True: rows within the allowed lateness (revision 1).
-    pub revises: bool,
+    /// Which rows it is of.
+    pub pane: PaneKey,
     /// How many groups there are.
     pub groups: usize,
     /// The key columns, one row a group; empty if the query has no keys besides the window.
@@ -29,7 +27,7 @@ pub struct Partial {
     pub states: Vec<Vec<ArrayRef>>,
 }
 
-/// Groups of one window. Group indices are dense, from 0, in order of first appearance.
+/// Groups of one pane. Group indices are dense, from 0, in order of first appearance.
 pub(super) struct Pane {
     keys: Option<Box<dyn GroupValues>>,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
@@ -82,10 +80,10 @@ impl Pane {
     }
 
     /// Hands everything over as arrays.
-    pub(super) fn into_partial(mut self, window_end: Micros, revises: bool) -> Result<Partial> {
+    pub(super) fn into_partial(mut self, pane: PaneKey) -> Result<Partial> {
         let groups = self.groups;
         let states = self.accumulators.iter_mut().map(|a| a.state(EmitTo::All)).collect::<Result<_>>()?;
-        Ok(Partial { window_end, revises, groups, keys: self.take_keys()?, states })
+        Ok(Partial { pane, groups, keys: self.take_keys()?, states })
     }
 
     /// The key columns and the final value of each aggregate, one row a group.

@@ -1,6 +1,6 @@
 //! A shard's open windows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, TimestampMicrosecondArray, UInt32Array};
@@ -11,9 +11,10 @@ use datafusion::common::Result;
 use serde::{Deserialize, Serialize};
 
 use super::inputs::InputPlan;
-use super::lateness::{LatenessRule, Verdict};
+use super::lateness::LatenessRule;
 use super::pane::{Pane, Partial};
 use super::spec::WindowSpec;
+use super::windowing::PaneKey;
 use crate::types::Micros;
 
 /// What became of the rows that reached the operator.
@@ -21,8 +22,21 @@ use crate::types::Micros;
 pub struct UpdateCounts {
     /// Rows that entered a window.
     pub in_windows: u64,
-    /// Rows that were late.
+    /// Rows that were late for all of their windows.
     pub late: u64,
+    /// Of the rows that entered a window, those that were late for another one.
+    pub partly_late: u64,
+}
+
+/// Rows of the last batch, by their number.
+#[derive(Debug, Default)]
+pub struct RowNumbers {
+    /// Those that were late for all of their windows.
+    pub late: Vec<u32>,
+    /// Those that entered a window; empty unless [`ShardWindows::remember_rows`] was called.
+    pub taken: Vec<u32>,
+    /// Those of `taken` that were late for another window.
+    pub partly_late: Vec<u32>,
 }
 
 /// What a [`ShardWindows`] remembers.
@@ -32,26 +46,26 @@ pub struct WindowsState {
 }
 
 impl WindowsState {
-    /// Windows that are open.
+    /// Panes that are open: a window's, or a slide's where windows overlap.
     pub fn open(&self) -> usize {
         self.panes.len()
     }
 }
 
-/// The panes of one windowed aggregate in one shard, by end of window.
+/// The panes of one windowed aggregate in one shard.
 ///
-/// A pane is kept twice where `allowed_lateness` is set: rows on time make revision 0, rows within the allowed lateness are
-/// merged over it in revision 1.
+/// A slide of time is kept once for its rows that were on time, and once more for each set of windows that rows were late for: late
+/// for the first windows, or, with `allowed_lateness`, for revision 0 of them.
 pub struct ShardWindows {
     // properties: constant
     spec: Arc<WindowSpec>,
     inputs: InputPlan,
     rule: LatenessRule,
+    remember_rows: bool,
     // state: mutable
-    panes: BTreeMap<(Micros, bool), Pane>,
-    late_rows: Vec<u32>,
-    /// Rows of the last batch that entered a window, by their number; kept only if asked for.
-    taken_rows: Option<Vec<u32>>,
+    /// By the watermark at which no more rows can come.
+    panes: Panes,
+    rows: RowNumbers,
     counts: UpdateCounts,
 }
 
@@ -68,9 +82,9 @@ impl ShardWindows {
             inputs: InputPlan::new(&spec),
             spec,
             rule,
+            remember_rows: false,
             panes: BTreeMap::new(),
-            late_rows: Vec::new(),
-            taken_rows: None,
+            rows: RowNumbers::default(),
             counts: UpdateCounts::default(),
         }
     }
@@ -83,74 +97,83 @@ impl ShardWindows {
         }
         let ends = batch.column(self.spec.window_end_index).as_primitive::<TimestampMicrosecondType>();
         let highs = batch.column(self.spec.high_time_index).as_primitive::<TimestampMicrosecondType>();
-        let panes_of_rows = self.judge(ends, highs);
-        if let Some(taken) = &mut self.taken_rows {
-            let numbers = batch.column(self.spec.row_index).as_primitive::<UInt32Type>();
-            let rows = panes_of_rows.panes.iter().flat_map(|(_, rows)| rows);
-            taken.extend(rows.map(|&i| numbers.value(i as usize)));
-        }
+        let judged = self.judge(ends, highs);
+        self.note(batch, &judged);
         let inputs = self.inputs.evaluate(batch)?;
-        match panes_of_rows.panes.as_slice() {
-            // The common case by far: all rows of a batch in one window.
-            [(key, chosen)] if chosen.len() == rows => pane(&mut self.panes, &self.spec, *key)?.update(&inputs)?,
+        match judged.panes.as_slice() {
+            // The common case by far: all rows of a batch in one pane.
+            [(key, chosen)] if chosen.len() == rows => {
+                let key = (self.closes_at(key), *key);
+                pane(&mut self.panes, &self.spec, key)?.update(&inputs)?;
+            }
             panes => {
                 for (key, chosen) in panes {
-                    pane(&mut self.panes, &self.spec, *key)?.update(&inputs.take(chosen)?)?;
+                    let key = (self.closes_at(key), *key);
+                    pane(&mut self.panes, &self.spec, key)?.update(&inputs.take(chosen)?)?;
                 }
             }
-        }
-        if !panes_of_rows.late.is_empty() {
-            let numbers = batch.column(self.spec.row_index).as_primitive::<UInt32Type>();
-            self.late_rows.extend(panes_of_rows.late.iter().map(|&i| numbers.value(i as usize)));
         }
         Ok(())
     }
 
-    fn judge(&mut self, ends: &TimestampMicrosecondArray, highs: &TimestampMicrosecondArray) -> RowsByPane {
+    fn judge(&self, ends: &TimestampMicrosecondArray, highs: &TimestampMicrosecondArray) -> RowsByPane {
         let mut out = RowsByPane::default();
+        let mut places: HashMap<PaneKey, usize> = HashMap::new();
         let mut last = usize::MAX;
         for i in 0..ends.len() {
-            let end = ends.value(i);
             let high = (!highs.is_null(i)).then(|| highs.value(i));
-            let key = match self.rule.judge(end, high) {
-                Verdict::OnTime => (end, false),
-                Verdict::Revises => (end, true),
-                Verdict::Late => {
-                    out.late.push(i as u32);
-                    continue;
-                }
+            let Some(key) = self.rule.admit(self.spec.windowing, ends.value(i), high) else {
+                out.late.push(i as u32);
+                continue;
             };
-            // Neighbouring rows mostly share a window: try the last one before searching.
+            // Neighbouring rows mostly share a pane: try the last one before searching.
             if out.panes.get(last).is_none_or(|(k, _)| *k != key) {
-                last = out.panes.iter().position(|(k, _)| *k == key).unwrap_or_else(|| {
+                last = *places.entry(key).or_insert_with(|| {
                     out.panes.push((key, Vec::new()));
                     out.panes.len() - 1
                 });
             }
             out.panes[last].1.push(i as u32);
         }
-        self.counts.late += out.late.len() as u64;
-        self.counts.in_windows += (ends.len() - out.late.len()) as u64;
         out
     }
 
-    /// Hands over every pane that can take no more rows of this shard: its window's end (for revision 1: its end and the
-    /// allowed lateness) is not after `watermark`.
-    pub fn close(&mut self, watermark: Micros) -> Result<Vec<Partial>> {
-        let mut closed = Vec::new();
-        let done: Vec<_> = self
-            .panes
-            .keys()
-            .take_while(|(end, _)| *end <= watermark)
-            .filter(|(end, revises)| !revises || end.saturating_add(self.rule.allowed_lateness) <= watermark)
-            .copied()
-            .collect();
-        for key in done {
-            if let Some(pane) = self.panes.remove(&key) {
-                closed.push(pane.into_partial(key.0, key.1)?);
+    fn note(&mut self, batch: &RecordBatch, judged: &RowsByPane) {
+        let numbers = batch.column(self.spec.row_index).as_primitive::<UInt32Type>();
+        let number = |i: &u32| numbers.value(*i as usize);
+        for (key, rows) in &judged.panes {
+            self.counts.in_windows += rows.len() as u64;
+            if key.is_partly_late() {
+                self.counts.partly_late += rows.len() as u64;
+            }
+            if self.remember_rows {
+                self.rows.taken.extend(rows.iter().map(number));
+                if key.is_partly_late() {
+                    self.rows.partly_late.extend(rows.iter().map(number));
+                }
             }
         }
-        Ok(closed)
+        self.counts.late += judged.late.len() as u64;
+        self.rows.late.extend(judged.late.iter().map(number));
+    }
+
+    /// The watermark from which on no row can enter this pane any more: the one at which a row of this time is late for the pane's
+    /// first window, or no more on time for the first that it was on time for.
+    fn closes_at(&self, key: &PaneKey) -> Micros {
+        let late = key.first_window.saturating_add(self.rule.allowed_lateness);
+        let on_time = key.first_on_time < self.spec.windowing.first_without(key.end);
+        if on_time { late.min(key.first_on_time) } else { late }
+    }
+
+    /// Hands over every pane that can take no more rows of this shard once its watermark is `watermark`. That is in time for every
+    /// window that has it: none of them, nor a revision that it makes, is out before.
+    pub fn close(&mut self, watermark: Micros) -> Result<Vec<Partial>> {
+        let open = match watermark.checked_add(1) {
+            Some(next) => self.panes.split_off(&(next, PaneKey::on_time(Micros::MIN))),
+            None => BTreeMap::new(),
+        };
+        let closed = std::mem::replace(&mut self.panes, open);
+        closed.into_iter().map(|((_, key), pane)| pane.into_partial(key)).collect()
     }
 
     /// Takes everything out: it can be put away, and taken up again by [`Self::resume`].
@@ -161,24 +184,19 @@ impl ShardWindows {
     /// Goes on from where another left off.
     pub fn resume(&mut self, state: WindowsState) -> Result<()> {
         for partial in &state.panes {
-            pane(&mut self.panes, &self.spec, (partial.window_end, partial.revises))?.merge(partial)?;
+            self.pane(partial.pane)?.merge(partial)?;
         }
         Ok(())
     }
 
-    /// Numbers, within the last batch, of the rows that were late; empties the list.
-    pub fn take_late_rows(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.late_rows)
-    }
-
     /// From now on remembers which rows of a batch entered a window: a query with several windowed nodes asks.
-    pub fn remember_taken_rows(&mut self) {
-        self.taken_rows = Some(Vec::new());
+    pub fn remember_rows(&mut self) {
+        self.remember_rows = true;
     }
 
-    /// Numbers, within the last batch, of the rows that entered a window; empties the list.
-    pub fn take_taken_rows(&mut self) -> Vec<u32> {
-        self.taken_rows.as_mut().map(std::mem::take).unwrap_or_default()
+    /// What became of rows of the last batch; empties the lists.
+    pub fn take_rows(&mut self) -> RowNumbers {
+        std::mem::take(&mut self.rows)
     }
 
     /// Totals since the start.
@@ -186,22 +204,25 @@ impl ShardWindows {
         self.counts
     }
 
-    /// Ends of the windows that have a pane, in order.
+    /// Ends of the windows that have a pane; an end may come several times.
     pub fn open_ends(&self) -> impl Iterator<Item = Micros> + '_ {
-        self.panes.keys().map(|(end, _)| *end)
+        self.panes.keys().flat_map(|(_, key)| self.spec.windowing.ends(key.end, key.first_window))
     }
 
     /// The groups in all panes.
     pub fn open_groups(&self) -> usize {
         self.panes.values().map(Pane::groups).sum()
     }
+
+    fn pane(&mut self, key: PaneKey) -> Result<&mut Pane> {
+        let key = (self.closes_at(&key), key);
+        pane(&mut self.panes, &self.spec, key)
+    }
 }
 
-fn pane<'p>(
-    panes: &'p mut BTreeMap<(Micros, bool), Pane>,
-    spec: &WindowSpec,
-    key: (Micros, bool),
-) -> Result<&'p mut Pane> {
+type Panes = BTreeMap<(Micros, PaneKey), Pane>;
+
+fn pane<'p>(panes: &'p mut Panes, spec: &WindowSpec, key: (Micros, PaneKey)) -> Result<&'p mut Pane> {
     use std::collections::btree_map::Entry;
     Ok(match panes.entry(key) {
         Entry::Occupied(e) => e.into_mut(),
@@ -209,9 +230,10 @@ fn pane<'p>(
     })
 }
 
+/// Rows of a batch, by their place in it.
 #[derive(Default)]
 struct RowsByPane {
-    panes: Vec<((Micros, bool), Vec<u32>)>,
+    panes: Vec<(PaneKey, Vec<u32>)>,
     late: Vec<u32>,
 }
 

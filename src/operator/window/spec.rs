@@ -7,7 +7,7 @@ use datafusion::common::Result;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
-use crate::types::Micros;
+use super::windowing::Windowing;
 
 /// One column of the `GROUP BY`, in the order of the output.
 #[derive(Debug, Clone)]
@@ -24,12 +24,12 @@ pub enum GroupColumn {
 
 /// A windowed aggregate: `GROUP BY <group> ` with window columns, `<aggregates>`.
 ///
-/// Input columns that the operator itself reads, besides those of the expressions: the window's end, the row's number in its
-/// batch, and the shard's high time, by index.
+/// Input columns that the operator itself reads, besides those of the expressions: the end of the first window that holds the row,
+/// the row's number in its batch, and the shard's high time, by index.
 #[derive(Debug)]
 pub struct WindowSpec {
-    /// Size of the window in microseconds.
-    pub size: Micros,
+    /// How its windows lie.
+    pub windowing: Windowing,
     /// Columns of the `GROUP BY`, in output order.
     pub group: Vec<GroupColumn>,
     /// The keys: group expressions that are not window bounds.
@@ -40,7 +40,7 @@ pub struct WindowSpec {
     pub aggregates: Vec<Arc<AggregateFunctionExpr>>,
     /// `FILTER (WHERE …)` of each aggregate.
     pub filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
-    /// Index of the window's end (timestamp, µs) in the input.
+    /// Index of the end of the row's first window, which is its pane's (timestamp, µs), in the input.
     pub window_end_index: usize,
     /// Index of the row's number in its batch (`UInt32`) in the input.
     pub row_index: usize,

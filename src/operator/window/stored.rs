@@ -10,14 +10,13 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::pane::Partial;
-use crate::types::Micros;
+use super::windowing::PaneKey;
 use crate::types::arrow_bytes::StoredBatch;
 
 /// A [`Partial`] with its arrays in one batch: the keys, then the states of the aggregates, one after the other.
 #[derive(Serialize, Deserialize)]
 struct StoredPartial {
-    window_end: Micros,
-    revises: bool,
+    pane: PaneKey,
     keys: usize,
     /// How many columns the state of each aggregate has.
     states: Vec<usize>,
@@ -33,8 +32,7 @@ impl TryFrom<&Partial> for StoredPartial {
         let schema = Schema::new(arrays.iter().enumerate().map(field).collect::<Vec<_>>());
         let rows = RecordBatchOptions::new().with_row_count(Some(partial.groups));
         Ok(Self {
-            window_end: partial.window_end,
-            revises: partial.revises,
+            pane: partial.pane,
             keys: partial.keys.len(),
             states: partial.states.iter().map(Vec::len).collect(),
             columns: StoredBatch(RecordBatch::try_new_with_options(Arc::new(schema), arrays, &rows)?),
@@ -50,7 +48,7 @@ impl StoredPartial {
         let mut next = |n: usize| (0..n).map(|_| columns.next()).collect::<Option<Vec<_>>>();
         let keys = next(self.keys)?;
         let states = self.states.into_iter().map(&mut next).collect::<Option<_>>()?;
-        Some(Partial { window_end: self.window_end, revises: self.revises, groups: batch.num_rows(), keys, states })
+        Some(Partial { pane: self.pane, groups: batch.num_rows(), keys, states })
     }
 }
 
@@ -76,7 +74,7 @@ mod tests {
     fn round_trip(partial: &Partial) {
         let bytes = postcard::to_stdvec(partial).unwrap();
         let back: Partial = postcard::from_bytes(&bytes).unwrap();
-        assert_eq!((back.window_end, back.revises, back.groups), (partial.window_end, partial.revises, partial.groups));
+        assert_eq!((back.pane, back.groups), (partial.pane, partial.groups));
         assert_eq!((back.keys, back.states), (partial.keys.clone(), partial.states.clone()));
     }
 
@@ -84,7 +82,8 @@ mod tests {
     fn partials_come_back_with_and_without_keys_and_columns() {
         let text: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
         let n: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
-        let partial = |keys, states| Partial { window_end: -5, revises: true, groups: 2, keys, states };
+        let pane = PaneKey { end: -5, first_window: 5, first_on_time: 15 };
+        let partial = |keys, states| Partial { pane, groups: 2, keys, states };
         round_trip(&partial(vec![text], vec![vec![n.clone(), n.clone()], vec![], vec![n.clone()]]));
         round_trip(&partial(vec![], vec![vec![n]]));
         round_trip(&partial(vec![], vec![]));

@@ -1,10 +1,10 @@
 //! The plan in words, for somebody who runs it: what costs memory, what is waited for, when rows appear.
 
 use super::explanation::JobTimes;
-use super::state::{grows, open_windows};
+use super::state::{grows, open_panes};
 use super::tree::{Place, Tree, group_by};
 use crate::operator::concurrency::ConcurrencyQuery;
-use crate::operator::window::WindowSpec;
+use crate::operator::window::{WindowSpec, Windowing};
 use crate::pipeline::compile::{ContinuousPlan, Node};
 use crate::types::format_span;
 
@@ -28,6 +28,7 @@ fn aggregates(windows: &[&WindowSpec], plan: &ContinuousPlan, tree: &Tree, times
     let filtered = tree.operators.iter().any(|o| o.place == Place::ShardBatch && o.text.starts_with("Filter"));
     let filter = if filtered { ", filters the rows" } else { "" };
     let panes = match windows.len() {
+        1 if plan.windowing().overlap() => "adds them to the pane of their slide of time".to_owned(),
         1 => "adds them to the pane of their window".to_owned(),
         n => format!("adds them to the panes of {n} windowed aggregates"),
     };
@@ -43,13 +44,20 @@ fn aggregates(windows: &[&WindowSpec], plan: &ContinuousPlan, tree: &Tree, times
             if values { " and the values that they keep" } else { "" }
         ),
     };
-    let size = plan.window_size();
+    let Windowing { size, slide } = plan.windowing();
+    let open = open_panes(slide, times, plan.allowed_lateness());
+    let open = match plan.windowing().overlap() {
+        false => format!("About {open} windows of {} are open in a shard at a time", format_span(size)),
+        true => format!(
+            "About {open} panes of {} are open in a shard at a time; where shards meet, those of {} are merged to a window, most \
+             of them by what the window before has merged already",
+            format_span(slide),
+            format_span(size),
+        ),
+    };
     format!(
-        "Each shard reads {} columns of every batch{filter} and {panes}; it asks no other shard. About {} windows of {} are \
-         open in a shard at a time; {memory}.",
+        "Each shard reads {} columns of every batch{filter} and {panes}; it asks no other shard. {open}; {memory}.",
         tree.columns.len(),
-        open_windows(size, times, plan.allowed_lateness()),
-        format_span(size),
     )
 }
 
@@ -99,7 +107,7 @@ fn complete(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
         0 if concurrent => format!(
             ", and the window is forgotten. Lateness is judged by the buckets of {}: a row whose bucket its shard is {delay} past \
              changes nothing, and goes",
-            format_span(times.finest_concurrency_window.unwrap_or(plan.window_size()))
+            format_span(times.finest_concurrency_window.unwrap_or(plan.windowing().size))
         ),
         0 => ", and the window is forgotten. A row that comes later goes".to_owned(),
         allowed => format!(

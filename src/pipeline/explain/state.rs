@@ -5,7 +5,7 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use super::explanation::JobTimes;
 use super::tree::group_by;
 use crate::operator::concurrency::ConcurrencyQuery;
-use crate::operator::window::WindowSpec;
+use crate::operator::window::{WindowSpec, Windowing};
 use crate::pipeline::compile::{ContinuousPlan, Node};
 use crate::pipeline::lookup::LookupTable;
 use crate::types::{Micros, format_span};
@@ -65,10 +65,10 @@ pub(super) fn grows(spec: &WindowSpec) -> bool {
     spec.aggregates.iter().any(|call| !matches!(Memory::of(call), Memory::Value | Memory::Sketch))
 }
 
-/// About how many windows are open in a shard at a time: those that end after the watermark and have begun.
-pub(super) fn open_windows(size: Micros, times: &JobTimes, allowed: Micros) -> Micros {
+/// About how many panes of `slide` are open in a shard at a time: those that end after the watermark and have begun.
+pub(super) fn open_panes(slide: Micros, times: &JobTimes, allowed: Micros) -> Micros {
     let wait = times.watermark_delay.saturating_add(allowed);
-    1 + wait / size.max(1) + Micros::from(wait % size.max(1) > 0)
+    1 + wait / slide.max(1) + Micros::from(wait % slide.max(1) > 0)
 }
 
 /// Everything that a plan keeps, from the shards up.
@@ -83,7 +83,7 @@ pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
         }
     }
     if windowed > 0 {
-        kept.push(partials(plan.allowed_lateness(), times));
+        kept.push(partials(plan.windowing(), plan.allowed_lateness(), times));
     }
     kept.extend(plan.lookups.iter().map(|table| lookup(table)));
     kept
@@ -111,20 +111,29 @@ fn panes(which: &str, spec: &WindowSpec, allowed: Micros, times: &JobTimes) -> K
         false => format!("a group for each value of {}", group_by(spec).trim_start_matches(" by ")),
     };
     let of_group = if parts.is_empty() { String::new() } else { format!(", of {}", parts.join(", ")) };
-    let size = format_span(spec.size);
-    let open = open_windows(spec.size, times, allowed);
+    let Windowing { size, slide } = spec.windowing;
+    let open = open_panes(slide, times, allowed);
+    let size = format_span(size);
+    let (each, end, late) = match spec.windowing.overlap() {
+        false => (format!("one for each open window of {size}"), "window_end", ""),
+        true => (
+            format!("one for each slide of {}, shared by the windows of {size} that have it", format_span(slide)),
+            "its end",
+            "; one more for rows that are late for the first of their windows, until the next of these ends",
+        ),
+    };
     let again = match allowed {
         0 => String::new(),
         _ => format!("; a second pane of what comes later for {} more (allowed_lateness_secs)", format_span(allowed)),
     };
     Kept {
         what: format!("panes{which}, in each shard"),
-        holds: format!("one for each open window of {size}, about {open} at a time; in it {group}{of_group}"),
-        dropped: format!("when the shard's events are {} past window_end{again}", delay(times)),
+        holds: format!("{each}, about {open} at a time; in it {group}{of_group}"),
+        dropped: format!("when the shard's events are {} past {end}{late}{again}", delay(times)),
     }
 }
 
-fn partials(allowed: Micros, times: &JobTimes) -> Kept {
+fn partials(windowing: Windowing, allowed: Micros, times: &JobTimes) -> Kept {
     let again = match allowed {
         0 => String::new(),
         _ => {
@@ -132,11 +141,22 @@ fn partials(allowed: Micros, times: &JobTimes) -> Kept {
         }
     };
     let idle = format_span(times.idle_timeout);
+    let (holds, window_end) = match windowing.overlap() {
+        false => ("closed panes that wait for slower shards".to_owned(), "window_end"),
+        true => (
+            format!(
+                "closed panes that wait for slower shards, the {} panes of the last window, and what neighbours among them are \
+                 merged to, so that a window is not merged of all of its panes",
+                windowing.panes()
+            ),
+            "the end of the last window that has the pane",
+        ),
+    };
     Kept {
         what: "partials, where shards meet".to_owned(),
-        holds: "closed panes that wait for slower shards".to_owned(),
+        holds,
         dropped: format!(
-            "when the watermark of every shard has passed window_end{again}; a silent shard delays that by {idle} \
+            "when the watermark of every shard has passed {window_end}{again}; a silent shard delays that by {idle} \
              (time.idle_timeout_secs) more"
         ),
     }

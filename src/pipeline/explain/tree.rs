@@ -135,13 +135,21 @@ impl Tree {
 
     fn window(&mut self, window: &WindowAggregateExec, depth: usize) {
         let spec = window.spec();
-        let size = format_span(spec.size);
+        let size = format_span(spec.windowing.size);
+        let slide = format_span(spec.windowing.slide);
         let by = group_by(spec);
-        self.push(Place::Combine, depth, format!("Merge: the shards' partials of a window of {size}{by}"));
+        let merge = match spec.windowing.overlap() {
+            false => format!("Merge: the shards' partials of a window of {size}{by}"),
+            true => format!(
+                "Merge: the shards' partials of {} panes to a window of {size} every {slide}{by}",
+                spec.windowing.panes()
+            ),
+        };
+        self.push(Place::Combine, depth, merge);
         let calls: Vec<String> =
             spec.aggregates.iter().zip(&spec.filters).map(|(a, f)| self.names.aggregate(a, f.is_some())).collect();
         let calls = if calls.is_empty() { String::new() } else { format!("; {}", listed(&calls)) };
-        self.push(Place::ShardState, depth + 1, format!("WindowAggregate: panes of {size}{by}{calls}"));
+        self.push(Place::ShardState, depth + 1, format!("WindowAggregate: panes of {slide}{by}{calls}"));
         self.batch(window.input().as_ref(), depth + 2);
     }
 

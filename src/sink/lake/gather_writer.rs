@@ -38,7 +38,8 @@ pub struct GatherWriter {
 struct Gathered {
     batches: Vec<RecordBatch>,
     bytes: usize,
-    /// Start of the oldest and end of the newest window.
+    /// Start of the oldest and end of the newest window; of windows that overlap, each counts for what it does not share with the one
+    /// before.
     span: Option<(Micros, Micros)>,
 }
 
@@ -93,9 +94,10 @@ impl GatherWriter {
     pub async fn advance(&mut self, watermark: Micros) -> Result<()> {
         self.guard()?;
         self.failed = true;
+        let overlap = self.files.spec.overlap;
         let over = |hour: &Micros, g: &Gathered| {
             let span_over = g.span.is_some_and(|(oldest, _)| watermark.saturating_sub(oldest) >= self.gather);
-            span_over || watermark.saturating_sub(*hour) >= MICROS_PER_HOUR
+            span_over || watermark.saturating_sub(*hour) >= MICROS_PER_HOUR.saturating_add(overlap)
         };
         let due: Vec<Micros> = self.hours.iter().filter(|(h, g)| over(h, g)).map(|(h, _)| *h).collect();
         for hour in due {
@@ -129,7 +131,7 @@ impl GatherWriter {
         self.last_file.as_ref()
     }
 
-    /// Start of the oldest and end of the newest window in a batch (its start, where rows have no end).
+    /// The span of a batch, as [`Gathered`] has it; rows without an end are instants.
     fn span(&self, part: &RecordBatch) -> Result<(Micros, Micros)> {
         let spec = &self.files.spec;
         let starts = time_values(part, &spec.time_column, None)?;
@@ -137,7 +139,7 @@ impl GatherWriter {
             Some(column) => time_values(part, column, None)?,
             None => starts.clone(),
         };
-        let oldest = starts.into_iter().min().unwrap_or_default();
+        let oldest = starts.into_iter().min().unwrap_or_default().saturating_add(spec.overlap);
         Ok((oldest, ends.into_iter().max().unwrap_or(oldest)))
     }
 
@@ -266,6 +268,32 @@ mod tests {
         w.advance(H - 1).await.unwrap();
         assert_eq!(files(&lake).await.len(), 1);
         w.advance(H).await.unwrap();
+        assert_eq!(files(&lake).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn windows_that_overlap_share_files_by_what_each_adds() {
+        let (_dir, lake) = lake();
+        let spec = TableSpec { overlap: H - M, ..TableSpec::windows("w", "run1", vec![]) };
+        let mut w = GatherWriter::new(lake.clone(), spec, 10 * M, Arc::new(ManualClock::at(0)));
+        // Windows of an hour, one a minute; the first ends at 2:00.
+        let window = |minute: Micros| -> RecordBatch {
+            let time =
+                |t: Micros| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from_value(t, 1).with_timezone("UTC")) };
+            let start = H + minute * M;
+            RecordBatch::try_from_iter([("window_start", time(start)), ("window_end", time(start + H))]).unwrap()
+        };
+        for minute in 0..9 {
+            w.write(&window(minute)).await.unwrap();
+            w.advance(2 * H + minute * M).await.unwrap();
+        }
+        assert!(files(&lake).await.is_empty(), "an hour is longer than 10 minutes, but each adds a minute only");
+        w.write(&window(9)).await.unwrap();
+        assert_eq!(files(&lake).await.len(), 1);
+        w.write(&window(10)).await.unwrap();
+        w.advance(2 * H + 19 * M - 1).await.unwrap();
+        assert_eq!(files(&lake).await.len(), 1);
+        w.advance(2 * H + 19 * M).await.unwrap();
         assert_eq!(files(&lake).await.len(), 2);
     }
 

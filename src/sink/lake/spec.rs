@@ -19,6 +19,8 @@ pub struct TableSpec {
     pub time_may_be_null: bool,
     /// The column that tells where a row's span of time ends, if rows have one (`window_end`): used to see when a gathered file is full.
     pub end_column: Option<String>,
+    /// Of rows with such a span, how much the next one shares with it, in microseconds: size − slide of windows that hop, else 0.
+    pub overlap: Micros,
     /// Start of every file's name. Unique to one run and shard, and sorting by time: a file of that name is replaced.
     pub file_prefix: String,
     /// Columns, besides times, that queries prune by: they get minima and maxima.
@@ -45,6 +47,7 @@ impl TableSpec {
             time_column: time_column.into(),
             time_may_be_null: false,
             end_column: None,
+            overlap: 0,
             file_prefix: file_prefix.into(),
             pruning_columns: names(&["stream_id"]),
             unique_columns: names(&["event_id", "sequence_number", "data", "message"]),

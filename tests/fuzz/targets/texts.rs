@@ -86,7 +86,7 @@ pub fn query(data: &[u8]) {
     with_stack(|| match block_on(COMPILER.compile(&file)) {
         Err(e) => assert_told(&e, "p/x.sql", &text),
         Ok(plan) => {
-            assert!(!plan.nodes.is_empty() && plan.nodes.iter().all(|node| node.size() > 0));
+            assert!(!plan.nodes.is_empty() && plan.nodes.iter().all(|node| node.windowing().slide > 0));
             assert_eq!(block_on(COMPILER.compile(&file)).unwrap().fingerprint, plan.fingerprint);
         }
     });

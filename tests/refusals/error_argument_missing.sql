@@ -2,5 +2,5 @@
 title = "Refused"
 */
 SELECT window_start, window_end, COUNT(*) AS events
-FROM TABLE(HOP(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)) -- here
+FROM TABLE(TUMBLE(DATA => TABLE user_events, TIMECOL => DESCRIPTOR(event_time))) -- here
 GROUP BY window_start, window_end

@@ -1,0 +1,237 @@
+//! One pipeline's windows where shards meet: partials in, rows of complete windows out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::record_batch::RecordBatch;
+use serde::{Deserialize, Serialize};
+
+use super::board::OpenWindows;
+use super::revision::changed_rows;
+use crate::error::{Error, Result};
+use crate::operator::window::{Partial, WindowMerge};
+use crate::pipeline::ContinuousPlan;
+use crate::types::arrow_bytes::StoredBatch;
+use crate::types::{Micros, floor_to};
+
+/// Rows of one complete window.
+pub(super) struct WindowRows {
+    /// End of the window.
+    pub end: Micros,
+    /// 0, or 1 for what the allowed lateness changed.
+    pub revision: i32,
+    /// Rows with the table's schema.
+    pub rows: RecordBatch,
+}
+
+/// What a [`PipelineWindows`] remembers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct PipelineWindowsState {
+    /// By node: what windows still need as revision 0, and as revision 1.
+    nodes: Vec<(Vec<Partial>, Vec<Partial>)>,
+    closed: Option<Micros>,
+    to_revise: BTreeSet<Micros>,
+    emitted: BTreeMap<Micros, StoredBatch>,
+    /// How many windows wait.
+    pub open: usize,
+}
+
+/// The windows of one pipeline that are not complete, and those that may be revised.
+#[derive(Debug)]
+pub(super) struct PipelineWindows {
+    nodes: Vec<Option<NodeWindows>>,
+    /// Windows that end by it are out as revision 0.
+    closed: Option<Micros>,
+    /// Ends of the windows that have rows within the allowed lateness.
+    to_revise: BTreeSet<Micros>,
+    /// By end of the window: revision 0 of those that may be revised.
+    emitted: BTreeMap<Micros, StoredBatch>,
+}
+
+/// One windowed aggregate's partials.
+#[derive(Debug)]
+struct NodeWindows {
+    on_time: WindowMerge,
+    /// Those within the allowed lateness too; only where there is one.
+    revised: Option<WindowMerge>,
+}
+
+impl PipelineWindows {
+    /// Nothing yet.
+    pub(super) fn new(plan: &ContinuousPlan) -> Self {
+        let revises = plan.allowed_lateness() > 0;
+        let node = |i| {
+            let spec = plan.window_spec(i)?;
+            Some(NodeWindows {
+                on_time: WindowMerge::new(spec.clone(), |pane| pane.first_on_time),
+                revised: revises.then(|| WindowMerge::new(spec.clone(), |pane| pane.first_window)),
+            })
+        };
+        Self {
+            nodes: (0..plan.nodes.len()).map(node).collect(),
+            closed: None,
+            to_revise: BTreeSet::new(),
+            emitted: BTreeMap::new(),
+        }
+    }
+
+    /// Goes on from the state of the same pipeline.
+    ///
+    /// # Errors
+    /// Internal if the state is of another one.
+    pub(super) fn resume(plan: &ContinuousPlan, state: PipelineWindowsState) -> Result<Self> {
+        let mut windows = Self::new(plan);
+        if windows.nodes.len() != state.nodes.len() {
+            return Err(Error::internal("a state of another pipeline"));
+        }
+        for (node, (on_time, revised)) in windows.nodes.iter_mut().zip(state.nodes) {
+            match node {
+                Some(node) => {
+                    on_time.into_iter().for_each(|p| node.on_time.add(p));
+                    if let Some(all) = &mut node.revised {
+                        revised.into_iter().for_each(|p| all.add(p));
+                    }
+                }
+                None if on_time.is_empty() && revised.is_empty() => {}
+                None => return Err(Error::internal("a state of another pipeline")),
+            }
+        }
+        Ok(Self { closed: state.closed, to_revise: state.to_revise, emitted: state.emitted, ..windows })
+    }
+
+    /// A copy of the state.
+    pub(super) fn state(&self) -> PipelineWindowsState {
+        let partials = |merge: &WindowMerge| merge.partials_left().cloned().collect();
+        let of_node = |node: &Option<NodeWindows>| match node {
+            Some(node) => (partials(&node.on_time), node.revised.as_ref().map(partials).unwrap_or_default()),
+            None => Default::default(),
+        };
+        PipelineWindowsState {
+            nodes: self.nodes.iter().map(of_node).collect(),
+            closed: self.closed,
+            to_revise: self.to_revise.clone(),
+            emitted: self.emitted.clone(),
+            open: self.open().ends.len(),
+        }
+    }
+
+    /// Takes a shard's partial in.
+    ///
+    /// # Errors
+    /// Internal if the pipeline has no such node.
+    pub(super) fn add(&mut self, node: usize, partial: Partial) -> Result<()> {
+        let Some(node) = self.nodes.get_mut(node).and_then(Option::as_mut) else {
+            return Err(Error::internal("a partial of no node"));
+        };
+        let windowing = node.on_time.spec().windowing;
+        let pane = partial.pane;
+        if let Some(revised) = &mut node.revised {
+            self.to_revise
+                .extend(windowing.ends(pane.end, pane.first_window).take_while(|end| *end < pane.first_on_time));
+            revised.add(partial.clone());
+        }
+        if pane.first_on_time < windowing.first_without(pane.end) {
+            node.on_time.add(partial);
+        }
+        Ok(())
+    }
+
+    /// The rows of all windows that are complete at `watermark`, but for those that `give_up` says: revision 0 of those that end by
+    /// it, then revision 1 of those whose allowed lateness does.
+    pub(super) async fn close(
+        &mut self,
+        plan: &ContinuousPlan,
+        watermark: Micros,
+        give_up: impl Fn(Micros) -> bool,
+    ) -> Result<Vec<WindowRows>> {
+        let mut out = Vec::new();
+        while let Some(end) = self.next_end().filter(|end| *end <= watermark) {
+            self.closed = Some(end);
+            if give_up(end) {
+                self.nodes.iter_mut().flatten().for_each(|node| node.on_time.skip(end));
+                continue;
+            }
+            let rows = self.merged(end, |node| Some(&mut node.on_time))?;
+            if rows.iter().all(Option::is_none) {
+                continue;
+            }
+            let rows = plan.finish(rows, 0).await?;
+            if plan.allowed_lateness() > 0 {
+                self.emitted.insert(end, StoredBatch(rows.clone()));
+            }
+            out.push(WindowRows { end, revision: 0, rows });
+        }
+        // As far as windows could have been, had there been rows.
+        let slide = plan.windowing().slide;
+        if watermark < Micros::MAX && slide > 0 {
+            self.closed = self.closed.max(Some(floor_to(watermark, slide)));
+        }
+        self.revise(plan, watermark, give_up, &mut out).await?;
+        Ok(out)
+    }
+
+    async fn revise(
+        &mut self,
+        plan: &ContinuousPlan,
+        watermark: Micros,
+        give_up: impl Fn(Micros) -> bool,
+        out: &mut Vec<WindowRows>,
+    ) -> Result<()> {
+        let last = watermark.saturating_sub(plan.allowed_lateness());
+        while let Some(end) = self.to_revise.first().copied().filter(|end| *end <= last) {
+            self.to_revise.remove(&end);
+            if give_up(end) {
+                continue;
+            }
+            let revised = self.merged(end, |node| node.revised.as_mut())?;
+            let revised = plan.finish(revised, 1).await?;
+            let rows = match self.emitted.get(&end) {
+                Some(StoredBatch(emitted)) => changed_rows(emitted, &revised, plan.key_columns())?,
+                None => revised,
+            };
+            out.push(WindowRows { end, revision: 1, rows });
+        }
+        self.nodes.iter_mut().flatten().filter_map(|node| node.revised.as_mut()).for_each(|merge| merge.skip(last));
+        self.emitted = match last.checked_add(1) {
+            Some(next) => self.emitted.split_off(&next),
+            None => BTreeMap::new(),
+        };
+        Ok(())
+    }
+
+    fn next_end(&self) -> Option<Micros> {
+        self.nodes.iter().flatten().filter_map(|node| node.on_time.next_end(self.closed)).min()
+    }
+
+    /// Each node's rows of one window.
+    fn merged(
+        &mut self,
+        end: Micros,
+        merge: impl Fn(&mut NodeWindows) -> Option<&mut WindowMerge>,
+    ) -> Result<Vec<Option<RecordBatch>>> {
+        let mut rows = Vec::new();
+        for node in &mut self.nodes {
+            rows.push(match node.as_mut().and_then(&merge) {
+                Some(merge) => merge.window(end)?,
+                None => None,
+            });
+        }
+        Ok(rows)
+    }
+
+    /// Windows that shards have begun to hand over and that are not complete.
+    pub(super) fn open(&self) -> OpenWindows {
+        let mut open = OpenWindows { ends: self.emitted.keys().copied().collect(), groups: 0 };
+        for node in self.nodes.iter().flatten() {
+            let windowing = node.on_time.spec().windowing;
+            let after =
+                |first: Micros| self.closed.map_or(first, |closed| first.max(closed.saturating_add(windowing.slide)));
+            // What may be revised holds what is on time too.
+            for partial in node.revised.as_ref().unwrap_or(&node.on_time).partials_left() {
+                open.groups += partial.groups;
+                open.ends.extend(windowing.ends(partial.pane.end, after(partial.pane.first_window)));
+            }
+        }
+        open.ends.extend(&self.to_revise);
+        open
+    }
+}

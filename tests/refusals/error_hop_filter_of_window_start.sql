@@ -1,0 +1,7 @@
+/*
+title = "Refused"
+*/
+SELECT window_start, window_end, COUNT(*) AS events
+FROM TABLE(HOP(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '10' SECOND, INTERVAL '1' MINUTE))
+WHERE window_start > TIMESTAMP '2026-01-01T00:00:00Z' -- here
+GROUP BY window_start, window_end
