@@ -50,7 +50,8 @@ async fn query(args: &QueryArgs, config: &Config, statement: &Statement) -> Resu
     // Nothing is written, not even to complete what another process has left half done.
     let lake = Lake::existing(url, &setup::lake_options(config))?.ok_or_else(|| setup::no_such_lake(url))?;
     let paths: BTreeSet<String> = lake.tables().await?.into_iter().collect();
-    let known = match statement.tables()?.is_subset(&paths) {
+    let named = &statement.tables()? | &statement.table_arguments()?;
+    let known = match named.is_subset(&paths) {
         true => Vec::new(),
         false => known_tables(config).await,
     };

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use arrow::json::WriterBuilder;
@@ -109,9 +110,10 @@ fn cells(rows: &RecordBatch, laid_out: bool) -> Result<RecordBatch, ArrowError> 
     let options = FormatOptions::default();
     for column in rows.columns() {
         let format = ArrayFormatter::try_new(column.as_ref(), &options)?;
+        let nulls = column.logical_nulls();
         let mut texts = StringBuilder::new();
         for row in 0..rows.num_rows() {
-            match column.is_null(row) {
+            match is_null(nulls.as_ref(), row) {
                 true => texts.append_null(),
                 false => {
                     let text = format.value(row).try_to_string()?;
@@ -124,6 +126,11 @@ fn cells(rows: &RecordBatch, laid_out: bool) -> Result<RecordBatch, ArrowError> 
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
     RecordBatch::try_new_with_options(names_only(rows.schema().as_ref()), columns, &options)
+}
+
+/// Whether there is no value, by a column's logical nulls: one of `NULL` alone has no others.
+fn is_null(nulls: Option<&NullBuffer>, row: usize) -> bool {
+    nulls.is_some_and(|nulls| nulls.is_null(row))
 }
 
 fn cut(text: &str) -> String {
@@ -162,13 +169,14 @@ fn csv(rows: &RecordBatch) -> Result<String, ArrowError> {
     let options = FormatOptions::default();
     let formats = rows.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
     let formats = formats.collect::<Result<Vec<_>, _>>()?;
+    let nulls: Vec<Option<NullBuffer>> = rows.columns().iter().map(|column| column.logical_nulls()).collect();
     let mut lines = String::new();
     for row in 0..rows.num_rows() {
-        for (i, (format, column)) in formats.iter().zip(rows.columns()).enumerate() {
+        for (i, (format, nulls)) in formats.iter().zip(&nulls).enumerate() {
             if i > 0 {
                 lines.push(',');
             }
-            if !column.is_null(row) {
+            if !is_null(nulls.as_ref(), row) {
                 lines.push_str(&quoted(&format.value(row).try_to_string()?));
             }
         }
@@ -191,7 +199,7 @@ fn unprintable(e: ArrowError) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{BinaryArray, Int64Array, StringArray};
+    use arrow::array::{BinaryArray, Int64Array, NullArray, StringArray};
 
     use super::*;
 
@@ -206,6 +214,9 @@ mod tests {
     #[test]
     fn csv_tells_nothing_from_no_value() {
         let lines = csv_names(rows().schema().as_ref()) + &csv(&rows()).unwrap();
+        let nothing = RecordBatch::try_from_iter([("n", Arc::new(NullArray::new(1)) as ArrayRef)]).unwrap();
+        assert_eq!(csv(&nothing).unwrap(), "\n");
+        assert_eq!(cells(&nothing, false).unwrap().column(0).null_count(), 1);
         assert_eq!(lines, "\"text, t\",n,b\n\"a,\"\"b\"\"\",-1,00ff\n\"\",,\n,2,\"\"\n\"\u{1b}[2J\n\",3,78\n");
     }
 

@@ -13,7 +13,7 @@ use datafusion::optimizer::AnalyzerRule;
 use super::bound::Bound;
 use super::lookup::LookupJoin;
 use super::nodes::{Concurrency, WindowAggregate};
-use super::refusal::{at_span, refusal, span_of};
+use super::refusal::{STANDS_IN_EXPRESSION, at_span, refusal, span_of};
 use super::stream_table::ROW_NUMBER;
 use crate::operator::window::Windowing;
 use crate::schema::SHARD_HIGH_TIME;
@@ -157,7 +157,7 @@ fn shares_panes(aggregate: &Aggregate) -> Result<()> {
     })?;
     let Some(column) = found else { return Ok(()) };
     let reason =
-        format!("{} stands in an expression below the aggregate, and windows that hop share their rows", column.name);
+        format!("{}{STANDS_IN_EXPRESSION} below the aggregate, and windows that hop share their rows", column.name);
     let remedy =
         format!("GROUP BY {} as it is, and use it in an expression or a condition above the aggregate", column.name);
     Err(at_span(refusal(reason, remedy), column.spans.first()))

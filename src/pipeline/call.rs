@@ -109,11 +109,13 @@ pub(super) fn table_argument(arg: &SqlExpr, usage: &str) -> Result<(Vec<Ident>, 
     Ok((table, partition))
 }
 
-pub(super) fn object_name(parts: Vec<Ident>) -> Option<String> {
-    match parts.as_slice() {
-        [one] => Some(if one.quote_style.is_some() { one.value.clone() } else { one.value.to_ascii_lowercase() }),
-        _ => None,
-    }
+/// A name's parts with dots between them, in lower case where they are not quoted.
+pub(super) fn object_name(parts: &[Ident]) -> String {
+    let name = |part: &Ident| match part.quote_style {
+        Some(_) => part.value.clone(),
+        None => part.value.to_ascii_lowercase(),
+    };
+    parts.iter().map(name).collect::<Vec<_>>().join(".")
 }
 
 /// A refusal of a call, with the form that it has.

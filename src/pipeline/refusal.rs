@@ -165,12 +165,26 @@ fn innermost(root: &DataFusionError) -> String {
     text.trim_end_matches("\")").trim_end_matches('.').to_owned()
 }
 
-/// Where no span is known, but a lookup table is named: the first line that names it too.
+/// What follows a column that stands in an expression, in the reason of a refusal.
+pub(super) const STANDS_IN_EXPRESSION: &str = " stands in an expression";
+
+/// Where no span is known, but a lookup table or a column is named: the first line that names it too, the column with more than a comma
+/// beside it.
 fn named_line(sql: &str, reason: &str) -> Option<usize> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if let Some((column, _)) = reason.split_once(STANDS_IN_EXPRESSION) {
+        let in_expression = |line: &str| {
+            line.match_indices(column).any(|(at, _)| {
+                let (before, behind) = (line[..at].trim_end(), line[at + column.len()..].trim_start());
+                before.ends_with(|c: char| !is_name(c) && c != ',')
+                    || behind.starts_with(|c: char| !is_name(c) && c != ',')
+            })
+        };
+        return sql.lines().position(in_expression).map(|i| i + 1);
+    }
     let (_, rest) = reason.split_once("the lookup table ")?;
     let name = rest.split(' ').next()?;
-    let words = |line: &str| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == name);
-    sql.lines().position(words).map(|i| i + 1)
+    sql.lines().position(|line| line.split(|c: char| !is_name(c)).any(|word| word == name)).map(|i| i + 1)
 }
 
 /// Where no span is known: the first line that has one of the keywords the reason speaks of.

@@ -1,5 +1,6 @@
 //! `TUMBLE`, `HOP` and `CONCURRENCY`, in the standard's form: `FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(c), INTERVAL '1' MINUTE))`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::Field;
@@ -37,6 +38,8 @@ fn concurrency_form(stream: &str, time_field: &str) -> String {
 pub(crate) struct WindowTableFunctions {
     /// What a pipeline reads. A query over tables has none.
     stream: Option<Stream>,
+    /// What may be read, by name: the stream, or tables.
+    tables: HashMap<String, Arc<dyn TableProvider>>,
     /// How the calls are written, for those who did not.
     tumble_form: String,
     hop_form: String,
@@ -46,7 +49,6 @@ pub(crate) struct WindowTableFunctions {
 #[derive(Debug)]
 struct Stream {
     name: String,
-    table: Arc<dyn TableProvider>,
     /// The stream's event-time column: the only one that has a watermark.
     time_field: String,
     /// Columns that sessions may be counted by.
@@ -60,15 +62,18 @@ impl WindowTableFunctions {
             tumble_form: tumble_form(&name, &time_field),
             hop_form: hop_form(&name, &time_field),
             concurrency_form: concurrency_form(&name, &time_field),
-            stream: Some(Stream { name, table, time_field, dimensions }),
+            tables: HashMap::from([(name.clone(), table)]),
+            stream: Some(Stream { name, time_field, dimensions }),
         }
     }
 
-    /// Over tables: `TUMBLE` by any of their times, and no `CONCURRENCY`, which is computed as events come.
-    pub(crate) fn over_tables() -> Self {
+    /// Over tables, by their names as a query has them (`_late.revenue`): `TUMBLE` by any of their times, and no `CONCURRENCY`, which is
+    /// computed as events come.
+    pub(crate) fn over_tables(tables: HashMap<String, Arc<dyn TableProvider>>) -> Self {
         let (table, time) = ("user_events", "event_time");
         Self {
             stream: None,
+            tables,
             tumble_form: tumble_form(table, time),
             hop_form: hop_form(table, time),
             concurrency_form: concurrency_form(table, time),
@@ -156,7 +161,7 @@ impl WindowTableFunctions {
         let usage = &self.concurrency_form;
         let [table, time, size] = take(args, ["DATA", "TIMECOL", "SIZE"], "CONCURRENCY", "three", usage)?;
         let (table, partition) = table_argument(table, usage)?;
-        if object_name(table.clone()).as_ref() != Some(name) {
+        if object_name(&table) != *name {
             return Err(refusal("CONCURRENCY reads the stream itself", format!("write TABLE {name}")));
         }
         let stream = self.plan_table(table, context)?;
@@ -179,11 +184,13 @@ impl WindowTableFunctions {
     }
 
     fn plan_table(&self, table: Vec<Ident>, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-        if let Some(Stream { name, table: stream, .. }) = &self.stream
-            && object_name(table.clone()).as_ref() == Some(name)
-        {
-            let source = provider_as_source(Arc::clone(stream));
-            return LogicalPlanBuilder::scan(TableReference::bare(name.as_str()), source, None)?.build();
+        if let Some((name, provider)) = self.tables.get_key_value(&object_name(&table)) {
+            let source = provider_as_source(Arc::clone(provider));
+            let name = match name.split_once('.') {
+                Some((schema, table)) => TableReference::partial(schema, table),
+                None => TableReference::bare(name.as_str()),
+            };
+            return LogicalPlanBuilder::scan(name, source, None)?.build();
         }
         // A name from the WITH clause, or a mistake that the planner words.
         context.plan(TableFactor::Table {

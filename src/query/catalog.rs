@@ -60,6 +60,14 @@ impl LakeCatalog {
         Self { tables: tables(SCHEMA), late: tables(LATE) }
     }
 
+    /// A table by its path below the lake; none if it is neither in the lake nor known.
+    pub(super) async fn table(&self, path: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        match path.strip_prefix(LATE).and_then(|path| path.strip_prefix('/')) {
+            Some(late) => self.late.table(late).await,
+            None => self.tables.table(path).await,
+        }
+    }
+
     /// Refuses a table that is neither in the lake nor known, and names what may have been meant.
     pub(super) fn check(&self, path: &str) -> Result<(), Error> {
         let SchemaTables { lake, paths, known, .. } = self.tables.as_ref();
@@ -82,8 +90,9 @@ impl LakeCatalog {
 }
 
 /// How a query names a table.
-fn name_of(path: &str) -> String {
-    path.replace('/', ".")
+pub(super) fn name_of(path: &str) -> String {
+    let late = path.strip_prefix(LATE).and_then(|path| path.strip_prefix('/'));
+    late.map_or_else(|| path.to_owned(), |late| format!("{LATE}.{late}"))
 }
 
 impl CatalogProvider for LakeCatalog {

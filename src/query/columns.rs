@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use chrono::{DateTime, Datelike, Timelike};
 use futures::{StreamExt, TryStreamExt};
 
+use super::failure::reason;
 use crate::error::{Error, Result};
 use crate::limits::QUERY_FOOTERS_MAX;
 use crate::sink::lake::{Lake, LakeFile, TIME_COLUMN_KEY};
@@ -116,7 +117,7 @@ fn cast(values: &ArrayRef, field: &Field, place: &str) -> Result<ArrayRef> {
         Error::user(format!("column {name} is {old} in this file and {new} in newer ones"))
             .at(place)
             .hint("leave the column out, or query the hours before and after its type changed apart")
-            .because(e)
+            .because(reason(&e))
     })
 }
 

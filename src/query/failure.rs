@@ -17,7 +17,7 @@ pub(super) fn failure(text: &SqlText<'_>, error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(reason) => too_much(text, reason),
         DataFusionError::ArrowError(e, _) => match e.as_ref() {
             ArrowError::ExternalError(_) | ArrowError::IoError(..) => failed(text, error),
-            e => Error::user(lowercase(&e.to_string()))
+            e => Error::user(lowercase(&reason(e)))
                 .at(text.place)
                 .hint("a value of the data is not what the query takes it for: filter it out, or use TRY_CAST, NULLIF or CASE"),
         },
@@ -38,6 +38,16 @@ fn too_much(text: &SqlText<'_>, reason: &str) -> Error {
         .at(text.place)
         .hint("give it more by --memory; or let it read less (WHERE on year, month, day, hour or a time), keep less apart (GROUP BY), or join the smaller table")
         .because(reason)
+}
+
+/// What Arrow says, without the kind of error before it.
+pub(super) fn reason(error: &ArrowError) -> String {
+    match error {
+        ArrowError::CastError(text) | ArrowError::ComputeError(text) | ArrowError::InvalidArgumentError(text) => {
+            text.clone()
+        }
+        other => other.to_string(),
+    }
 }
 
 fn lowercase(text: &str) -> String {

@@ -1,6 +1,6 @@
 //! A session over one lake.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -16,7 +16,7 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionConfig;
 use futures::StreamExt;
 
-use super::catalog::{CATALOG, KnownTable, LakeCatalog, SCHEMA};
+use super::catalog::{CATALOG, KnownTable, LakeCatalog, SCHEMA, name_of};
 use super::failure::failure;
 use super::statement::Statement;
 use crate::error::{Error, Result};
@@ -78,7 +78,6 @@ impl LakeQuery {
         let mut state =
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         state.register_udaf(percentile())?;
-        state.register_relation_planner(Arc::new(WindowTableFunctions::over_tables()))?;
         state.catalog_list().register_catalog(CATALOG.to_owned(), Arc::clone(&catalog) as _);
         Ok(Self { state, catalog })
     }
@@ -88,15 +87,30 @@ impl LakeQuery {
     /// # Errors
     /// A user error with its line, if there is no such table, column or function, or types do not match; external if the lake cannot be read.
     pub async fn run<'a>(&self, statement: &'a Statement) -> Result<ResultRows<'a>> {
-        for table in statement.tables()? {
-            self.catalog.check(&table)?;
+        let is_function = |name: &String| self.state.table_functions().contains_key(name);
+        for table in statement.tables()?.iter().filter(|table| !is_function(table)) {
+            self.catalog.check(table)?;
         }
-        let rows = self.start(statement).await.map_err(|e| failure(&statement.text(), &e))?;
+        let arguments = statement.table_arguments()?;
+        let rows = self.start(statement, &arguments).await.map_err(|e| failure(&statement.text(), &e))?;
         Ok(ResultRows { statement, rows })
     }
 
-    async fn start(&self, statement: &Statement) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let plan = self.state.statement_to_plan(statement.parsed.clone()).await?;
+    async fn start(
+        &self,
+        statement: &Statement,
+        arguments: &BTreeSet<String>,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        // The planner does not see the tables in the arguments of a call.
+        let mut tables = HashMap::new();
+        for path in arguments {
+            if let Some(table) = self.catalog.table(path).await? {
+                tables.insert(name_of(path), table);
+            }
+        }
+        let mut state = self.state.clone();
+        state.register_relation_planner(Arc::new(WindowTableFunctions::over_tables(tables)))?;
+        let plan = state.statement_to_plan(statement.parsed.clone()).await?;
         // The parser let through what reads; this holds whatever it may have missed.
         let reading = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         reading.verify_plan(&plan)?;

@@ -1,9 +1,12 @@
 //! One statement that reads.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use datafusion::common::TableReference;
-use datafusion::logical_expr::sqlparser::ast::{Query, SetExpr, Statement as Sql};
+use datafusion::logical_expr::sqlparser::ast::{
+    Expr, Ident, ObjectName, Query, SetExpr, Statement as Sql, visit_expressions,
+};
 use datafusion::sql::parser::{DFParserBuilder, Statement as Parsed};
 use datafusion::sql::resolve::resolve_table_references;
 
@@ -52,20 +55,42 @@ impl Statement {
                 matches!(other, Parsed::Statement(s) if matches!(s.as_ref(), Sql::Explain { .. }))
             }
         };
-        let parsed = match shows_tables(&statement) {
-            true => parse_one(&SqlText { sql: TABLES, ..text })?,
-            false => statement,
+        let parsed = match shows(&statement) {
+            Some(Shown::Tables) => parse_one(&SqlText { sql: TABLES, ..text })?,
+            Some(Shown::Columns(table)) => parse_one(&SqlText { sql: &format!("DESCRIBE {table}"), ..text })?,
+            None => statement,
         };
         Ok(Self { sql: trimmed.to_owned(), parsed, explains })
     }
 
-    /// The tables that it reads, by their paths below the lake.
+    /// The tables that it reads, by their paths below the lake; functions in their place are among them.
     ///
     /// # Errors
     /// A user error if a name is none.
     pub fn tables(&self) -> Result<BTreeSet<String>> {
         let (tables, _) = resolve_table_references(&self.parsed, true).map_err(|e| refuse(self.text(), &e))?;
         Ok(tables.iter().filter(|table| table.schema() != Some("information_schema")).map(path_of).collect())
+    }
+
+    /// What may be a table as an argument of a function, `TABLE t`, by its path below the lake. A name of the `WITH` clause is none.
+    ///
+    /// # Errors
+    /// A user error if a name is none.
+    pub fn table_arguments(&self) -> Result<BTreeSet<String>> {
+        let (_, of_with) = resolve_table_references(&self.parsed, true).map_err(|e| refuse(self.text(), &e))?;
+        let of_with: BTreeSet<String> = of_with.iter().map(path_of).collect();
+        let mut found = BTreeSet::new();
+        let mut statement = &self.parsed;
+        while let Parsed::Explain(explain) = statement {
+            statement = &explain.statement;
+        }
+        if let Parsed::Statement(statement) = statement {
+            let _ = visit_expressions(statement.as_ref(), |expr| {
+                found.extend(table_argument(expr));
+                ControlFlow::<()>::Continue(())
+            });
+        }
+        Ok(&found - &of_with)
     }
 
     /// The text, for what is said of it.
@@ -81,6 +106,21 @@ fn text(sql: &str) -> SqlText<'_> {
         sql,
         columns_are: "`describe TABLE` says which columns a table has",
         tables_are: "`show tables` says which tables there are",
+    }
+}
+
+/// The table of an argument as the dialect makes one of `TABLE t`.
+fn table_argument(expr: &Expr) -> Option<String> {
+    let Expr::Tuple(items) = expr else { return None };
+    let Expr::CompoundIdentifier(parts) = items.first()? else { return None };
+    let name = |part: &Ident| match part.quote_style {
+        Some(_) => part.value.clone(),
+        None => part.value.to_ascii_lowercase(),
+    };
+    match parts.as_slice() {
+        [table] => Some(table_path(None, &name(table))),
+        [schema, table] => Some(table_path(Some(&name(schema)), &name(table))),
+        _ => None,
     }
 }
 
@@ -102,9 +142,25 @@ fn parse_one(text: &SqlText<'_>) -> Result<Parsed> {
     }
 }
 
-fn shows_tables(statement: &Parsed) -> bool {
-    matches!(statement, Parsed::Statement(s) if matches!(s.as_ref(), Sql::ShowTables { show_options, .. }
-        if show_options.filter_position.is_none() && show_options.show_in.is_none()))
+/// What a `SHOW` asks for, where DataFusion's answer would hold more than that.
+enum Shown {
+    Tables,
+    Columns(ObjectName),
+}
+
+fn shows(statement: &Parsed) -> Option<Shown> {
+    let Parsed::Statement(statement) = statement else { return None };
+    match statement.as_ref() {
+        Sql::ShowTables { show_options, .. }
+            if show_options.filter_position.is_none() && show_options.show_in.is_none() =>
+        {
+            Some(Shown::Tables)
+        }
+        Sql::ShowColumns { show_options, .. } if show_options.filter_position.is_none() => {
+            show_options.show_in.as_ref()?.parent_name.clone().map(Shown::Columns)
+        }
+        _ => None,
+    }
 }
 
 /// Refuses whatever is not known to read only.
@@ -125,7 +181,8 @@ fn refuse_writing(text: &SqlText<'_>, statement: &Parsed) -> Result<()> {
     if reads {
         return Ok(());
     }
-    let word = text.sql.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+    let words = statement.to_string();
+    let word = words.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
     let remedy =
         "a query reads: SELECT, WITH, VALUES, SHOW TABLES, DESCRIBE or EXPLAIN; a backfill replaces hours of the lake";
     Err(refuse_at(*text, 1, &format!("{word} is refused: a query changes nothing")).hint(remedy))
@@ -164,7 +221,6 @@ mod tests {
             "SELECT 1 ; ",
             "with a as (select 1) select * from a union all values (2)",
             "values (1), (2)",
-            "table user_events",
             "from user_events",
             "show tables",
             "describe user_events",
@@ -203,7 +259,9 @@ mod tests {
             let said = refused(sql);
             assert!(said.contains("is refused: a query changes nothing") || said.contains("query:1"), "{sql}: {said}");
         }
-        assert!(refused("insert into t values (1)").starts_with("query:1: INSERT is refused"));
+        for sql in ["insert into t values (1)", "explain insert into t values (1)"] {
+            assert!(refused(sql).starts_with("query:1: INSERT is refused"));
+        }
     }
 
     #[test]
@@ -224,5 +282,13 @@ mod tests {
         assert_eq!(tables(sql), ["_dead_letters", "_late/revenue", "revenue"]);
         assert_eq!(tables("describe user_events"), ["user_events"]);
         assert!(tables("show tables").is_empty());
+        assert_eq!(tables("show columns from _late.revenue"), ["_late/revenue"]);
+        let sql = "with a as (select 1) select * from table(tumble(table T, descriptor(x), interval '1' hour)), \
+                   table(tumble(table _late.t, descriptor(x), interval '1' hour)), \
+                   table(tumble(table a, descriptor(x), interval '1' hour))";
+        for sql in [sql.to_owned(), format!("explain {sql}")] {
+            let arguments = Statement::parse(&sql).unwrap().table_arguments().unwrap();
+            assert_eq!(arguments.into_iter().collect::<Vec<_>>(), ["_late/t", "t"]);
+        }
     }
 }

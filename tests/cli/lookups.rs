@@ -68,6 +68,8 @@ fn a_run_takes_a_change_up_and_its_checkpoint_names_the_version() {
     let address = running.wait_for("metrics at http://");
     let address = address.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
     running.wait_for("reading 4 shards");
+    // Figures are written once a second.
+    running.wait_for("events/s  lag");
     let page = get(&address, "/metrics");
     for metric in ALL.iter().map(|metric| metric.name).filter(|name| name.starts_with("headcount_lookup_")) {
         assert!(page.contains(&format!("\n{metric}{{table=\"countries\"}}")), "{metric} is not in\n{page}");

@@ -272,11 +272,12 @@ fn differences(runtime: &tokio::runtime::Runtime, setup: &Setup) -> Vec<String> 
     let kept = reference::judge(&records, reference::Provenance::Record).kept;
     let windows = (setup.query.slide * SEC, setup.query.slide * setup.query.panes * SEC);
     let expected = reference::hopping(&kept, &options, windows, setup.query.key);
-    let late: Vec<_> = expected
+    let mut late: Vec<_> = expected
         .late
         .iter()
         .map(|place| (place.shard.clone(), place.sequence.to_string(), place.sub_sequence as i64))
         .collect();
+    late.sort();
     let compare = |what: &str, run: &Run| {
         let mut problems = run.counters.contradictions();
         problems.extend(difference(what, &run.tables["table"], &expected.rows));
