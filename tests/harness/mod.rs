@@ -5,16 +5,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::util::display::array_value_to_string;
 use headcount::decode::{DeadLetter, Provenance};
 use headcount::engine::counters::Counters;
 use headcount::engine::judge::{JudgeOptions, SkewLimits};
-use headcount::engine::{Combine, Emission, EngineOptions, Intake, Pipelines, ShardMessage, ShardStage};
-use headcount::operator::concurrency::ConcurrencyOptions;
-use headcount::operator::window::Lateness;
+use headcount::engine::{
+    Combine, Emission, EngineOptions, Intake, Pipelines, ShardMessage, ShardPartials, ShardStage, Taken,
+};
+use headcount::operator::concurrency::{ConcurrencyOptions, Seen};
+use headcount::operator::window::{Lateness, rows_by_number};
 use headcount::pipeline::PipelineFile;
 use headcount::schema::Contract;
 use headcount::types::{ReadBatch, Record, ShardId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::reference::{self, RefRecord, Row, Val};
 
@@ -25,12 +31,26 @@ pub struct Run {
     pub tables: BTreeMap<String, Vec<Row>>,
     /// Late rows by pipeline: (shard, sequence number, sub-sequence number).
     pub late: BTreeMap<String, Vec<(String, String, i64)>>,
-    /// The judged raw events.
+    /// The judged raw events, sorted.
     pub events: Vec<Row>,
+    /// The same, as they were judged.
+    pub judged: Vec<RecordBatch>,
     pub dead_letters: Vec<DeadLetter>,
     pub counters: Counters,
     /// In the order in which they came.
     pub emissions: Vec<Emission>,
+}
+
+impl Run {
+    /// Nothing yet, of each of these pipelines.
+    fn of(pipelines: &Pipelines) -> Self {
+        let mut run = Self::default();
+        for plan in &pipelines.plans {
+            run.tables.insert(plan.name.clone(), vec![]);
+            run.late.insert(plan.name.clone(), vec![]);
+        }
+        run
+    }
 }
 
 /// How the input is cut and interleaved; none of it may matter.
@@ -80,6 +100,26 @@ pub async fn pipelines(files: &[PipelineFile], options: &reference::Options) -> 
 
 /// Runs all records through the engine, cut as `cut` says.
 pub async fn run(pipelines: &Arc<Pipelines>, records: &[RefRecord], provenance: Provenance, cut: Cut) -> Run {
+    drive(pipelines, records, provenance, cut, false).await
+}
+
+/// As [`run`]. After every round of reads the whole job is put away as bytes, and another one goes on from them.
+pub async fn run_with_stops(
+    pipelines: &Arc<Pipelines>,
+    records: &[RefRecord],
+    provenance: Provenance,
+    cut: Cut,
+) -> Run {
+    drive(pipelines, records, provenance, cut, true).await
+}
+
+async fn drive(
+    pipelines: &Arc<Pipelines>,
+    records: &[RefRecord],
+    provenance: Provenance,
+    cut: Cut,
+    stops: bool,
+) -> Run {
     let mut shards: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for r in records {
         shards.entry(r.shard.clone()).or_default().push(Record {
@@ -88,56 +128,76 @@ pub async fn run(pipelines: &Arc<Pipelines>, records: &[RefRecord], provenance: 
             arrival_time: r.arrival,
         });
     }
-    let mut run = Run::default();
-    for plan in &pipelines.plans {
-        run.tables.insert(plan.name.clone(), vec![]);
-        run.late.insert(plan.name.clone(), vec![]);
-    }
+    let mut run = Run::of(pipelines);
     let mut combine = Combine::try_new(Arc::clone(pipelines)).unwrap();
-    let mut tasks: Vec<_> = shards
-        .into_iter()
-        .map(|(name, records)| {
-            let shard: ShardId = name.into();
-            let contract = Arc::clone(&pipelines.contract);
-            let intake = Intake::try_new(contract, provenance, pipelines.options.judge).unwrap();
-            (shard, records, intake, ShardStage::try_new(Arc::clone(pipelines)).unwrap())
-        })
-        .collect();
+    let mut tasks: Vec<_> =
+        shards.into_iter().map(|(name, records)| (Task::new(pipelines, provenance, name.into()), records)).collect();
     if cut.reversed {
         tasks.reverse();
     }
-    tasks.iter().for_each(|t| combine.join(Arc::clone(&t.0)));
-    let longest = tasks.iter().map(|t| t.1.len()).max().unwrap_or(0);
+    tasks.iter().for_each(|(task, _)| combine.join(Arc::clone(&task.shard)));
+    let longest = tasks.iter().map(|(_, records)| records.len()).max().unwrap_or(0);
     for step in 0..longest.div_ceil(cut.records) {
-        for (shard, records, intake, stage) in &mut tasks {
+        for (task, records) in &mut tasks {
             let part: Vec<Record> = records.iter().skip(step * cut.records).take(cut.records).cloned().collect();
             if part.is_empty() {
                 continue;
             }
-            let read =
-                ReadBatch { shard: Arc::clone(shard), records: part, millis_behind_latest: None, polled_at: None };
-            let taken = intake.take(&read).unwrap();
-            run.dead_letters.extend(taken.dead_letters);
-            let events = taken.judged.into_kept().unwrap();
-            run.events.extend(rows(&events));
-            let processed = stage.process(&events).await.unwrap();
-            note_late(pipelines, &processed.late, &mut run);
-            let watermark = intake.high_time().map(|h| h - pipelines.options.watermark_delay);
+            let shard = Arc::clone(&task.shard);
+            let read = ReadBatch { shard, records: part, millis_behind_latest: None, polled_at: None };
+            let taken = task.intake.take(&read).unwrap();
+            let seen = task.process(pipelines, taken, &mut run).await;
+            let watermark = task.intake.high_time().map(|h| h - pipelines.options.watermark_delay);
             let watermark = watermark.filter(|_| pipelines.options.lateness == Lateness::Judge);
-            let partials = watermark.map(|w| stage.close(w).unwrap()).unwrap_or_default();
-            let message = ShardMessage { shard: Arc::clone(shard), seen: processed.seen, partials, watermark };
+            let partials = watermark.map(|w| task.stage.close(w).unwrap()).unwrap_or_default();
+            let message = ShardMessage { shard: Arc::clone(&task.shard), seen, partials, watermark };
             emit(pipelines, combine.handle(message).await.unwrap(), &mut run);
         }
-    }
-    for (shard, _, intake, stage) in &mut tasks {
-        let partials = stage.close(i64::MAX).unwrap();
-        let message = ShardMessage { shard: Arc::clone(shard), seen: vec![], partials, watermark: None };
-        emit(pipelines, combine.handle(message).await.unwrap(), &mut run);
-        let (read, undecodable, judged) = intake.counts();
-        run.counters.add_shard(read, undecodable, &judged);
-        for (plan, counts) in pipelines.plans.iter().zip(stage.counts()) {
-            run.counters.add_pipeline(&plan.name, counts);
+        if stops {
+            for (task, _) in &mut tasks {
+                task.count(pipelines, &mut run);
+                let state = through_bytes(&(task.intake.state(), task.stage.suspend().unwrap()));
+                *task = Task::new(pipelines, provenance, Arc::clone(&task.shard));
+                task.intake.restore(state.0);
+                task.stage = ShardStage::resume(Arc::clone(pipelines), state.1).unwrap();
+            }
+            combine = Combine::resume(Arc::clone(pipelines), through_bytes(&combine.state())).unwrap();
         }
+    }
+    end(pipelines, tasks.into_iter().map(|(task, _)| task).collect(), combine, run).await
+}
+
+/// Runs events that were judged before, as rows of a lake are: dealt in turn over so many shards, in batches of `batch` rows. They
+/// are in no shard's order then, so that no window closes before all are read.
+pub async fn run_dealt(pipelines: &Arc<Pipelines>, judged: &[RecordBatch], shards: u32, batch: usize) -> Run {
+    let mut run = Run::of(pipelines);
+    let mut combine = Combine::try_new(Arc::clone(pipelines)).unwrap();
+    let all = concat_batches(&pipelines.contract.events_schema(), judged).unwrap();
+    let rows: Vec<u32> = (0..u32::try_from(all.num_rows()).unwrap()).collect();
+    let mut tasks = Vec::new();
+    for shard in 0..shards {
+        let mut task = Task::new(pipelines, Provenance::Row, format!("dealt-{shard}").into());
+        combine.join(Arc::clone(&task.shard));
+        let dealt: Vec<u32> = rows.iter().copied().filter(|row| row % shards == shard).collect();
+        for part in dealt.chunks(batch) {
+            let taken = task.intake.take_rows(&rows_by_number(&all, part).unwrap()).unwrap();
+            let seen = task.process(pipelines, taken, &mut run).await;
+            let (shard, partials) = (Arc::clone(&task.shard), ShardPartials::default());
+            let message = ShardMessage { shard, seen, partials, watermark: None };
+            emit(pipelines, combine.handle(message).await.unwrap(), &mut run);
+        }
+        tasks.push(task);
+    }
+    end(pipelines, tasks, combine, run).await
+}
+
+/// The end of all input: what is open is handed over, and what comes of it emitted.
+async fn end(pipelines: &Arc<Pipelines>, tasks: Vec<Task>, mut combine: Combine, mut run: Run) -> Run {
+    for mut task in tasks {
+        let partials = task.stage.close(i64::MAX).unwrap();
+        let message = ShardMessage { shard: Arc::clone(&task.shard), seen: vec![], partials, watermark: None };
+        emit(pipelines, combine.handle(message).await.unwrap(), &mut run);
+        task.count(pipelines, &mut run);
     }
     emit(pipelines, combine.finish().await.unwrap(), &mut run);
     for i in pipelines.concurrency_plans() {
@@ -147,6 +207,44 @@ pub async fn run(pipelines: &Arc<Pipelines>, records: &[RefRecord], provenance: 
     run.events.sort();
     run.late.values_mut().for_each(|rows| rows.sort());
     run
+}
+
+/// A shard's part of a job.
+struct Task {
+    shard: ShardId,
+    intake: Intake,
+    stage: ShardStage,
+}
+
+impl Task {
+    fn new(pipelines: &Arc<Pipelines>, provenance: Provenance, shard: ShardId) -> Self {
+        let contract = Arc::clone(&pipelines.contract);
+        let intake = Intake::try_new(contract, provenance, pipelines.options.judge).unwrap();
+        Self { shard, intake, stage: ShardStage::try_new(Arc::clone(pipelines)).unwrap() }
+    }
+
+    async fn process(&mut self, pipelines: &Pipelines, taken: Taken, run: &mut Run) -> Vec<Seen> {
+        run.dead_letters.extend(taken.dead_letters);
+        let events = taken.judged.into_kept().unwrap();
+        run.events.extend(rows(&events));
+        let processed = self.stage.process(&events).await.unwrap();
+        run.judged.push(events);
+        note_late(pipelines, &processed.late, run);
+        processed.seen
+    }
+
+    fn count(&self, pipelines: &Pipelines, run: &mut Run) {
+        let (read, undecodable, judged) = self.intake.counts();
+        run.counters.add_shard(read, undecodable, &judged);
+        for (plan, counts) in pipelines.plans.iter().zip(self.stage.counts()) {
+            run.counters.add_pipeline(&plan.name, counts);
+        }
+    }
+}
+
+/// What is left of a state that was written and read again.
+fn through_bytes<T: Serialize + DeserializeOwned>(state: &T) -> T {
+    postcard::from_bytes(&postcard::to_stdvec(state).unwrap()).unwrap()
 }
 
 fn emit(pipelines: &Pipelines, emissions: Vec<Emission>, run: &mut Run) {
@@ -192,7 +290,8 @@ fn cell(column: &dyn Array, i: usize) -> Val {
         DataType::Float64 => Val::Float(column.as_primitive::<Float64Type>().value(i)),
         DataType::Boolean => Val::Bool(column.as_boolean().value(i)),
         DataType::Timestamp(_, _) => Val::Int(column.as_primitive::<TimestampMicrosecondType>().value(i)),
-        other => panic!("no plain form of {other}"),
+        // Lists, dates, decimals: as text.
+        _ => Val::Str(array_value_to_string(column, i).unwrap()),
     }
 }
 
