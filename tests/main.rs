@@ -23,4 +23,5 @@ mod reference;
 mod reference_self;
 mod refusals;
 mod semantics;
+mod sql;
 mod tidy;

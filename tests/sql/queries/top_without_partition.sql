@@ -1,0 +1,9 @@
+/*
+title = "ROW_NUMBER without PARTITION BY counts within a window all the same"
+keys = ["place"]
+*/
+SELECT window_start, window_end, ROW_NUMBER() OVER (ORDER BY events DESC, stream_id) AS place, stream_id, events
+FROM (SELECT window_start, window_end, stream_id, COUNT(*) AS events, SUM(amount_minor) AS amount_minor
+  FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+  WHERE stream_id IS NOT NULL AND currency IS DISTINCT FROM 'XTS'
+  GROUP BY window_start, window_end, stream_id)
