@@ -1,7 +1,7 @@
 //! One column of rows that are being read, value by value.
 //!
-//! An event has a third of the fields. So a column keeps the values that came and the numbers of their rows; a row without a value
-//! costs it nothing until all rows are known.
+//! An event has a third of the fields. So a row without a value costs its column nothing until a later row has one, or all rows are
+//! known.
 
 use std::sync::Arc;
 
@@ -104,26 +104,26 @@ impl Column {
 /// Texts, one behind the other. One may be written in pieces, with [`Texts::bytes`] and then [`Texts::end`].
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    /// The rows that have a text, and where it ends.
-    ends: Vec<(u32, i32)>,
+    /// As Arrow has them: where the first text begins, and where that of each row ends, up to the last that has one. A null begins and
+    /// ends where the text before it ends.
+    offsets: Vec<i32>,
     bytes: Vec<u8>,
+    valid: Valid,
 }
 
 impl Texts {
     #[inline]
     pub(super) fn has(&self, row: u32) -> bool {
-        self.ends.last().is_some_and(|&(last, _)| last == row)
+        self.offsets.len() == row as usize + 2
     }
 
     /// The text of `row`, which is the last.
     #[inline]
     pub(super) fn of(&self, row: u32) -> Option<&[u8]> {
-        let (start, end) = match *self.ends.as_slice() {
-            [.., (_, start), (last, end)] if last == row => (start, end),
-            [(last, end)] if last == row => (0, end),
-            _ => return None,
-        };
-        self.bytes.get(start as usize..end as usize)
+        match *self.offsets.as_slice() {
+            [.., start, end] if self.has(row) => self.bytes.get(start as usize..end as usize),
+            _ => None,
+        }
     }
 
     /// Where the pieces of a text go. They must be UTF-8 together.
@@ -135,10 +135,12 @@ impl Texts {
     /// What was written since the last end is the text of `row`. Whether it is more than nothing.
     #[inline(always)]
     pub(super) fn end(&mut self, row: u32) -> bool {
-        let before = self.ends.last().map_or(0, |&(_, end)| end);
+        let before = self.last_end();
         // The bytes of a read are far fewer than 2³¹; `finish` makes sure.
         let end = self.bytes.len() as i32;
-        self.ends.push((row, end));
+        fill(&mut self.offsets, row as usize + 1, before);
+        self.offsets.push(end);
+        self.valid.set(row);
         end != before
     }
 
@@ -149,14 +151,20 @@ impl Texts {
 
     pub(super) fn undo(&mut self, row: u32) {
         if self.has(row) {
-            self.ends.pop();
+            self.offsets.pop();
+            self.valid.unset(row);
             self.drop_pieces();
         }
     }
 
     /// Forgets what was written since the last end.
     pub(super) fn drop_pieces(&mut self) {
-        self.bytes.truncate(self.ends.last().map_or(0, |&(_, end)| end as usize));
+        self.bytes.truncate(self.last_end() as usize);
+    }
+
+    #[inline(always)]
+    fn last_end(&self) -> i32 {
+        self.offsets.last().map_or(0, |&end| end)
     }
 
     fn finish(&mut self, rows: usize) -> Result<StringArray> {
@@ -164,66 +172,45 @@ impl Texts {
             let bytes = self.bytes.len();
             return Err(Error::internal(format!("{bytes} bytes of one field in one read do not fit a column")));
         }
-        let mut offsets = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        let nulls = if self.ends.len() == rows {
-            offsets.extend(self.ends.iter().map(|&(_, end)| end));
-            None
-        } else {
-            // A null begins and ends where the text before it ends.
-            let mut last = 0;
-            for &(row, end) in &self.ends {
-                let start = row as usize + 1;
-                if offsets.len() < start {
-                    offsets.resize(start, last);
-                }
-                offsets.push(end);
-                last = end;
-            }
-            offsets.resize(rows + 1, last);
-            Some(all_but(self.ends.iter().map(|&(row, _)| row), rows))
-        };
-        self.ends.clear();
+        let end = self.last_end();
+        self.offsets.resize(rows + 1, end);
+        let offsets = taken(&mut self.offsets);
         let values = taken(&mut self.bytes);
-        Ok(StringArray::try_new(OffsetBuffer::new(offsets.into()), values.into(), nulls)?)
+        Ok(StringArray::try_new(OffsetBuffer::new(offsets.into()), values.into(), self.valid.finish(rows))?)
     }
 }
 
-/// Values of one width, with their rows.
+/// Values of one width.
 #[derive(Debug, Default)]
-pub(super) struct Numbers<T>(Vec<(u32, T)>);
+pub(super) struct Numbers<T> {
+    /// One for each row, up to the last that has one.
+    values: Vec<T>,
+    valid: Valid,
+}
 
 impl<T: Copy + Default> Numbers<T> {
     #[inline]
     pub(super) fn has(&self, row: u32) -> bool {
-        self.0.last().is_some_and(|&(last, _)| last == row)
+        self.values.len() == row as usize + 1
     }
 
     #[inline(always)]
     pub(super) fn push(&mut self, row: u32, value: T) {
-        self.0.push((row, value));
+        fill(&mut self.values, row as usize, T::default());
+        self.values.push(value);
+        self.valid.set(row);
     }
 
     pub(super) fn undo(&mut self, row: u32) {
         if self.has(row) {
-            self.0.pop();
+            self.values.pop();
+            self.valid.unset(row);
         }
     }
 
     fn finish(&mut self, rows: usize) -> (Vec<T>, Option<NullBuffer>) {
-        let found = if self.0.len() == rows {
-            (self.0.iter().map(|&(_, value)| value).collect(), None)
-        } else {
-            let mut values = vec![T::default(); rows];
-            for &(row, value) in &self.0 {
-                if let Some(place) = values.get_mut(row as usize) {
-                    *place = value;
-                }
-            }
-            (values, Some(all_but(self.0.iter().map(|&(row, _)| row), rows)))
-        };
-        self.0.clear();
-        found
+        self.values.resize(rows, T::default());
+        (taken(&mut self.values), self.valid.finish(rows))
     }
 
     fn finish_as<P: ArrowPrimitiveType<Native = T>>(&mut self, rows: usize) -> Result<PrimitiveArray<P>>
@@ -235,17 +222,53 @@ impl<T: Copy + Default> Numbers<T> {
     }
 }
 
-/// Nulls everywhere in `rows` rows but in these.
-fn all_but(valid: impl Iterator<Item = u32>, rows: usize) -> NullBuffer {
-    let mut bits = vec![0_u64; rows.div_ceil(64)];
-    for row in valid {
-        if let Some(word) = bits.get_mut(row as usize / 64) {
+/// Makes it at least `len` long.
+#[inline(always)]
+fn fill<T: Copy>(vec: &mut Vec<T>, len: usize, value: T) {
+    // Mostly it is: a field that came in the row before.
+    if vec.len() < len {
+        vec.resize(len, value);
+    }
+}
+
+/// Which rows have a value.
+#[derive(Debug, Default)]
+struct Valid {
+    /// A bit for each row, the first in the lowest, up to the last word that has one.
+    words: Vec<u64>,
+    rows: usize,
+}
+
+impl Valid {
+    #[inline(always)]
+    fn set(&mut self, row: u32) {
+        let place = row as usize / 64;
+        fill(&mut self.words, place + 1, 0);
+        if let Some(word) = self.words.get_mut(place) {
             *word |= 1 << (row % 64);
         }
+        self.rows += 1;
     }
-    // Arrow numbers the bits of bytes, from the lowest.
-    let bits = bits.into_iter().map(u64::to_le).collect();
-    NullBuffer::new(BooleanBuffer::new(Buffer::from_vec::<u64>(bits), 0, rows))
+
+    fn unset(&mut self, row: u32) {
+        if let Some(word) = self.words.get_mut(row as usize / 64) {
+            *word &= !(1 << (row % 64));
+        }
+        self.rows -= 1;
+    }
+
+    /// Nothing if all of `rows` rows have one.
+    fn finish(&mut self, rows: usize) -> Option<NullBuffer> {
+        let all = std::mem::take(&mut self.rows) == rows;
+        if all {
+            self.words.clear();
+            return None;
+        }
+        self.words.resize(rows.div_ceil(64), 0);
+        // Arrow numbers the bits of bytes, from the lowest.
+        let bits = taken(&mut self.words).into_iter().map(u64::to_le).collect();
+        Some(NullBuffer::new(BooleanBuffer::new(Buffer::from_vec::<u64>(bits), 0, rows)))
+    }
 }
 
 /// The contents; what is left has room for as many: reads mostly resemble the one before, and what grows by doubling is copied
@@ -301,6 +324,7 @@ mod tests {
         texts.push(1, "d");
         assert_eq!(texts.of(1), Some(&b"d"[..]));
         assert_eq!(texts.finish(2).unwrap(), StringArray::from(vec!["a", "d"]));
+        assert_eq!(texts.finish(1).unwrap(), StringArray::from(vec![None::<&str>]));
 
         let mut column = Column::new(Kind::Int64);
         column.push(0, &Value::Whole(1));
