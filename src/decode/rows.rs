@@ -21,9 +21,7 @@ pub(super) struct Rows {
     columns: Vec<Column>,
     /// Where the provenance begins.
     provenance: usize,
-    /// Whether the row under way may have a value.
-    begun: bool,
-    /// Which values it has.
+    /// Which values the row under way has.
     told: Told,
 }
 
@@ -92,13 +90,12 @@ impl Rows {
         let provenance = contract.fields().len();
         let kinds = contract.fields().iter().map(|field| field.kind).chain(PROVENANCE.map(|(_, kind, _)| kind));
         let columns = kinds.map(Column::new).collect();
-        Self { contract, rows: 0, columns, provenance, begun: false, told: Told::default() }
+        Self { contract, rows: 0, columns, provenance, told: Told::default() }
     }
 
     /// The number of the row under way, which has no value yet, the columns, and what they are given.
     #[inline]
     pub(super) fn begin(&mut self) -> (u32, &mut [Column], &mut Told) {
-        self.begun = true;
         (self.rows, &mut self.columns, &mut self.told)
     }
 
@@ -132,7 +129,6 @@ impl Rows {
 
     /// Gives it a value at `place`, where it has none.
     pub(super) fn set(&mut self, place: usize, value: &Value<'_>) {
-        self.begun = true;
         if let Some(column) = self.columns.get_mut(place) {
             column.push(self.rows, value);
             if column.has(self.rows) {
@@ -143,9 +139,6 @@ impl Rows {
 
     /// Forgets the row under way.
     pub(super) fn undo(&mut self) {
-        if !std::mem::take(&mut self.begun) {
-            return;
-        }
         for place in std::mem::take(&mut self.told).places() {
             if let Some(column) = self.columns.get_mut(place) {
                 column.undo(self.rows);
@@ -179,7 +172,6 @@ impl Rows {
             arrivals.push(row, arrival);
         }
         self.rows += 1;
-        self.begun = false;
         self.told = Told::default();
     }
 

@@ -15,7 +15,7 @@ use crate::pipeline::ContinuousPlan;
 use crate::schema::Contract;
 use crate::sink::cloudwatch::{CloudWatch, CloudWatchCounters, PublishedTable};
 use crate::sink::lake::{
-    DEAD_LETTERS, GatherWriter, LATE, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary,
+    DEAD_LETTERS, GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary, late_table,
 };
 use crate::types::{Micros, format_micros};
 
@@ -129,10 +129,6 @@ pub fn table_schemas(pipelines: &Pipelines) -> Vec<TableColumns> {
         tables.push((late_table(&plan.name), TableOf::Contract, events.clone()));
     }
     tables
-}
-
-fn late_table(pipeline: &str) -> String {
-    format!("{LATE}/{pipeline}")
 }
 
 /// Opens the writers of all tables of `pipelines`.

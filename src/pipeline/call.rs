@@ -109,13 +109,17 @@ pub(super) fn table_argument(arg: &SqlExpr, usage: &str) -> Result<(Vec<Ident>, 
     Ok((table, partition))
 }
 
-/// A name's parts with dots between them, in lower case where they are not quoted.
+/// A name's parts with dots between them.
 pub(super) fn object_name(parts: &[Ident]) -> String {
-    let name = |part: &Ident| match part.quote_style {
-        Some(_) => part.value.clone(),
-        None => part.value.to_ascii_lowercase(),
-    };
-    parts.iter().map(name).collect::<Vec<_>>().join(".")
+    parts.iter().map(ident_name).collect::<Vec<_>>().join(".")
+}
+
+/// What a name stands for: itself in quotes, else in lower case.
+pub(crate) fn ident_name(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_ascii_lowercase(),
+    }
 }
 
 /// A refusal of a call, with the form that it has.

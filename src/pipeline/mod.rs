@@ -34,6 +34,7 @@ mod stream_table;
 mod table_functions;
 mod unrepeatable;
 
+pub(crate) use call::ident_name;
 pub(crate) use depth::check as check_depth;
 pub(crate) use dialect::StreamDialect;
 pub(crate) use refusal::{SqlText, refuse, refuse_at};

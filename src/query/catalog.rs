@@ -12,7 +12,7 @@ use datafusion::logical_expr::TableType;
 use super::session::Revisions;
 use super::table::LakeTable;
 use crate::error::Error;
-use crate::sink::lake::{LATE, Lake};
+use crate::sink::lake::{LATE, Lake, late_table, table_of_late};
 use crate::types::nearest;
 
 /// The catalog's name. It need not be written.
@@ -27,7 +27,7 @@ pub type KnownTable = (String, SchemaRef);
 /// The path below the lake of a table of a schema.
 pub(super) fn table_path(schema: Option<&str>, table: &str) -> String {
     match schema {
-        Some(LATE) => format!("{LATE}/{table}"),
+        Some(LATE) => late_table(table),
         _ => table.to_owned(),
     }
 }
@@ -49,6 +49,17 @@ struct SchemaTables {
     revisions: Revisions,
 }
 
+impl SchemaTables {
+    /// Whether a table is in the lake or known, whatever its schema.
+    fn has(&self, path: &str) -> bool {
+        self.paths.contains(path) || self.known(path).is_some()
+    }
+
+    fn known(&self, path: &str) -> Option<&SchemaRef> {
+        self.known.iter().find(|(known, _)| known == path).map(|(_, schema)| schema)
+    }
+}
+
 impl LakeCatalog {
     /// The catalog of a lake that has tables at `paths`; `known` ones that it has not are empty.
     pub(super) fn new(lake: &Lake, paths: BTreeSet<String>, known: Vec<KnownTable>, revisions: Revisions) -> Self {
@@ -62,7 +73,7 @@ impl LakeCatalog {
 
     /// A table by its path below the lake; none if it is neither in the lake nor known.
     pub(super) async fn table(&self, path: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        match path.strip_prefix(LATE).and_then(|path| path.strip_prefix('/')) {
+        match table_of_late(path) {
             Some(late) => self.late.table(late).await,
             None => self.tables.table(path).await,
         }
@@ -70,10 +81,10 @@ impl LakeCatalog {
 
     /// Refuses a table that is neither in the lake nor known, and names what may have been meant.
     pub(super) fn check(&self, path: &str) -> Result<(), Error> {
-        let SchemaTables { lake, paths, known, .. } = self.tables.as_ref();
-        if paths.contains(path) || known.iter().any(|(name, _)| name == path) {
+        if self.tables.has(path) {
             return Ok(());
         }
+        let SchemaTables { lake, paths, known, .. } = self.tables.as_ref();
         let error = Error::user(format!("there is no table {}", name_of(path))).at(lake.url());
         let all: BTreeSet<&str> = paths.iter().chain(known.iter().map(|(name, _)| name)).map(String::as_str).collect();
         let meant = nearest(path, all.into_iter());
@@ -91,8 +102,7 @@ impl LakeCatalog {
 
 /// How a query names a table.
 pub(super) fn name_of(path: &str) -> String {
-    let late = path.strip_prefix(LATE).and_then(|path| path.strip_prefix('/'));
-    late.map_or_else(|| path.to_owned(), |late| format!("{LATE}.{late}"))
+    table_of_late(path).map_or_else(|| path.to_owned(), |late| format!("{LATE}.{late}"))
 }
 
 impl CatalogProvider for LakeCatalog {
@@ -110,7 +120,7 @@ impl CatalogProvider for LakeCatalog {
 impl SchemaProvider for SchemaTables {
     fn table_names(&self) -> Vec<String> {
         let name = |path: &String| match self.schema {
-            LATE => path.strip_prefix(LATE)?.strip_prefix('/').map(str::to_owned),
+            LATE => table_of_late(path).map(str::to_owned),
             _ => Some(path.clone()).filter(|path| !path.contains('/')),
         };
         self.paths.iter().filter_map(name).collect()
@@ -118,10 +128,10 @@ impl SchemaProvider for SchemaTables {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let path = table_path(Some(self.schema), name);
-        let known = self.known.iter().find(|(known, _)| *known == path).map(|(_, schema)| schema);
-        if !self.paths.contains(&path) && known.is_none() {
+        if !self.has(&path) {
             return Ok(None);
         }
+        let known = self.known(&path);
         let table = LakeTable::open(&self.lake, &path, known, self.revisions).await;
         table.map(|table| Some(Arc::new(table) as _)).map_err(|e| DataFusionError::External(Box::new(e)))
     }
@@ -131,7 +141,6 @@ impl SchemaProvider for SchemaTables {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        let path = table_path(Some(self.schema), name);
-        self.paths.contains(&path) || self.known.iter().any(|(known, _)| *known == path)
+        self.has(&table_path(Some(self.schema), name))
     }
 }

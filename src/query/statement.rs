@@ -4,16 +4,14 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::common::TableReference;
-use datafusion::logical_expr::sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, SetExpr, Statement as Sql, visit_expressions,
-};
+use datafusion::logical_expr::sqlparser::ast::{Expr, ObjectName, Query, SetExpr, Statement as Sql, visit_expressions};
 use datafusion::sql::parser::{DFParserBuilder, Statement as Parsed};
 use datafusion::sql::resolve::resolve_table_references;
 
 use super::catalog::table_path;
 use crate::error::{Error, Result};
 use crate::limits::PIPELINE_FILE_BYTES_MAX;
-use crate::pipeline::{SqlText, StreamDialect, check_depth, refuse, refuse_at};
+use crate::pipeline::{SqlText, StreamDialect, check_depth, ident_name, refuse, refuse_at};
 
 /// What stands for the file in a place of the query.
 const PLACE: &str = "query";
@@ -113,13 +111,9 @@ fn text(sql: &str) -> SqlText<'_> {
 fn table_argument(expr: &Expr) -> Option<String> {
     let Expr::Tuple(items) = expr else { return None };
     let Expr::CompoundIdentifier(parts) = items.first()? else { return None };
-    let name = |part: &Ident| match part.quote_style {
-        Some(_) => part.value.clone(),
-        None => part.value.to_ascii_lowercase(),
-    };
     match parts.as_slice() {
-        [table] => Some(table_path(None, &name(table))),
-        [schema, table] => Some(table_path(Some(&name(schema)), &name(table))),
+        [table] => Some(table_path(None, &ident_name(table))),
+        [schema, table] => Some(table_path(Some(&ident_name(schema)), &ident_name(table))),
         _ => None,
     }
 }

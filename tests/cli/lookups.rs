@@ -65,8 +65,7 @@ fn a_run_takes_a_change_up_and_its_checkpoint_names_the_version() {
     };
     let run = ["run", "--config", "c.toml"];
     let mut running = place.start(&run, &[]);
-    let address = running.wait_for("metrics at http://");
-    let address = address.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let address = running.address();
     running.wait_for("reading 4 shards");
     // Figures are written once a second.
     running.wait_for("events/s  lag");

@@ -38,8 +38,7 @@ fn a_platform_for_three_seconds() {
 fn a_terminated_platform_writes_what_is_open() {
     let place = Place::new();
     let mut running = place.start(&["run"], &[&SMALL[..], &[ALONE]].concat());
-    let address = running.wait_for("metrics at http://");
-    let address = address.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let address = running.address();
     running.wait_for("reading 4 shards");
     // Two lines on: something was read.
     running.wait_for("events/s  lag");

@@ -97,6 +97,12 @@ impl Running {
         }
     }
 
+    /// Waits for the address at which it serves.
+    pub(super) fn address(&mut self) -> String {
+        let said = self.wait_for("metrics at http://");
+        said.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned()
+    }
+
     /// Asks it to end, as an init system does.
     pub(super) fn terminate(&self) {
         let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();

@@ -20,10 +20,12 @@ use headcount::operator::window::{Lateness, rows_by_number};
 use headcount::pipeline::PipelineFile;
 use headcount::schema::Contract;
 use headcount::types::{ReadBatch, Record, ShardId};
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::reference::{self, RefRecord, Row, Val};
+use crate::reference::{self, Place, RefRecord, Row, Val};
 
 /// What a run of the engine gave.
 #[derive(Debug, Default)]
@@ -108,6 +110,24 @@ pub async fn pipelines_with(
     let contract = Arc::new(Contract::shipped().unwrap());
     let compiled = Pipelines::with_lookups(contract, files, lookups, engine_options(options)).await;
     Arc::new(compiled.unwrap_or_else(|e| panic!("{e:?}")))
+}
+
+/// Places as [`Run::late`] has them.
+pub fn places<'p>(places: impl Iterator<Item = &'p Place>) -> Vec<(String, String, i64)> {
+    let mut places: Vec<_> = places.map(|p| (p.shard.clone(), p.sequence.to_string(), p.sub_sequence as i64)).collect();
+    places.sort();
+    places
+}
+
+/// Lets proptest look for a case of `cases` in which `problems` finds some, and shrink it; panics with what is left.
+pub fn hold<S: Strategy>(cases: u32, shrink_iters: u32, strategy: &S, problems: impl Fn(S::Value) -> Vec<String>) {
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: shrink_iters, ..Config::default() };
+    TestRunner::new(config)
+        .run(strategy, |case| match problems(case).as_slice() {
+            [] => Ok(()),
+            found => Err(TestCaseError::fail(found.join("\n"))),
+        })
+        .unwrap_or_else(|e| panic!("{e}"));
 }
 
 /// Runs all records through the engine, cut as `cut` says.

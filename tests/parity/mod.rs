@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use headcount::decode::Provenance;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 
 use crate::harness::{self, Cut, Run, difference};
 use crate::reference::{self, Options, RefRecord, Scenario, Shape, Val};
@@ -14,7 +13,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Everything that differs, in words.
-fn compare(records: &[RefRecord], options: &Options, run: &Run) -> Result<(), String> {
+fn compare(records: &[RefRecord], options: &Options, run: &Run) -> Vec<String> {
     let judged = reference::judge(records, reference::Provenance::Record);
     let expected = reference::tables(&judged.kept, options);
     let mut problems = Vec::new();
@@ -40,12 +39,7 @@ fn compare(records: &[RefRecord], options: &Options, run: &Run) -> Result<(), St
         // An event without a stream is none of concurrency's business, late or not.
         let of_stream =
             |p: &&reference::Place| !concurrency || judged.kept.iter().any(|k| k.place == **p && k.stream().is_some());
-        let mut places: Vec<_> = places
-            .iter()
-            .filter(of_stream)
-            .map(|p| (p.shard.clone(), p.sequence.to_string(), p.sub_sequence as i64))
-            .collect();
-        places.sort();
+        let places = harness::places(places.iter().filter(of_stream));
         if run.late[name] != places {
             problems.push(format!("late for {name}: {:?}, the reference {places:?}", run.late[name]));
         }
@@ -54,22 +48,19 @@ fn compare(records: &[RefRecord], options: &Options, run: &Run) -> Result<(), St
     if ignored != expected.ignored_touches {
         problems.push(format!("{ignored} ignored touches, the reference has {}", expected.ignored_touches));
     }
-    if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
+    problems
 }
 
 fn check(options: Options, shape: Shape, cases: u32) {
     let runtime = runtime();
     let pipelines = runtime.block_on(harness::pipelines(&harness::shipped(), &options));
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 2_000, ..Config::default() };
     let strategy = (reference::generate::scenarios(shape), 1usize..40, any::<bool>());
-    TestRunner::new(config)
-        .run(&strategy, |(scenario, records, reversed)| {
-            let input = scenario.records(&options);
-            let cut = Cut { records, reversed };
-            let run = runtime.block_on(harness::run(&pipelines, &input, Provenance::Record, cut));
-            compare(&input, &options, &run).map_err(TestCaseError::fail)
-        })
-        .unwrap_or_else(|e| panic!("{e}"));
+    harness::hold(cases, 2_000, &strategy, |(scenario, records, reversed)| {
+        let input = scenario.records(&options);
+        let cut = Cut { records, reversed };
+        let run = runtime.block_on(harness::run(&pipelines, &input, Provenance::Record, cut));
+        compare(&input, &options, &run)
+    });
 }
 
 #[test]

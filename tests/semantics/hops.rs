@@ -4,7 +4,6 @@
 use headcount::decode::Provenance;
 use headcount::pipeline::PipelineFile;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
 use crate::harness::{self, Cut, Run, difference};
@@ -272,12 +271,7 @@ fn differences(runtime: &tokio::runtime::Runtime, setup: &Setup) -> Vec<String> 
     let kept = reference::judge(&records, reference::Provenance::Record).kept;
     let windows = (setup.query.slide * SEC, setup.query.slide * setup.query.panes * SEC);
     let expected = reference::hopping(&kept, &options, windows, setup.query.key);
-    let mut late: Vec<_> = expected
-        .late
-        .iter()
-        .map(|place| (place.shard.clone(), place.sequence.to_string(), place.sub_sequence as i64))
-        .collect();
-    late.sort();
+    let late = harness::places(expected.late.iter());
     let compare = |what: &str, run: &Run| {
         let mut problems = run.counters.contradictions();
         problems.extend(difference(what, &run.tables["table"], &expected.rows));
@@ -309,17 +303,11 @@ fn differences(runtime: &tokio::runtime::Runtime, setup: &Setup) -> Vec<String> 
 #[test]
 fn any_windows_that_hop_equal_the_reference() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let config = Config { cases: 80, failure_persistence: None, max_shrink_iters: 1_500, ..Config::default() };
     let scenarios = reference::scenarios(Shape { steps: 50, arrays: true, ..Shape::default() });
     let cut = (1..40usize, any::<bool>()).prop_map(|(records, reversed)| Cut { records, reversed });
     let setups = (queries(), prop::bool::weighted(0.2), scenarios, cut)
         .prop_map(|(query, ignore, scenario, cut)| Setup { query, ignore, scenario, cut });
-    TestRunner::new(config)
-        .run(&setups, |setup| {
-            let problems = differences(&runtime, &setup);
-            if problems.is_empty() { Ok(()) } else { Err(TestCaseError::fail(problems.join("\n"))) }
-        })
-        .unwrap_or_else(|e| panic!("{e}"));
+    harness::hold(80, 1_500, &setups, |setup| differences(&runtime, &setup));
 }
 
 #[test]

@@ -5,7 +5,6 @@
 use headcount::decode::Provenance;
 use headcount::pipeline::PipelineFile;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
 
 use crate::harness::{self, Cut, difference};
 use crate::reference::{self, Options, Scenario, Shape};
@@ -108,7 +107,6 @@ fn differences(runtime: &tokio::runtime::Runtime, setup: &Setup) -> Vec<String> 
 
 fn check(cases: u32, shape: Shape, finest: &'static [i64], multiples: &'static [i64]) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 1_500, ..Config::default() };
     let scenarios = reference::scenarios(shape);
     let setups = (queries(finest, multiples), options(), scenarios, 1..40usize, any::<bool>()).prop_map(
         |(queries, options, scenario, records_a_read, reversed)| Setup {
@@ -119,12 +117,7 @@ fn check(cases: u32, shape: Shape, finest: &'static [i64], multiples: &'static [
             reversed,
         },
     );
-    TestRunner::new(config)
-        .run(&setups, |setup| {
-            let problems = differences(&runtime, &setup);
-            if problems.is_empty() { Ok(()) } else { Err(TestCaseError::fail(problems.join("\n"))) }
-        })
-        .unwrap_or_else(|e| panic!("{e}"));
+    harness::hold(cases, 1_500, &setups, |setup| differences(&runtime, &setup));
 }
 
 #[test]

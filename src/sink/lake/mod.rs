@@ -56,5 +56,5 @@ pub use properties::TIME_COLUMN_KEY;
 pub use recovery::Recovery;
 pub use replacement::{ReplaceSummary, Replacement};
 pub use rows::{LakeRows, OpenFile};
-pub use spec::{DEAD_LETTERS, LATE, RollPolicy, TableSpec};
+pub use spec::{DEAD_LETTERS, LATE, RollPolicy, TableSpec, late_table, table_of_late};
 pub use table_writer::TableWriter;

@@ -7,7 +7,7 @@ use object_store::path::Path;
 use super::listing::LakeFile;
 use super::location::{Lake, failed};
 use super::replacement::STAGING;
-use super::spec::{DEAD_LETTERS, LATE};
+use super::spec::{DEAD_LETTERS, LATE, late_table};
 use crate::error::Result;
 
 impl Lake {
@@ -19,7 +19,7 @@ impl Lake {
         let mut tables = Vec::new();
         for name in self.folders("").await? {
             match name.as_str() {
-                LATE => tables.extend(self.folders(LATE).await?.into_iter().map(|late| format!("{LATE}/{late}"))),
+                LATE => tables.extend(self.folders(LATE).await?.iter().map(|table| late_table(table))),
                 DEAD_LETTERS => tables.push(name),
                 name if name.starts_with('_') => {}
                 _ => tables.push(name),

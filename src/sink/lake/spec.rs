@@ -8,6 +8,16 @@ pub const DEAD_LETTERS: &str = "_dead_letters";
 /// The folder of the tables of late rows.
 pub const LATE: &str = "_late";
 
+/// The path below the lake of the table of rows that were late for `table`.
+pub fn late_table(table: &str) -> String {
+    format!("{LATE}/{table}")
+}
+
+/// The table whose late rows are at `path` below the lake; none if no late rows are there.
+pub fn table_of_late(path: &str) -> Option<&str> {
+    path.strip_prefix(LATE)?.strip_prefix('/')
+}
+
 /// How a table is partitioned, named and encoded. Build it with [`TableSpec::new`] and change what differs.
 #[derive(Debug, Clone)]
 pub struct TableSpec {
@@ -73,7 +83,7 @@ impl TableSpec {
 
     /// The rows that were late for every window of a pipeline, partitioned by `event_time`.
     pub fn late(pipeline: &str, file_prefix: impl Into<String>) -> Self {
-        Self::new(format!("{LATE}/{pipeline}"), "event_time", file_prefix)
+        Self::new(late_table(pipeline), "event_time", file_prefix)
     }
 }
 
