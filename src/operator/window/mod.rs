@@ -12,13 +12,16 @@
 //!
 //! * [`WindowSpec`]: group keys, aggregates and the lateness rule, as physical expressions;
 //! * [`WindowAggregateExec`]: the operator in a shard's plan;
+//! * `accumulators`: what computes an aggregate; `distinct` and `ordered` are the product's own;
 //! * [`ShardWindows`]: a shard's panes; * [`Partial`]: what it hands over; * [`merge_partials`]: where shards meet.
 
+mod accumulators;
 mod distinct;
 mod exec;
 mod inputs;
 mod lateness;
 mod merge;
+mod ordered;
 mod pane;
 mod shard;
 mod spec;
