@@ -71,6 +71,16 @@ impl Pipelines {
         options: EngineOptions,
     ) -> Result<Self, Vec<Error>> {
         let compiler = Compiler::new(&contract).map_err(|e| vec![e])?;
+        Self::compile_by(&compiler, contract, files, options).await
+    }
+
+    /// As [`Self::compile`], by a compiler of the same contract that may know functions of one's own.
+    pub async fn compile_by(
+        compiler: &Compiler,
+        contract: Arc<Contract>,
+        files: &[PipelineFile],
+        options: EngineOptions,
+    ) -> Result<Self, Vec<Error>> {
         let mut plans = Vec::new();
         let mut problems = Vec::new();
         for file in files {
@@ -93,7 +103,7 @@ impl Pipelines {
             .collect();
         queries.sort();
         queries.dedup();
-        if let Err(e) = check_sizes(&queries, &plans, files) {
+        if let Err(e) = check_sizes(&queries, &plans) {
             problems.push(e);
         }
         let marks = ShardMarks::try_new(
@@ -104,9 +114,8 @@ impl Pipelines {
         );
         if let (false, Err(e)) = (queries.is_empty(), marks) {
             let counts = |p: &ContinuousPlan| p.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
-            let file = plans.iter().find(|p| counts(p)).and_then(|p| files.iter().find(|f| f.name == p.name));
-            problems.push(match file {
-                Some(file) => e.at(&file.place),
+            problems.push(match plans.iter().find(|p| counts(p)) {
+                Some(plan) => e.at(&plan.place),
                 None => e,
             });
         }
@@ -161,14 +170,13 @@ fn metrics_named_twice(plans: &[ContinuousPlan], files: &[PipelineFile]) -> Vec<
     problems
 }
 
-/// Whether the concurrency windows fit together; if not, at the file of one that does not.
-fn check_sizes(queries: &[ConcurrencyQuery], plans: &[ContinuousPlan], files: &[PipelineFile]) -> Result<()> {
+/// Whether the concurrency windows fit together; if not, at one that does not.
+fn check_sizes(queries: &[ConcurrencyQuery], plans: &[ContinuousPlan]) -> Result<()> {
     let Some(finest) = queries.iter().map(|q| q.size).min() else { return Ok(()) };
     Concurrency::finest_window(queries).map(drop).map_err(|e| {
         let odd = |n: &StatefulNode| matches!(&n.node, Node::Concurrency(q) if q.size % finest != 0);
-        let plan = plans.iter().find(|p| p.nodes.iter().any(odd));
-        match plan.and_then(|p| files.iter().find(|f| f.name == p.name)) {
-            Some(file) => e.at(&file.place),
+        match plans.iter().find(|p| p.nodes.iter().any(odd)) {
+            Some(plan) => e.at(&plan.place),
             None => e,
         }
     })

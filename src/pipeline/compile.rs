@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::execution::TaskContext;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::execution::{FunctionRegistry, TaskContext};
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execution_plan::reset_plan_states};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
@@ -15,19 +16,21 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::analyze::WindowedAggregates;
 use super::dialect::StreamDialect;
 use super::file::{Header, PipelineFile};
+use super::functions::{self, Function};
 use super::output::Output;
 use super::physical::WindowQueryPlanner;
+use super::places::Places;
 use super::refusal::{refuse, refuse_at};
 use super::stream_table::{StreamTable, with_row_number};
 use super::table_functions::{WindowTableFunctions, tumble_form};
+use super::ties::{by_keys, goes_by_order};
 use super::unrepeatable::refuse_unrepeatable;
 use super::{depth, metric};
 use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::batch_scan::{BatchScanExec, BatchSlot};
 use crate::operator::concurrency::{ConcurrencyExec, ConcurrencyQuery};
-use crate::operator::percentile::percentile;
-use crate::operator::window::{LatenessRule, ShardWindows, WindowAggregateExec, WindowSpec};
+use crate::operator::window::{GroupColumn, LatenessRule, ShardWindows, WindowAggregateExec, WindowSpec};
 use crate::schema::{Contract, Kind};
 use crate::types::{MetricMapping, Micros};
 
@@ -55,6 +58,17 @@ impl Node {
             Node::Concurrency(_) => None,
         }
     }
+
+    /// Positions of the columns that tell the rows of one window apart.
+    fn keys(&self) -> Vec<usize> {
+        match self {
+            Node::Window(template) => {
+                let groups = template.spec().group.iter().enumerate();
+                groups.filter(|(_, g)| matches!(g, GroupColumn::Key(_))).map(|(i, _)| i).collect()
+            }
+            Node::Concurrency(query) => (0..query.partition_by.len()).collect(),
+        }
+    }
 }
 
 /// A windowed node, and where the rest of the query reads its complete windows.
@@ -80,6 +94,8 @@ impl StatefulNode {
 pub struct ContinuousPlan {
     /// The output table.
     pub name: String,
+    /// `file:line` of its (first) window function.
+    pub place: String,
     /// The file's header.
     pub header: Header,
     /// The windowed nodes, in plan order.
@@ -89,6 +105,8 @@ pub struct ContinuousPlan {
     /// The metrics that the header makes of the rows.
     pub metrics: Vec<MetricMapping>,
     rest: Arc<dyn ExecutionPlan>,
+    /// Whether the result may depend on the order of the nodes' rows.
+    goes_by_order: bool,
     output: Output,
     context: Arc<TaskContext>,
 }
@@ -111,6 +129,8 @@ impl Compiler {
         options.sql_parser.collect_spans = true;
         // A reused plan must not remember the last run: dynamic filters would.
         options.optimizer.enable_dynamic_filter_pushdown = false;
+        // As joins they are part of the plan that is cut; as operators they would all be at its top, out of the shards' reach.
+        options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
         let stream = contract.stream_name();
         let table = Arc::new(StreamTable::new(stream, &contract.events_schema()));
         let dimensions = contract.fields().iter().filter(|f| f.kind == Kind::String).map(|f| f.name.clone()).collect();
@@ -121,10 +141,18 @@ impl Compiler {
             .with_analyzer_rule(Arc::new(WindowedAggregates))
             .with_query_planner(Arc::new(WindowQueryPlanner))
             .build();
-        state.register_udaf(percentile())?;
+        functions::register_own(&mut state)?;
         state.register_relation_planner(Arc::new(functions))?;
         state.schema_for_ref(stream)?.register_table(stream.to_owned(), table)?;
         Ok(Self { state, tumble_form: tumble_form(stream, contract.time_field()) })
+    }
+
+    /// Adds a function of one's own, which every query compiled from now on may call.
+    ///
+    /// # Errors
+    /// A user error if there is a function of its name already.
+    pub fn register(&mut self, function: impl Into<Function>) -> Result<()> {
+        functions::register(&mut self.state, function.into())
     }
 
     /// Compiles one pipeline.
@@ -133,6 +161,7 @@ impl Compiler {
     /// A user error with `file:line`, the reason and the remedy, if the query is wrong or cannot run for ever.
     pub async fn compile(&self, file: &PipelineFile) -> Result<ContinuousPlan> {
         let statement = parse(file)?;
+        let places = Places::of(&statement);
         let words = format!("{statement}; {}", file.header.allowed_lateness_secs);
         let fingerprint = xxh3_64(words.as_bytes());
         let logical = self.state.statement_to_plan(statement).await.map_err(|e| refuse(file, &e))?;
@@ -144,7 +173,7 @@ impl Compiler {
             .create_physical_plan(&optimized, &self.state)
             .await
             .map_err(|e| refuse(file, &e))?;
-        let output = Output::try_new(file, &physical.schema())?;
+        let output = Output::try_new(file, &places, &physical.schema())?;
         let mut nodes = Vec::new();
         let rest = cut(physical, &mut nodes)?;
         for node in &nodes {
@@ -153,20 +182,27 @@ impl Compiler {
             }
         }
         if nodes.is_empty() {
-            return Err(refuse_at(file, 1, "the query does not read the stream through a window")
+            return Err(Error::user("the query does not read the stream through a window")
+                .at(places.from(file))
                 .hint(format!("begin with FROM TABLE({})", self.tumble_form)));
         }
         let plan = ContinuousPlan {
             name: file.name.clone(),
+            place: places.window(file),
             header: file.header.clone(),
-            nodes,
             fingerprint,
             metrics: metric::check(file, &output)?,
+            goes_by_order: goes_by_order(rest.as_ref()),
+            nodes,
             rest,
             output,
             context: self.state.task_ctx(),
         };
-        plan.check_windows(file)?;
+        plan.check_windows(file, &places)?;
+        plan.check_leaves()?;
+        // What DataFusion finds out only when it runs is found out now.
+        check_aggregates(&plan.rest).map_err(|e| refuse(file, &e))?;
+        plan.run_rest(plan.nodes.iter().map(|_| None).collect()).await.map_err(|e| refuse(file, &e))?;
         Ok(plan)
     }
 }
@@ -215,16 +251,29 @@ fn cut(plan: Arc<dyn ExecutionPlan>, nodes: &mut Vec<StatefulNode>) -> Result<Ar
     Ok(cut.data)
 }
 
+/// Whether accumulators can be made of the aggregates above the windows: some find out about their arguments only then.
+fn check_aggregates(rest: &Arc<dyn ExecutionPlan>) -> datafusion::common::Result<()> {
+    rest.apply(|node| {
+        let aggregates = node.downcast_ref::<AggregateExec>().map(AggregateExec::aggr_expr).unwrap_or_default();
+        let mut rowwise = aggregates.iter().filter(|a| !a.groups_accumulator_supported());
+        rowwise.try_for_each(|a| a.create_accumulator().map(drop))?;
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map(drop)
+}
+
 impl ContinuousPlan {
-    fn check_windows(&self, file: &PipelineFile) -> Result<()> {
+    fn check_windows(&self, file: &PipelineFile, places: &Places) -> Result<()> {
         let size = self.window_size();
         if self.nodes.iter().any(|n| n.size() != size) {
-            return Err(refuse_at(file, 1, "the query combines windows of different sizes")
+            return Err(Error::user("the query combines windows of different sizes")
+                .at(places.other_size(file))
                 .hint("use one size in one file, or two files"));
         }
         let concurrent = self.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
         if concurrent && self.nodes.len() > 1 {
-            return Err(refuse_at(file, 1, "CONCURRENCY cannot be joined with another windowed result yet")
+            return Err(Error::user("CONCURRENCY cannot be joined with another windowed result yet")
+                .at(places.second_window(file))
                 .hint("write two tables and join them in the lake"));
         }
         if concurrent && self.header.allowed_lateness_secs > 0 {
@@ -235,6 +284,26 @@ impl ContinuousPlan {
                 .hint("remove the key, or raise time.watermark_delay_secs"));
         }
         Ok(())
+    }
+
+    /// Rows of the stream come to no operator above the windows, and complete windows to none below: such a query would be silently
+    /// empty.
+    fn check_leaves(&self) -> Result<()> {
+        let stray = |plan: &Arc<dyn ExecutionPlan>, is_stray: &dyn Fn(&dyn ExecutionPlan) -> bool| {
+            plan.exists(|node| Ok(is_stray(node.as_ref())))
+        };
+        let above =
+            |node: &dyn ExecutionPlan| node.downcast_ref::<BatchScanExec>().is_some() && self.node_of(node).is_none();
+        let below = |node: &dyn ExecutionPlan| {
+            node.downcast_ref::<WindowAggregateExec>().is_some() || node.downcast_ref::<ConcurrencyExec>().is_some()
+        };
+        let mut strays = stray(&self.rest, &above)?;
+        for node in &self.nodes {
+            if let Node::Window(window) = &node.node {
+                strays |= stray(window.input(), &below)?;
+            }
+        }
+        if strays { Err(Error::internal("the query was cut at the wrong place").at(&self.place)) } else { Ok(()) }
     }
 
     /// Size of the query's windows.
@@ -272,12 +341,21 @@ impl ContinuousPlan {
     /// Runs the rest of the query over one complete window: for each node its rows (`None`: it has none in this window).
     /// The result is sorted by the window and the header's keys, and has the table's schema.
     pub async fn finish(&self, rows: Vec<Option<RecordBatch>>, revision: i32) -> Result<RecordBatch> {
+        let batches = self.run_rest(rows).await?;
+        self.output.finish(&batches, revision)
+    }
+
+    async fn run_rest(&self, rows: Vec<Option<RecordBatch>>) -> datafusion::common::Result<Vec<RecordBatch>> {
         for (node, rows) in self.nodes.iter().zip(rows) {
-            node.slot.put(vec![rows.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&node.schema)))]);
+            let rows = match rows {
+                Some(rows) if self.goes_by_order => by_keys(&rows, &node.node.keys())?,
+                Some(rows) => rows,
+                None => RecordBatch::new_empty(Arc::clone(&node.schema)),
+            };
+            node.slot.put(vec![rows]);
         }
         let plan = reset_plan_states(Arc::clone(&self.rest))?;
-        let batches = datafusion::physical_plan::collect(plan, Arc::clone(&self.context)).await?;
-        self.output.finish(&batches, revision)
+        datafusion::physical_plan::collect(plan, Arc::clone(&self.context)).await
     }
 
     /// Positions of the header's keys in the table's schema.

@@ -14,7 +14,9 @@
 //! * `table_functions`: `TUMBLE` and `CONCURRENCY`; * `bound`: the function behind `window_start` and `window_end`;
 //! * `nodes`: the logical nodes; * `analyze`: what becomes a windowed node, what is refused;
 //! * `metric`: what becomes a metric of CloudWatch; * `physical`: logical nodes to operators; * `compile`: all of it;
-//! * `unrepeatable`: functions that are refused; * `stream_table`: the stream as a table; * [`Explanation`]: a plan in words.
+//! * `subqueries`: which of them are refused; * `ties`: rows that an order leaves equal; * `places`: the lines of columns and windows;
+//! * `functions`: those besides DataFusion's; * `json_path`: `JSON_VALUE` and its like; * `unrepeatable`: functions that are refused;
+//! * `stream_table`: the stream as a table; * [`Explanation`]: a plan in words.
 
 mod analyze;
 mod bound;
@@ -23,17 +25,23 @@ mod depth;
 mod dialect;
 mod explain;
 mod file;
+mod functions;
+mod json_path;
 mod metric;
 mod nodes;
 mod output;
 mod physical;
+mod places;
 mod refusal;
 mod stream_table;
+mod subqueries;
 mod table_functions;
+mod ties;
 mod unrepeatable;
 
 pub use compile::{Compiler, ContinuousPlan, Node, ShardPlan, StatefulNode, number_rows};
 pub use explain::{Explanation, JobTimes};
 pub use file::{Header, PipelineFile, SinkName};
+pub use functions::Function;
 pub use metric::MetricHeader;
 pub use stream_table::ROW_NUMBER;
