@@ -85,6 +85,17 @@ impl Pipelines {
     ) -> Result<Self, Vec<Error>> {
         let tables: Vec<_> = lookups.iter().map(|l| Arc::clone(&l.table)).collect();
         let compiler = Compiler::with_lookups(&contract, &tables).map_err(|e| vec![e])?;
+        Self::compile_by(&compiler, contract, files, lookups, options).await
+    }
+
+    /// As [`Self::with_lookups`], by a compiler of the same contract and tables that may know functions of one's own.
+    pub async fn compile_by(
+        compiler: &Compiler,
+        contract: Arc<Contract>,
+        files: &[PipelineFile],
+        lookups: &[LoadedLookup],
+        options: EngineOptions,
+    ) -> Result<Self, Vec<Error>> {
         let mut plans = Vec::new();
         let mut problems = Vec::new();
         for file in files {
@@ -107,7 +118,7 @@ impl Pipelines {
             .collect();
         queries.sort();
         queries.dedup();
-        if let Err(e) = check_sizes(&queries, &plans, files) {
+        if let Err(e) = check_sizes(&queries, &plans) {
             problems.push(e);
         }
         let marks = ShardMarks::try_new(
@@ -118,9 +129,8 @@ impl Pipelines {
         );
         if let (false, Err(e)) = (queries.is_empty(), marks) {
             let counts = |p: &ContinuousPlan| p.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
-            let file = plans.iter().find(|p| counts(p)).and_then(|p| files.iter().find(|f| f.name == p.name));
-            problems.push(match file {
-                Some(file) => e.at(&file.place),
+            problems.push(match plans.iter().find(|p| counts(p)) {
+                Some(plan) => e.at(&plan.place),
                 None => e,
             });
         }
@@ -179,14 +189,13 @@ fn metrics_named_twice(plans: &[ContinuousPlan], files: &[PipelineFile]) -> Vec<
     problems
 }
 
-/// Whether the concurrency windows fit together; if not, at the file of one that does not.
-fn check_sizes(queries: &[ConcurrencyQuery], plans: &[ContinuousPlan], files: &[PipelineFile]) -> Result<()> {
+/// Whether the concurrency windows fit together; if not, at one that does not.
+fn check_sizes(queries: &[ConcurrencyQuery], plans: &[ContinuousPlan]) -> Result<()> {
     let Some(finest) = queries.iter().map(|q| q.size).min() else { return Ok(()) };
     Concurrency::finest_window(queries).map(drop).map_err(|e| {
         let odd = |n: &StatefulNode| matches!(&n.node, Node::Concurrency(q) if q.size % finest != 0);
-        let plan = plans.iter().find(|p| p.nodes.iter().any(odd));
-        match plan.and_then(|p| files.iter().find(|f| f.name == p.name)) {
-            Some(file) => e.at(&file.place),
+        match plans.iter().find(|p| p.nodes.iter().any(odd)) {
+            Some(plan) => e.at(&plan.place),
             None => e,
         }
     })

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, ListArray, PrimitiveArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{ArrowNativeTypeOp, DataType, Field, FieldRef, Float64Type, Int64Type};
-use datafusion::common::{Result, ScalarValue, exec_err, internal_err, plan_err};
+use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, internal_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility};
 use datafusion::physical_expr::expressions::Literal;
+
+use crate::error::Error;
 
 /// Below this a product p·n counts as the whole number it is meant to be: 0.07 × 100 is 7.000000000000001 in binary.
 const RANK_EPSILON: f64 = 1e-9;
@@ -21,6 +23,11 @@ const RANK_EPSILON: f64 = 1e-9;
 /// The function as DataFusion registers it: integers give `Int64`, floats `Float64`, no values NULL.
 pub fn percentile() -> Arc<AggregateUDF> {
     Arc::new(AggregateUDF::from(Percentile { signature: Signature::user_defined(Volatility::Immutable) }))
+}
+
+fn refused(reason: &str) -> DataFusionError {
+    let error = Error::user(reason).hint("write it as in PERCENTILE(startup_ms, 0.95)");
+    DataFusionError::External(Box::new(error))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -43,7 +50,7 @@ impl AggregateUDFImpl for Percentile {
                 let x = if x.is_integer() { DataType::Int64 } else { DataType::Float64 };
                 Ok(vec![x, DataType::Float64])
             }
-            _ => plan_err!("percentile takes a number column and a fraction, as in PERCENTILE(startup_ms, 0.95)"),
+            _ => Err(refused("PERCENTILE takes a number column and a fraction")),
         }
     }
 
@@ -54,7 +61,7 @@ impl AggregateUDFImpl for Percentile {
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let fraction = match args.exprs.get(1).and_then(|e| e.downcast_ref::<Literal>()).map(Literal::value) {
             Some(ScalarValue::Float64(Some(p))) if (0.0..=1.0).contains(p) => *p,
-            _ => return plan_err!("the second argument of percentile must be a constant from 0 to 1"),
+            _ => return Err(refused("the second argument of PERCENTILE must be a constant from 0 to 1")),
         };
         match args.return_field.data_type() {
             DataType::Int64 => Ok(Box::new(Values::<Int64Type> { fraction, values: vec![] })),

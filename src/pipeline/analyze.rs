@@ -11,10 +11,13 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Extension, Filter, LogicalPl
 use datafusion::optimizer::AnalyzerRule;
 
 use super::bound::Bound;
+use super::functions::distinct_of_several;
 use super::lookup::LookupJoin;
 use super::nodes::{Concurrency, WindowAggregate};
 use super::refusal::{STANDS_IN_EXPRESSION, at_span, refusal, span_of};
 use super::stream_table::ROW_NUMBER;
+use super::subqueries;
+use super::ties::{break_by_arguments, break_by_keys};
 use crate::operator::window::Windowing;
 use crate::schema::SHARD_HIGH_TIME;
 
@@ -30,13 +33,13 @@ impl AnalyzerRule for WindowedAggregates {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        let plan = plan.transform_up(|node| match node {
+        let plan = plan.transform_up_with_subqueries(|node| match node {
             LogicalPlan::Aggregate(aggregate) if reads_stream(&aggregate.input) => {
                 Ok(Transformed::yes(windowed(aggregate)?))
             }
             LogicalPlan::Aggregate(aggregate) => {
                 keeps_window(&aggregate)?;
-                Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)))
+                above_windows(aggregate)
             }
             LogicalPlan::Distinct(_)
             | LogicalPlan::Window(_)
@@ -47,7 +50,7 @@ impl AnalyzerRule for WindowedAggregates {
                 if reads_stream(&node) =>
             {
                 let what = match &node {
-                    LogicalPlan::Distinct(_) => "DISTINCT",
+                    LogicalPlan::Distinct(_) => "DISTINCT, EXCEPT or INTERSECT",
                     LogicalPlan::Window(_) => "a function OVER (…)",
                     LogicalPlan::Join(_) => "a JOIN",
                     LogicalPlan::Sort(_) => "ORDER BY",
@@ -59,8 +62,9 @@ impl AnalyzerRule for WindowedAggregates {
                     format!("{WINDOW_REMEDY}, then apply it to the result"),
                 ))
             }
-            other => Ok(Transformed::no(other)),
+            other => Ok(break_by_keys(other)),
         })?;
+        subqueries::check(&plan.data)?;
         if reads_stream(&plan.data) {
             let reason = "the query selects rows FROM the stream and does not aggregate them by windows";
             return Err(refusal(reason, WINDOW_REMEDY));
@@ -70,7 +74,7 @@ impl AnalyzerRule for WindowedAggregates {
 }
 
 /// Whether rows of the stream itself come out of `plan`, not rows of complete windows.
-fn reads_stream(plan: &LogicalPlan) -> bool {
+pub(super) fn reads_stream(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::TableScan(_) => true,
         LogicalPlan::Extension(e) if is_windowed(e) => false,
@@ -78,7 +82,7 @@ fn reads_stream(plan: &LogicalPlan) -> bool {
     }
 }
 
-fn is_windowed(e: &Extension) -> bool {
+pub(super) fn is_windowed(e: &Extension) -> bool {
     let node = e.node.as_any();
     node.is::<WindowAggregate>() || node.is::<Concurrency>()
 }
@@ -95,15 +99,18 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
     if windowing.overlap() {
         shares_panes(&aggregate)?;
     }
+    subqueries::check_below(&aggregate.input, aggregate.group_expr.iter().chain(&aggregate.aggr_expr))?;
+    let aggregates: Vec<Expr> =
+        aggregate.aggr_expr.into_iter().map(|e| break_by_arguments(e, aggregate.input.schema())).collect();
     let input = carry(Arc::unwrap_or_clone(aggregate.input))?;
     let carried =
         [bound_column(&input, windowing)?, named_column(&input, ROW_NUMBER)?, named_column(&input, SHARD_HIGH_TIME)?];
-    let input = narrowed(input, aggregate.group_expr.iter().chain(&aggregate.aggr_expr).chain(&carried))?;
+    let input = narrowed(input, aggregate.group_expr.iter().chain(&aggregates).chain(&carried))?;
     Ok(LogicalPlan::Extension(Extension {
         node: Arc::new(WindowAggregate {
             input: Arc::new(input),
             group: aggregate.group_expr,
-            aggregates: aggregate.aggr_expr,
+            aggregates,
             carried,
             windowing,
             schema: aggregate.schema,
@@ -186,6 +193,16 @@ fn keeps_window(aggregate: &Aggregate) -> Result<()> {
     Ok(())
 }
 
+/// The aggregate over complete windows that DataFusion can compute, whatever order their rows come in.
+fn above_windows(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
+    let Aggregate { input, group_expr, aggr_expr, schema, .. } = aggregate;
+    let rewritten: Vec<Expr> =
+        aggr_expr.iter().map(|e| distinct_of_several(break_by_arguments(e.clone(), input.schema()))).collect();
+    let changed = rewritten != aggr_expr;
+    let plan = LogicalPlan::Aggregate(Aggregate::try_new_with_schema(input, group_expr, rewritten, schema)?);
+    Ok(if changed { Transformed::yes(plan) } else { Transformed::no(plan) })
+}
+
 fn bound_column(input: &LogicalPlan, windowing: Windowing) -> Result<Expr> {
     let end = input.schema().iter().find(|(_, f)| Bound::from_field(f) == Some((Bound::End, windowing)));
     match end {
@@ -232,8 +249,12 @@ fn carry(plan: LogicalPlan) -> Result<LogicalPlan> {
         scan @ LogicalPlan::TableScan(_) => scan,
         LogicalPlan::Extension(e) if e.node.as_any().is::<LookupJoin>() => carry_join(&e)?,
         other => {
+            let what = match &other {
+                LogicalPlan::RecursiveQuery(_) => "WITH RECURSIVE".to_owned(),
+                other => other.display().to_string(),
+            };
             return Err(refusal(
-                format!("{} is not supported between the stream and its windowed aggregate", other.display()),
+                format!("{what} is not supported between the stream and its windowed aggregate"),
                 "aggregate by windows first, then apply it to the result",
             ));
         }

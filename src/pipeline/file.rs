@@ -167,15 +167,7 @@ impl PipelineFile {
 
     /// `file:line` of what the query selects as `column`: the first line that says `AS column`, else the first that names it.
     pub fn at_column(&self, column: &str) -> String {
-        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let words =
-            |line: &str| line.split(|c| !is_word(c)).filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-        let named = |line: &str| {
-            words(line).windows(2).any(|w| w[0].eq_ignore_ascii_case("as") && w[1].eq_ignore_ascii_case(column))
-        };
-        let mentioned = |line: &str| words(line).iter().any(|w| w.eq_ignore_ascii_case(column));
-        let line = self.sql.lines().position(named).or_else(|| self.sql.lines().position(mentioned));
-        self.at_line(line.map_or(1, |i| i + 1))
+        SqlText::from(self).at_column(column)
     }
 
     /// `file:line` of a key of the header; the header's first line if the key is not there.

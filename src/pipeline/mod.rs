@@ -14,24 +14,33 @@
 //! * `table_functions`: `TUMBLE` and `CONCURRENCY`; * `bound`: the function behind `window_start` and `window_end`;
 //! * `nodes`: the logical nodes; * `analyze`: what becomes a windowed node, what is refused;
 //! * `metric`: what becomes a metric of CloudWatch; * `physical`: logical nodes to operators; * `compile`: all of it;
-//! * `unrepeatable`: functions that are refused; * `stream_table`: the stream as a table; * [`Explanation`]: a plan in words.
+//! * `subqueries`: which of them are refused; * `ties`: rows that an order leaves equal; * `places`: the lines of columns and windows;
+//! * `functions`: those besides DataFusion's; * `json_path`: `JSON_VALUE` and its like; * `unrepeatable`: functions that are refused;
+//! * `stream_table`: the stream as a table; * [`Explanation`]: a plan in words.
 
 mod analyze;
 mod bound;
 mod call;
+mod checks;
 mod compile;
 mod depth;
 mod dialect;
 mod explain;
 mod file;
+mod functions;
+mod json_path;
 mod lookup;
 mod metric;
 mod nodes;
 mod output;
 mod physical;
+mod places;
+mod plan;
 mod refusal;
 mod stream_table;
+mod subqueries;
 mod table_functions;
+mod ties;
 mod unrepeatable;
 
 pub(crate) use call::ident_name;
@@ -40,9 +49,11 @@ pub(crate) use dialect::StreamDialect;
 pub(crate) use refusal::{SqlText, refuse, refuse_at};
 pub(crate) use table_functions::WindowTableFunctions;
 
-pub use compile::{Compiler, ContinuousPlan, Node, ShardPlan, StatefulNode, number_rows};
+pub use compile::Compiler;
 pub use explain::{Explanation, JobTimes};
 pub use file::{Header, PipelineFile, SinkName};
+pub use functions::Function;
 pub use lookup::LookupTable;
 pub use metric::MetricHeader;
+pub use plan::{ContinuousPlan, Node, ShardPlan, StatefulNode, number_rows};
 pub use stream_table::ROW_NUMBER;

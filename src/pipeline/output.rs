@@ -8,8 +8,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 
 use super::file::PipelineFile;
-use super::refusal::refuse_at;
-use crate::error::Result;
+use super::places::Places;
+use crate::error::{Error, Result};
 
 const WINDOW_START: &str = "window_start";
 const WINDOW_END: &str = "window_end";
@@ -30,28 +30,39 @@ pub(super) struct Output {
 
 impl Output {
     /// Checks the query's columns and adds `revision`.
-    pub(super) fn try_new(file: &PipelineFile, query: &SchemaRef) -> Result<Self> {
+    pub(super) fn try_new(file: &PipelineFile, places: &Places, query: &SchemaRef) -> Result<Self> {
+        let columns = query.fields().len();
         let mut seen = std::collections::HashSet::new();
-        for field in query.fields() {
+        for (i, field) in query.fields().iter().enumerate() {
             let name = field.name();
+            let refused = |reason: &str, remedy: &str| {
+                Err(Error::user(format!("the column {name} {reason}"))
+                    .at(places.column(file, i, columns, name))
+                    .hint(remedy))
+            };
             if !is_column_name(name) {
-                return Err(refuse_at(file, 1, &format!("the column {name} has no usable name"))
-                    .hint("give it one with AS: lower-case letters, digits and underscores"));
+                return refused(
+                    "has no usable name",
+                    "give it one with AS: lower-case letters, digits and underscores",
+                );
             }
             if PARTITIONS.contains(&name.as_str()) {
-                return Err(refuse_at(file, 1, &format!("the column {name} is one of the lake's own"))
-                    .hint("rename it with AS: readers take year, month, day and hour from the folders' names"));
+                let remedy = "rename it with AS: readers take year, month, day and hour from the folders' names";
+                return refused("is one of the lake's own", remedy);
             }
             if name == REVISION || !seen.insert(name.as_str()) {
-                return Err(refuse_at(file, 1, &format!("the column {name} is there twice"))
-                    .hint("rename one with AS (revision is added by Headcount)"));
+                return refused("is there twice", "rename one with AS (revision is added by Headcount)");
+            }
+            if let Some(remedy) = not_stored(field.data_type()) {
+                return refused("has a type that no table can hold", remedy);
             }
         }
         for name in [WINDOW_START, WINDOW_END] {
             match query.field_with_name(name) {
                 Ok(f) if matches!(f.data_type(), DataType::Timestamp(_, _)) => {}
                 _ => {
-                    return Err(refuse_at(file, 1, &format!("the query does not select {name}"))
+                    return Err(Error::user(format!("the query does not select {name}"))
+                        .at(places.select(file))
                         .hint("select window_start and window_end: the table is partitioned by them"));
                 }
             }
@@ -63,7 +74,7 @@ impl Output {
         let mut keys = Vec::new();
         for key in &file.header.keys {
             keys.push(table.index_of(key).map_err(|_| {
-                crate::error::Error::user(format!("the header names the key {key}, which the query does not select"))
+                Error::user(format!("the header names the key {key}, which the query does not select"))
                     .at(file.at_key("keys"))
                     .hint("take it out of keys, or select it")
             })?);
@@ -121,6 +132,19 @@ fn table_field(field: &Field) -> Field {
         other => other.clone(),
     };
     Field::new(field.name(), data_type, field.is_nullable())
+}
+
+/// What to write instead of a column of this type, if no table of the lake can hold it.
+fn not_stored(data_type: &DataType) -> Option<&'static str> {
+    match data_type {
+        DataType::Union(_, _) => Some(
+            "say which type it has: JSON_VALUE(…, '$.…') for text, json_get_int(…), json_get_float(…), json_get_bool(…)",
+        ),
+        DataType::Interval(_) => Some("write it as a number of seconds: EXTRACT(EPOCH FROM …)"),
+        DataType::Map(_, _) => Some("select its values as columns of their own"),
+        DataType::List(item) | DataType::LargeList(item) => not_stored(item.data_type()),
+        _ => None,
+    }
 }
 
 fn is_column_name(name: &str) -> bool {

@@ -39,6 +39,24 @@ impl SqlText<'_> {
     pub(super) fn at_line(&self, sql_line: usize) -> String {
         format!("{}:{}", self.place, self.first_line + sql_line.max(1) - 1)
     }
+
+    /// The line of what the query selects as `column`: the first that says `AS column`, else the first that names it.
+    fn column_line(&self, column: &str) -> Option<usize> {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let words =
+            |line: &str| line.split(|c| !is_word(c)).filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        let named = |line: &str| {
+            words(line).windows(2).any(|w| w[0].eq_ignore_ascii_case("as") && w[1].eq_ignore_ascii_case(column))
+        };
+        let mentioned = |line: &str| words(line).iter().any(|w| w.eq_ignore_ascii_case(column));
+        let line = self.sql.lines().position(named).or_else(|| self.sql.lines().position(mentioned));
+        line.map(|i| i + 1)
+    }
+
+    /// `place:line` of that.
+    pub(super) fn at_column(&self, column: &str) -> String {
+        self.at_line(self.column_line(column).unwrap_or(1))
+    }
 }
 
 /// A user error at a line of the query (from 1).
@@ -89,11 +107,11 @@ pub(crate) fn refuse<'a>(text: impl Into<SqlText<'a>>, error: &DataFusionError) 
     };
     let span_line =
         error.diagnostic().and_then(|d| d.span).and_then(|s| usize::try_from(s.start.line).ok()).filter(|l| *l > 0);
-    let line = line
-        .or(span_line)
-        .or_else(|| named_line(text.sql, &reason))
-        .or_else(|| mentioned_line(text.sql, &reason))
-        .unwrap_or(1);
+    let line =
+        line.or(span_line).or_else(|| named_line(text.sql, &reason)).or_else(|| mentioned_line(text.sql, &reason));
+    let twice =
+        || reason.strip_prefix("the column ")?.strip_suffix(" is there twice").and_then(|name| text.column_line(name));
+    let line = line.or_else(twice).unwrap_or(1);
     refuse_at(text, line, &reason).hint(remedy)
 }
 
@@ -121,6 +139,14 @@ fn reworded(root: &DataFusionError, sql: &SqlText<'_>) -> (String, String) {
         let name = table.rsplit('.').next().unwrap_or(&table);
         return (format!("there is no table {name}"), sql.tables_are.to_owned());
     }
+    if let Some(name) = quoted_after(&text, "Function '") {
+        if let Some((_, counts)) = text.split_once("' expects ") {
+            let counts = counts.split('.').next().unwrap_or(counts);
+            return (format!("{name} expects {counts}"), "write as many arguments as it takes".to_owned());
+        }
+        let remedy = format!("CAST them, as in {}(CAST(column AS BIGINT))", name.to_uppercase());
+        return (format!("{name} does not take arguments of these types"), remedy);
+    }
     if text.contains("require unique expression names") {
         let column = quoted_after(&text, "expression \"").unwrap_or_default();
         let name = column.rsplit(" AS ").next().unwrap_or_default();
@@ -133,12 +159,60 @@ fn reworded(root: &DataFusionError, sql: &SqlText<'_>) -> (String, String) {
             format!("add it to GROUP BY, or take MIN({name}) or MAX({name})"),
         );
     }
+    for (words, reason, remedy) in KNOWN {
+        if text.contains(words) {
+            return ((*reason).map_or(text, str::to_owned), (*remedy).to_owned());
+        }
+    }
     let remedy = match text.contains(" type") {
         true => "CAST one side to the other's type, or compare with a value of the column's own type",
         false => "see the SQL reference of DataFusion for what this place may hold",
     };
     (text, remedy.to_owned())
 }
+
+/// Words of DataFusion's, the reason in ours where theirs tells little, and the remedy.
+const KNOWN: &[(&str, Option<&str>, &str)] = &[
+    (
+        "not allowed in the WHERE clause",
+        Some("an aggregate cannot stand in WHERE"),
+        "write the condition after GROUP BY, in HAVING",
+    ),
+    ("Ambiguous reference", None, "write the table's name before it, as a.stream_id"),
+    (
+        "cannot be nested",
+        Some("an aggregate cannot stand inside an aggregate"),
+        "aggregate in a sub-query by window_start, window_end and more columns, and aggregate its result by window_start, window_end",
+    ),
+    (
+        "logical expression WindowFunction",
+        Some("a function OVER (…) cannot stand in WHERE"),
+        "select it in a sub-query under a name, and compare that above",
+    ),
+    (
+        "logical expression AggregateFunction",
+        Some("an aggregate cannot stand in GROUP BY"),
+        "select it in a sub-query under a name, and group by that above",
+    ),
+    ("Supported values are", None, "take one of the values that it names"),
+    (
+        "nth_value not supported for n",
+        Some("the place that NTH_VALUE takes is no whole number"),
+        "write a constant, as in NTH_VALUE(stream_id, 2 ORDER BY event_time)",
+    ),
+    ("RANGE requires exactly one", None, "order by one column, or count ROWS instead"),
+    (
+        "should only return one column",
+        Some("a sub-query that stands for one value (SELECT …) has several columns"),
+        "select one column in it",
+    ),
+    (
+        "UNION queries have different",
+        Some("the two sides of the UNION have different numbers of columns"),
+        "select the same columns on both sides, NULL AS name where there is none",
+    ),
+    ("Unsupported SQL type", None, "take BIGINT, DOUBLE, DECIMAL(18, 2), VARCHAR, BOOLEAN or TIMESTAMP"),
+];
 
 /// What stands between `before` and the quote that it ends with.
 fn quoted_after(text: &str, before: &str) -> Option<String> {
@@ -156,6 +230,8 @@ fn innermost(root: &DataFusionError) -> String {
         "SQL error: ",
         "Schema error: ",
         "This feature is not implemented: ",
+        "Execution error: ",
+        "Internal error: ",
         "ParserError(\"",
         "TokenizerError(\"",
     ] {
@@ -187,13 +263,36 @@ fn named_line(sql: &str, reason: &str) -> Option<usize> {
     sql.lines().position(|line| line.split(|c: char| !is_name(c)).any(|word| word == name)).map(|i| i + 1)
 }
 
-/// Where no span is known: the first line that has one of the keywords the reason speaks of.
+/// Where no span is known: the first line that calls a function, or has a keyword, which the reason speaks of.
 fn mentioned_line(sql: &str, reason: &str) -> Option<usize> {
-    const KEYWORDS: [&str; 8] = ["GROUP BY", "ORDER BY", "LIMIT", "DISTINCT", "JOIN", "UNION", "OVER", "FROM"];
+    const KEYWORDS: [&str; 13] = [
+        "GROUP BY",
+        "ORDER BY",
+        "LIMIT",
+        "DISTINCT",
+        "EXCEPT",
+        "INTERSECT",
+        "JOIN",
+        "UNION",
+        "RECURSIVE",
+        "OVER",
+        "WHERE",
+        "FROM",
+        "SELECT",
+    ];
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let reason_upper = reason.to_ascii_uppercase();
+    let words: Vec<&str> = reason_upper.split(|c| !is_word(c)).filter(|w| !w.is_empty()).collect();
     let lines: Vec<String> = sql.lines().map(str::to_ascii_uppercase).collect();
-    KEYWORDS
-        .iter()
-        .filter(|word| reason.contains(*word))
-        .find_map(|word| lines.iter().position(|l| l.contains(word)))
-        .map(|i| i + 1)
+    let calls = |line: &String| {
+        let before = line.match_indices('(').filter_map(|(at, _)| line.get(..at)?.rsplit(|c| !is_word(c)).next());
+        before.filter(|name| *name != "TABLE").any(|name| words.contains(&name))
+    };
+    let keyword = || {
+        let mut spoken = KEYWORDS.iter().filter(|word| reason.contains(*word)).peekable();
+        spoken.peek()?;
+        // Tables are joined by a comma too, and that is in FROM.
+        spoken.chain(["FROM"].iter()).find_map(|word| lines.iter().position(|l| l.contains(word)))
+    };
+    lines.iter().position(calls).or_else(keyword).map(|i| i + 1)
 }

@@ -1,7 +1,7 @@
 /*
 title = "Refused"
 */
-SELECT -- here
-  window_start, window_end, COUNT(*)
+SELECT
+  window_start, window_end, COUNT(*) -- here
 FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
 GROUP BY window_start, window_end

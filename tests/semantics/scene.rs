@@ -15,7 +15,8 @@ use chrono::{DateTime, SecondsFormat};
 use headcount::decode::Provenance;
 use headcount::engine::Pipelines;
 use headcount::engine::lookups::LoadedLookup;
-use headcount::pipeline::PipelineFile;
+use headcount::pipeline::{Compiler, PipelineFile};
+use headcount::schema::Contract;
 use serde_json::{Value, json};
 
 use crate::harness::{self, Cut, Run};
@@ -230,6 +231,15 @@ impl Job {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let pipelines = runtime.block_on(harness::pipelines_with(files, lookups, &Options::default()));
         Self { runtime, pipelines }
+    }
+
+    /// Pipelines that call functions which this compiler knows.
+    pub fn compiled_by(compiler: &Compiler, files: &[PipelineFile]) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let options = harness::engine_options(&Options::default());
+        let contract = Arc::new(Contract::shipped().unwrap());
+        let compiled = runtime.block_on(Pipelines::compile_by(compiler, contract, files, &[], options));
+        Self { runtime, pipelines: Arc::new(compiled.unwrap_or_else(|e| panic!("{e:?}"))) }
     }
 
     /// Runs events as they come from the stream.

@@ -1,42 +1,74 @@
-//! `COUNT(DISTINCT text)`: all groups of a pane in one table.
+//! `COUNT(DISTINCT …)` of texts, of several columns, and of what else is not a whole number: all groups of a pane in one table.
 //!
-//! DataFusion counts distinct texts with a set for each group, kilobytes each; a pane has thousands of groups that mostly hold few
-//! texts. Here a group and the 128-bit hash of a text are one entry of 32 bytes. With a billion texts the chance that any two share
-//! a hash is below 10⁻²⁰.
+//! DataFusion counts distinct values with a set for each group, kilobytes each; a pane has thousands of groups that mostly hold few
+//! values. Here a group and the 128-bit hash of a row's values are one entry of 32 bytes. With a billion rows the chance that any two
+//! share a hash is below 10⁻²⁰. (For whole numbers DataFusion has such a table too.)
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Int64Array, ListArray};
-use arrow::buffer::{Buffer, OffsetBuffer};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field};
-use datafusion::common::{Result, internal_datafusion_err, internal_err, not_impl_err};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::row::{RowConverter, Rows, SortField};
+use datafusion::common::{DataFusionError, Result, internal_datafusion_err, internal_err, not_impl_err};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::error::Error;
+
 const HASH_BYTES: usize = size_of::<u128>();
 
-/// Distinct texts by group. State: one column, for each group the list of its texts' hashes (16 bytes, little endian).
-#[derive(Debug, Default)]
-pub(super) struct DistinctTexts {
+/// Distinct rows by group; a row with any NULL does not count. State: one column, for each group the list of its rows' hashes (16 bytes,
+/// little endian).
+#[derive(Debug)]
+pub(super) struct DistinctRows {
+    /// How many columns a row has; what an order adds to them is not looked at.
+    columns: usize,
     seen: HashTable<(usize, u128)>,
-    /// By group: how many of its texts are in the table.
+    /// By group: how many of its rows are in the table.
     counts: Vec<i64>,
+    /// Makes bytes of a row; there from the first batch on, unless rows are texts.
+    bytes: Option<(RowConverter, Rows)>,
 }
 
-impl DistinctTexts {
-    /// Whether this is the aggregate that is counted here.
+impl DistinctRows {
+    /// Whether this is an aggregate that is counted here.
     pub(super) fn counts(aggregate: &AggregateFunctionExpr) -> bool {
-        let of_text = |state: &Field| match state.data_type() {
-            DataType::List(item) => item.data_type() == &DataType::Utf8,
-            _ => false,
-        };
-        aggregate.is_distinct()
-            && aggregate.fun().name() == "count"
-            && aggregate.expressions().len() == 1
-            && aggregate.state_fields().is_ok_and(|state| matches!(state.as_slice(), [texts] if of_text(texts)))
+        aggregate.is_distinct() && aggregate.fun().name() == "count" && !aggregate.groups_accumulator_supported()
+    }
+
+    /// Whether the columns have types that can be told apart.
+    pub(super) fn check(aggregate: &AggregateFunctionExpr, input: &Schema) -> Result<()> {
+        for column in aggregate.expressions() {
+            let data_type = column.data_type(input)?;
+            if !RowConverter::supports_fields(&[SortField::new(data_type.clone())]) {
+                let error = Error::user(format!("COUNT(DISTINCT …) cannot tell values of the type {data_type} apart"));
+                return Err(DataFusionError::External(Box::new(error.hint("CAST it to a text or a number"))));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn new(columns: usize) -> Self {
+        Self { columns, seen: HashTable::new(), counts: Vec::new(), bytes: None }
+    }
+
+    /// Adds the rows that count, by the bytes that stand for each.
+    fn add_rows<'b>(
+        &mut self,
+        groups: &[usize],
+        counts: impl Fn(usize) -> bool,
+        bytes: impl Fn(usize) -> &'b [u8],
+    ) -> Result<()> {
+        for (row, &group) in groups.iter().enumerate() {
+            if counts(row) {
+                self.add(group, xxh3_128(bytes(row)))?;
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, group: usize, hash: u128) -> Result<()> {
@@ -51,12 +83,20 @@ impl DistinctTexts {
     }
 }
 
-/// Where an entry stands: texts are hashed already, groups count up from 0.
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+/// Where an entry stands: rows are hashed already, groups count up from 0.
 fn place(group: usize, hash: u128) -> u64 {
     (hash as u64) ^ (group as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-impl GroupsAccumulator for DistinctTexts {
+impl GroupsAccumulator for DistinctRows {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],
@@ -64,17 +104,35 @@ impl GroupsAccumulator for DistinctTexts {
         filter: Option<&BooleanArray>,
         groups_total: usize,
     ) -> Result<()> {
-        let [texts] = values else { return internal_err!("COUNT(DISTINCT) of {} columns", values.len()) };
-        // A dictionary of texts counts as its texts.
-        let texts = cast(texts, &DataType::Utf8)?;
-        let texts = texts.as_string::<i32>();
+        let Some(values) = values.get(..self.columns) else {
+            return internal_err!("COUNT(DISTINCT) of {} columns was given {}", self.columns, values.len());
+        };
         self.counts.resize(groups_total, 0);
-        for (row, &group) in groups.iter().enumerate() {
-            let counts = filter.is_none_or(|f| f.is_valid(row) && f.value(row));
-            if counts && texts.is_valid(row) {
-                self.add(group, xxh3_128(texts.value(row).as_bytes()))?;
-            }
+        let nulls = values.iter().fold(None, |nulls, c| NullBuffer::union(nulls.as_ref(), c.logical_nulls().as_ref()));
+        let counts = |row: usize| {
+            filter.is_none_or(|f| f.is_valid(row) && f.value(row)) && nulls.as_ref().is_none_or(|n| n.is_valid(row))
+        };
+        if let [texts] = values
+            && is_text(texts.data_type())
+        {
+            // A dictionary of texts counts as its texts.
+            let texts = cast(texts, &DataType::Utf8)?;
+            let texts = texts.as_string::<i32>();
+            return self.add_rows(groups, counts, |row| texts.value(row).as_bytes());
         }
+        let (converter, mut rows) = match self.bytes.take() {
+            Some(known) => known,
+            None => {
+                let fields = values.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+                let converter = RowConverter::new(fields)?;
+                let rows = converter.empty_rows(groups.len(), 0);
+                (converter, rows)
+            }
+        };
+        rows.clear();
+        converter.append(&mut rows, values)?;
+        self.add_rows(groups, counts, |row| rows.row(row).data())?;
+        self.bytes = Some((converter, rows));
         Ok(())
     }
 
@@ -98,15 +156,15 @@ impl GroupsAccumulator for DistinctTexts {
         if !matches!(emit_to, EmitTo::All) {
             return not_impl_err!("a pane emits all of its groups");
         }
-        let counts = std::mem::take(self).counts;
-        Ok(Arc::new(Int64Array::from(counts)))
+        self.seen.clear();
+        Ok(Arc::new(Int64Array::from(std::mem::take(&mut self.counts))))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         if !matches!(emit_to, EmitTo::All) {
             return not_impl_err!("a pane emits all of its groups");
         }
-        let Self { seen, counts } = std::mem::take(self);
+        let (seen, counts) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.counts));
         let offsets = OffsetBuffer::<i32>::from_lengths(counts.iter().map(|n| *n as usize));
         let mut next: Vec<usize> = offsets.iter().map(|o| *o as usize).collect();
         let mut bytes = vec![0_u8; seen.len() * HASH_BYTES];
@@ -125,13 +183,14 @@ impl GroupsAccumulator for DistinctTexts {
     }
 
     fn size(&self) -> usize {
-        self.seen.allocation_size() + self.counts.capacity() * size_of::<i64>()
+        let bytes = self.bytes.as_ref().map_or(0, |(converter, rows)| converter.size() + rows.size());
+        self.seen.allocation_size() + self.counts.capacity() * size_of::<i64>() + bytes
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{DictionaryArray, StringArray};
+    use arrow::array::{DictionaryArray, Float64Array, StringArray};
     use arrow::datatypes::{Int32Type, Int64Type};
 
     use super::*;
@@ -140,13 +199,13 @@ mod tests {
         [Arc::new(StringArray::from(texts.to_vec()))]
     }
 
-    fn counts(acc: &mut DistinctTexts) -> Vec<i64> {
+    fn counts(acc: &mut DistinctRows) -> Vec<i64> {
         acc.evaluate(EmitTo::All).unwrap().as_primitive::<Int64Type>().values().to_vec()
     }
 
     #[test]
     fn nulls_and_filtered_rows_do_not_count_and_groups_are_apart() {
-        let mut acc = DistinctTexts::default();
+        let mut acc = DistinctRows::new(1);
         let values = texts(&[Some("a"), Some("a"), None, Some("b"), Some("a"), Some("c"), Some("d")]);
         let filter =
             BooleanArray::from(vec![Some(true), Some(true), Some(true), None, Some(true), Some(false), Some(true)]);
@@ -157,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_dictionary_counts_as_its_texts() {
-        let mut acc = DistinctTexts::default();
+        let mut acc = DistinctRows::new(1);
         let dictionary: DictionaryArray<Int32Type> = vec!["a", "b", "a"].into_iter().collect();
         acc.update_batch(&[Arc::new(dictionary)], &[0, 0, 0], None, 1).unwrap();
         acc.update_batch(&texts(&[Some("b")]), &[0], None, 1).unwrap();
@@ -165,16 +224,31 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_several_columns_count_once_and_not_with_a_null() {
+        let mut acc = DistinctRows::new(3);
+        let rows: [ArrayRef; 3] = [
+            Arc::new(StringArray::from(vec![Some("a"), Some("a"), Some("ab"), Some("a"), None, Some("a")])),
+            Arc::new(StringArray::from(vec![Some("bc"), Some("bc"), Some("c"), None, Some("bc"), Some("bc")])),
+            Arc::new(Float64Array::from(vec![Some(1.5), Some(1.5), Some(1.5), Some(1.5), Some(1.5), Some(-1.5)])),
+        ];
+        acc.update_batch(&rows, &[0, 0, 0, 0, 0, 0], None, 1).unwrap();
+        let state = acc.state(EmitTo::All).unwrap();
+        acc.update_batch(&rows, &[0, 0, 1, 1, 1, 1], None, 2).unwrap();
+        acc.merge_batch(&state, &[1], 2).unwrap();
+        assert_eq!(counts(&mut acc), [1, 3]);
+    }
+
+    #[test]
     fn merging_states_is_counting_all_at_once() {
         let rows: Vec<(usize, String)> = (0..500).map(|i| (i % 7, format!("text {}", i * i % 91))).collect();
         let update = |rows: &[(usize, String)]| {
-            let mut acc = DistinctTexts::default();
+            let mut acc = DistinctRows::new(1);
             let values = texts(&rows.iter().map(|(_, t)| Some(t.as_str())).collect::<Vec<_>>());
             let groups: Vec<usize> = rows.iter().map(|(g, _)| *g).collect();
             acc.update_batch(&values, &groups, None, 7).unwrap();
             acc
         };
-        let mut merged = DistinctTexts::default();
+        let mut merged = DistinctRows::new(1);
         for part in rows.chunks(33) {
             merged.merge_batch(&update(part).state(EmitTo::All).unwrap(), &[0, 1, 2, 3, 4, 5, 6], 7).unwrap();
         }

@@ -69,7 +69,7 @@ impl WindowAggregateExec {
     /// # Errors
     /// What an accumulator says of its arguments.
     pub fn check(&self) -> Result<()> {
-        super::pane::check(&self.spec)
+        super::accumulators::check(&self.spec, &self.input.schema())
     }
 
     /// What it computes.

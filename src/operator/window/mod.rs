@@ -14,15 +14,18 @@
 //!
 //! * [`WindowSpec`]: group keys and aggregates, as physical expressions; * [`Windowing`]: how windows lie;
 //! * [`LatenessRule`]: which of its windows take a row; * [`WindowAggregateExec`]: the operator in a shard's plan;
+//! * `accumulators`: what computes an aggregate; `distinct` and `ordered` are the product's own;
 //! * [`ShardWindows`]: a shard's panes; * [`Partial`]: what it hands over;
 //! * [`WindowMerge`]: where shards meet, panes to windows; * [`merge_partials`]: one window's rows.
 
+mod accumulators;
 mod distinct;
 mod exec;
 mod hop;
 mod inputs;
 mod lateness;
 mod merge;
+mod ordered;
 mod pane;
 mod shard;
 mod spec;

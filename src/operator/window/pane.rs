@@ -3,13 +3,11 @@
 use arrow::array::ArrayRef;
 use datafusion::common::Result;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
-use datafusion::physical_expr::GroupsAccumulatorAdapter;
-use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use std::sync::Arc;
 
-use super::distinct::DistinctTexts;
+use super::accumulators::new_accumulator;
 use super::inputs::Inputs;
 use super::spec::WindowSpec;
 use super::windowing::PaneKey;
@@ -98,24 +96,5 @@ impl Pane {
 
     pub(super) fn groups(&self) -> usize {
         self.groups
-    }
-}
-
-/// Whether accumulators can be made of all aggregates: some find out about their arguments only then.
-pub(super) fn check(spec: &WindowSpec) -> Result<()> {
-    Pane::try_new(spec)?;
-    let mut rowwise = spec.aggregates.iter().filter(|a| !a.groups_accumulator_supported() && !DistinctTexts::counts(a));
-    rowwise.try_for_each(|a| a.create_accumulator().map(drop))
-}
-
-/// This product's accumulator where it has one, the aggregate's vectorised one, or DataFusion's adapter over its row-wise one.
-fn new_accumulator(aggregate: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
-    if DistinctTexts::counts(aggregate) {
-        Ok(Box::new(DistinctTexts::default()))
-    } else if aggregate.groups_accumulator_supported() {
-        aggregate.create_groups_accumulator()
-    } else {
-        let aggregate = Arc::clone(aggregate);
-        Ok(Box::new(GroupsAccumulatorAdapter::new(move || aggregate.create_accumulator())))
     }
 }

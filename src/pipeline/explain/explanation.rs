@@ -6,7 +6,7 @@ use super::prose::paragraph;
 use super::state::{Kept, of_plan};
 use super::tree::{Place, Tree};
 use crate::operator::concurrency::ConcurrencyOptions;
-use crate::pipeline::compile::ContinuousPlan;
+use crate::pipeline::plan::ContinuousPlan;
 use crate::types::{Micros, wrapped};
 
 /// Width of paragraphs, in characters.

@@ -5,7 +5,7 @@ use super::state::{grows, open_panes};
 use super::tree::{Place, Tree, group_by};
 use crate::operator::concurrency::ConcurrencyQuery;
 use crate::operator::window::{WindowSpec, Windowing};
-use crate::pipeline::compile::{ContinuousPlan, Node};
+use crate::pipeline::plan::{ContinuousPlan, Node};
 use crate::types::format_span;
 
 /// One paragraph.

@@ -6,7 +6,7 @@ use super::explanation::JobTimes;
 use super::tree::group_by;
 use crate::operator::concurrency::ConcurrencyQuery;
 use crate::operator::window::{WindowSpec, Windowing};
-use crate::pipeline::compile::{ContinuousPlan, Node};
+use crate::pipeline::plan::{ContinuousPlan, Node};
 use crate::pipeline::lookup::LookupTable;
 use crate::types::{Micros, format_span};
 

@@ -18,7 +18,7 @@ use crate::operator::batch_scan::BatchScanExec;
 use crate::operator::concurrency::{ConcurrencyQuery, ShardMarks};
 use crate::operator::lookup_join::LookupJoinExec;
 use crate::operator::window::{WindowAggregateExec, WindowSpec};
-use crate::pipeline::compile::{ContinuousPlan, Node};
+use crate::pipeline::plan::{ContinuousPlan, Node};
 use crate::pipeline::stream_table::ROW_NUMBER;
 use crate::types::format_span;
 

@@ -1,0 +1,90 @@
+//! What is looked at when a query has been compiled, so that it cannot fail or be wrong when it runs.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+
+use super::file::PipelineFile;
+use super::places::Places;
+use super::plan::{ContinuousPlan, Node};
+use super::refusal::refuse;
+use crate::error::{Error, Result};
+use crate::operator::batch_scan::BatchScanExec;
+use crate::operator::concurrency::ConcurrencyExec;
+use crate::operator::lookup_join::LookupIndex;
+use crate::operator::window::WindowAggregateExec;
+
+impl ContinuousPlan {
+    /// All of it.
+    pub(super) async fn check(&self, file: &PipelineFile, places: &Places) -> Result<()> {
+        self.check_windows(file, places)?;
+        self.check_leaves()?;
+        // What DataFusion finds out only when it runs is found out now.
+        check_aggregates(&self.rest).map_err(|e| refuse(file, &e))?;
+        self.put_lookups(|wanted| {
+            let table = self.lookups.iter().find(|table| table.name == wanted.table);
+            let table = table.ok_or_else(|| Error::internal("a lookup table that is joined is not known"))?;
+            let rows = RecordBatch::new_empty(Arc::clone(&table.schema));
+            LookupIndex::try_new(rows, &wanted.key, &|_| self.place.clone()).map(Arc::new)
+        })?;
+        self.run_rest(self.nodes.iter().map(|_| None).collect()).await.map_err(|e| refuse(file, &e))?;
+        Ok(())
+    }
+
+    fn check_windows(&self, file: &PipelineFile, places: &Places) -> Result<()> {
+        let windowing = self.windowing();
+        if self.nodes.iter().any(|n| n.windowing() != windowing) {
+            return Err(Error::user("the query combines windows of different sizes or slides")
+                .at(places.other_size(file))
+                .hint("use one size and slide in one file, or two files"));
+        }
+        let concurrent = self.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
+        if concurrent && self.nodes.len() > 1 {
+            return Err(Error::user("CONCURRENCY cannot be joined with another windowed result yet")
+                .at(places.second_window(file))
+                .hint("write two tables and join them in the lake"));
+        }
+        if concurrent && self.header.allowed_lateness_secs > 0 {
+            let reason =
+                "concurrency tables take no allowed_lateness_secs: one late mark would change every window after it";
+            return Err(Error::user(reason)
+                .at(file.at_key("allowed_lateness_secs"))
+                .hint("remove the key, or raise time.watermark_delay_secs"));
+        }
+        Ok(())
+    }
+
+    /// Rows of the stream come to no operator above the windows, and complete windows to none below: such a query would be silently
+    /// empty.
+    fn check_leaves(&self) -> Result<()> {
+        let stray = |plan: &Arc<dyn ExecutionPlan>, is_stray: &dyn Fn(&dyn ExecutionPlan) -> bool| {
+            plan.exists(|node| Ok(is_stray(node.as_ref())))
+        };
+        let above =
+            |node: &dyn ExecutionPlan| node.downcast_ref::<BatchScanExec>().is_some() && self.node_of(node).is_none();
+        let below = |node: &dyn ExecutionPlan| {
+            node.downcast_ref::<WindowAggregateExec>().is_some() || node.downcast_ref::<ConcurrencyExec>().is_some()
+        };
+        let mut strays = stray(&self.rest, &above)?;
+        for node in &self.nodes {
+            if let Node::Window(window) = &node.node {
+                strays |= stray(window.input(), &below)?;
+            }
+        }
+        if strays { Err(Error::internal("the query was cut at the wrong place").at(&self.place)) } else { Ok(()) }
+    }
+}
+
+/// Whether accumulators can be made of the aggregates above the windows: some find out about their arguments only then.
+fn check_aggregates(rest: &Arc<dyn ExecutionPlan>) -> datafusion::common::Result<()> {
+    rest.apply(|node| {
+        let aggregates = node.downcast_ref::<AggregateExec>().map(AggregateExec::aggr_expr).unwrap_or_default();
+        let mut rowwise = aggregates.iter().filter(|a| !a.groups_accumulator_supported());
+        rowwise.try_for_each(|a| a.create_accumulator().map(drop))?;
+        Ok(TreeNodeRecursion::Continue)
+    })
+    .map(drop)
+}

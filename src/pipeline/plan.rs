@@ -1,0 +1,263 @@
+//! A compiled query: small bounded runs of its plans, for ever.
+
+use std::sync::{Arc, Mutex};
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, displayable, execution_plan::reset_plan_states};
+
+use super::file::Header;
+use super::lookup::{LookupTable, fresh_joins, joins_of};
+use super::output::Output;
+use super::stream_table::with_row_number;
+use super::ties::by_keys;
+use crate::error::{Error, Result};
+use crate::operator::batch_scan::{BatchScanExec, BatchSlot};
+use crate::operator::concurrency::{ConcurrencyExec, ConcurrencyQuery};
+use crate::operator::lookup_join::{LookupIndex, LookupSlot, LookupUse};
+use crate::operator::window::{GroupColumn, LatenessRule, ShardWindows, WindowAggregateExec, WindowSpec, Windowing};
+use crate::types::{MetricMapping, Micros};
+
+/// What a windowed node of a query computes.
+#[derive(Debug, Clone)]
+pub enum Node {
+    /// A windowed aggregate: shards run [`ContinuousPlan::shard_plans`].
+    Window(Arc<WindowAggregateExec>),
+    /// A question to the shared concurrency state.
+    Concurrency(ConcurrencyQuery),
+}
+
+impl Node {
+    /// The specification of a windowed aggregate.
+    pub fn window(&self) -> Option<&Arc<WindowSpec>> {
+        match self {
+            Node::Window(template) => Some(template.spec()),
+            Node::Concurrency(_) => None,
+        }
+    }
+
+    /// Positions of the columns that tell the rows of one window apart.
+    fn keys(&self) -> Vec<usize> {
+        match self {
+            Node::Window(template) => {
+                let groups = template.spec().group.iter().enumerate();
+                groups.filter(|(_, g)| matches!(g, GroupColumn::Key(_))).map(|(i, _)| i).collect()
+            }
+            Node::Concurrency(query) => (0..query.partition_by.len()).collect(),
+        }
+    }
+}
+
+/// A windowed node, and where the rest of the query reads its complete windows.
+#[derive(Debug, Clone)]
+pub struct StatefulNode {
+    /// What it computes.
+    pub node: Node,
+    pub(super) slot: BatchSlot,
+    pub(super) schema: SchemaRef,
+}
+
+impl StatefulNode {
+    /// What is joined below it.
+    pub(super) fn lookup_uses(&self) -> Result<Vec<LookupUse>> {
+        match &self.node {
+            Node::Window(w) => Ok(joins_of(w.input())?.into_iter().map(|(wanted, _)| wanted).collect()),
+            Node::Concurrency(_) => Ok(vec![]),
+        }
+    }
+
+    /// How its windows lie.
+    pub fn windowing(&self) -> Windowing {
+        match &self.node {
+            Node::Window(w) => w.spec().windowing,
+            Node::Concurrency(q) => Windowing::tumbling(q.size),
+        }
+    }
+}
+
+/// A query that runs for ever: windowed nodes, and the rest over complete windows.
+pub struct ContinuousPlan {
+    /// The output table.
+    pub name: String,
+    /// `file:line` of its (first) window function.
+    pub place: String,
+    /// The file's header.
+    pub header: Header,
+    /// The windowed nodes, in plan order.
+    pub nodes: Vec<StatefulNode>,
+    /// Tells queries apart whose states do not fit each other: a hash of the query as parsed, and of the allowed lateness.
+    pub fingerprint: u64,
+    /// The metrics that the header makes of the rows.
+    pub metrics: Vec<MetricMapping>,
+    /// The lookup tables that it joins, each once.
+    pub lookups: Vec<Arc<LookupTable>>,
+    pub(super) rest: Arc<dyn ExecutionPlan>,
+    pub(super) rest_joins: Vec<(LookupUse, LookupSlot)>,
+    /// Whether the result may depend on the order of the nodes' rows.
+    pub(super) goes_by_order: bool,
+    pub(super) output: Output,
+    pub(super) context: Arc<TaskContext>,
+}
+
+/// One shard's copy of the plan below a windowed aggregate.
+pub struct ShardPlan {
+    plan: Arc<dyn ExecutionPlan>,
+    slots: Vec<BatchSlot>,
+    joins: Vec<(LookupUse, LookupSlot)>,
+    context: Arc<TaskContext>,
+    /// The panes that it updates.
+    pub windows: Arc<Mutex<ShardWindows>>,
+}
+
+impl ContinuousPlan {
+    /// How the query's windows lie.
+    pub fn windowing(&self) -> Windowing {
+        self.nodes.first().map_or(Windowing::tumbling(0), StatefulNode::windowing)
+    }
+
+    /// How long after its end a window still takes rows.
+    pub fn allowed_lateness(&self) -> Micros {
+        i64::from(self.header.allowed_lateness_secs) * crate::types::MICROS_PER_SEC
+    }
+
+    /// Schema of the table: the query's columns with `revision` (`Int32`) after `window_end`; times are timestamps in
+    /// microseconds, UTC.
+    pub fn schema(&self) -> &SchemaRef {
+        self.output.schema()
+    }
+
+    /// A shard's own copies of the plans below the windowed aggregates, by node; `None` for concurrency.
+    pub fn shard_plans(&self, rule: LatenessRule) -> Result<Vec<Option<ShardPlan>>> {
+        self.nodes
+            .iter()
+            .map(|n| match &n.node {
+                Node::Window(template) => ShardPlan::try_new(template, rule, Arc::clone(&self.context)).map(Some),
+                Node::Concurrency(_) => Ok(None),
+            })
+            .collect()
+    }
+
+    /// The windowed aggregates' specifications, by node; `None` for concurrency.
+    pub fn window_spec(&self, node: usize) -> Option<&Arc<WindowSpec>> {
+        self.nodes.get(node)?.node.window()
+    }
+
+    /// Every index of a lookup table that the query asks for, above and below its windows; some may come twice.
+    pub fn lookup_uses(&self) -> Result<Vec<LookupUse>> {
+        let mut all: Vec<LookupUse> = self.rest_joins.iter().map(|(wanted, _)| wanted.clone()).collect();
+        for node in &self.nodes {
+            all.extend(node.lookup_uses()?);
+        }
+        Ok(all)
+    }
+
+    /// Has the rest of the query join these versions from now on.
+    pub fn put_lookups(&self, version: impl Fn(&LookupUse) -> Result<Arc<LookupIndex>>) -> Result<()> {
+        put_all(&self.rest_joins, version)
+    }
+
+    /// Runs the rest of the query over one complete window: for each node its rows (`None`: it has none in this window).
+    /// The result is sorted by the window and the header's keys, and has the table's schema.
+    pub async fn finish(&self, rows: Vec<Option<RecordBatch>>, revision: i32) -> Result<RecordBatch> {
+        let batches = self.run_rest(rows).await?;
+        self.output.finish(&batches, revision)
+    }
+
+    pub(super) async fn run_rest(
+        &self,
+        rows: Vec<Option<RecordBatch>>,
+    ) -> datafusion::common::Result<Vec<RecordBatch>> {
+        for (node, rows) in self.nodes.iter().zip(rows) {
+            let rows = match rows {
+                Some(rows) if self.goes_by_order => by_keys(&rows, &node.node.keys())?,
+                Some(rows) => rows,
+                None => RecordBatch::new_empty(Arc::clone(&node.schema)),
+            };
+            node.slot.put(vec![rows]);
+        }
+        let plan = reset_plan_states(Arc::clone(&self.rest))?;
+        datafusion::physical_plan::collect(plan, Arc::clone(&self.context)).await
+    }
+
+    /// Positions of the header's keys in the table's schema.
+    pub fn key_columns(&self) -> &[usize] {
+        self.output.key_columns()
+    }
+
+    /// The plan over complete windows.
+    pub(super) fn rest(&self) -> &dyn ExecutionPlan {
+        self.rest.as_ref()
+    }
+
+    /// What a leaf of [`Self::rest`] reads: a windowed node, if it is one's complete windows.
+    pub(super) fn node_of(&self, leaf: &dyn ExecutionPlan) -> Option<&Node> {
+        let scan = leaf.downcast_ref::<BatchScanExec>().map(BatchScanExec::slot);
+        let slot = scan.or_else(|| leaf.downcast_ref::<ConcurrencyExec>().map(ConcurrencyExec::slot))?;
+        self.nodes.iter().find(|node| node.slot.is(slot)).map(|node| &node.node)
+    }
+
+    /// The plan over complete windows, as text.
+    pub fn describe(&self) -> String {
+        displayable(self.rest.as_ref()).indent(false).to_string()
+    }
+}
+
+impl std::fmt::Debug for ContinuousPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ContinuousPlan").field("name", &self.name).field("nodes", &self.nodes).finish_non_exhaustive()
+    }
+}
+
+impl ShardPlan {
+    fn try_new(template: &WindowAggregateExec, rule: LatenessRule, context: Arc<TaskContext>) -> Result<Self> {
+        let mut slots = Vec::new();
+        let input = Arc::clone(template.input()).transform_up(|node| match node.downcast_ref::<BatchScanExec>() {
+            Some(scan) => {
+                let scan = scan.fresh();
+                slots.push(scan.slot().clone());
+                Ok(Transformed::yes(Arc::new(scan) as _))
+            }
+            None => Ok(Transformed::no(node)),
+        })?;
+        let input = fresh_joins(input.data)?;
+        let joins = joins_of(&input)?;
+        let (exec, windows) = template.for_shard(input, rule);
+        Ok(Self { plan: Arc::new(exec), slots, joins, context, windows })
+    }
+
+    /// Joins these versions from the next batch on.
+    pub fn put_lookups(&self, version: impl Fn(&LookupUse) -> Result<Arc<LookupIndex>>) -> Result<()> {
+        put_all(&self.joins, version)
+    }
+
+    /// Runs the plan over one batch, which must have the stream's schema with [`super::ROW_NUMBER`] at its end.
+    pub async fn run(&mut self, batch: &RecordBatch) -> Result<()> {
+        for slot in &self.slots {
+            slot.put(vec![batch.clone()]);
+        }
+        // Metrics and filters of the last run would pile up.
+        self.plan = reset_plan_states(Arc::clone(&self.plan))?;
+        let none = datafusion::physical_plan::collect(Arc::clone(&self.plan), Arc::clone(&self.context)).await?;
+        if none.iter().any(|b| b.num_rows() > 0) {
+            return Err(Error::internal("a windowed operator emitted rows in a shard"));
+        }
+        Ok(())
+    }
+}
+
+fn put_all(joins: &[(LookupUse, LookupSlot)], version: impl Fn(&LookupUse) -> Result<Arc<LookupIndex>>) -> Result<()> {
+    for (wanted, slot) in joins {
+        slot.put(version(wanted)?);
+    }
+    Ok(())
+}
+
+/// Adds the row number that [`ShardPlan::run`] needs.
+pub fn number_rows(events: &RecordBatch) -> Result<RecordBatch> {
+    let rows = u32::try_from(events.num_rows()).map_err(|_| Error::internal("a batch of over 4 billion rows"))?;
+    let mut columns = events.columns().to_vec();
+    columns.push(Arc::new(arrow::array::UInt32Array::from_iter_values(0..rows)));
+    Ok(RecordBatch::try_new(with_row_number(&events.schema()), columns)?)
+}

@@ -1,0 +1,6 @@
+/*
+title = "Refused"
+*/
+SELECT window_start, window_end, country, COUNT(*) AS n
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP BY CUBE (window_start, window_end, country) -- here

@@ -1,0 +1,6 @@
+/*
+title = "Refused"
+*/
+EXPLAIN SELECT window_start, window_end, COUNT(*) AS n -- here
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end

@@ -1,0 +1,8 @@
+/*
+title = "Refused"
+*/
+SELECT window_start, window_end, stream_id, n
+FROM (SELECT window_start, window_end, stream_id, COUNT(*) AS n
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end, stream_id)
+WHERE ROW_NUMBER() OVER (ORDER BY n DESC) <= 10 -- here

@@ -1,0 +1,6 @@
+/*
+title = "Refused"
+*/
+SELECT window_start, window_end, DATE_TRUNC('fortnight', window_start) AS f, COUNT(*) AS n -- here
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end

@@ -1,0 +1,10 @@
+/*
+title = "Refused"
+*/
+WITH streams AS (
+  SELECT window_start, window_end, stream_id, COUNT(*) AS n
+  FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+  GROUP BY window_start, window_end, stream_id)
+SELECT window_start, window_end, stream_id, n
+FROM streams
+WHERE n > (SELECT n / 2 FROM streams) -- here
