@@ -188,6 +188,11 @@ impl From<arrow::error::ArrowError> for Error {
 
 impl From<datafusion::error::DataFusionError> for Error {
     fn from(e: datafusion::error::DataFusionError) -> Self {
+        if matches!(e.find_root(), datafusion::error::DataFusionError::ResourcesExhausted(_)) {
+            return Error::external("the state of the job needs more memory than run.memory_mib_max").because(e).hint(
+                "give it more, or have fewer groups: shorter windows, fewer keys, another task for some of the tables",
+            );
+        }
         Error::internal("a query plan failed").because(e)
     }
 }

@@ -56,5 +56,6 @@ pub mod sink;
 pub mod source;
 pub mod telemetry;
 pub mod types;
+pub mod verify;
 
 pub use error::{Error, Result};

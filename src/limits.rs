@@ -183,6 +183,12 @@ pub const BACKFILL_BUCKET_SECS: i64 = 120;
 /// Files of raw rows that a backfill writes at once in an hour: each is encoded by one thread, and more would be small files.
 pub const BACKFILL_RAW_WRITERS_MAX: usize = 4;
 
+/// Differences of each table that `verify` shows.
+pub const VERIFY_SHOWN_DIFFERENCES: usize = 10;
+
+/// Memory in which `verify` sorts a table, once for what is stored and once for what is computed again.
+pub const VERIFY_SORT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// Rows that a backfill keeps in memory between its two passes; beyond it they wait on disk. A quarter of what a small
 /// container with two cores has.
 pub const BACKFILL_BUFFER_BYTES_MAX: usize = 512 * 1024 * 1024;

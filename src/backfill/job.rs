@@ -120,7 +120,11 @@ async fn staged(
     let mut raw = Vec::new();
     for tables in std::iter::once(raw_tables).chain(more) {
         let (to, rows) = channel(LAKE_QUEUE_BATCHES_MAX);
-        writers.spawn(write_raw(tables, rows));
+        if options.raw {
+            writers.spawn(write_raw(tables, rows));
+        } else {
+            writers.spawn(drop_raw(rows));
+        }
         raw.push(to);
     }
     let dead_letters = raw.first().cloned().ok_or_else(|| Error::internal("a backfill without a writer"))?;
@@ -252,6 +256,11 @@ fn add_up(all: &mut Vec<TableSummary>, written: Vec<TableSummary>) {
             None => all.push((name, summary)),
         }
     }
+}
+
+async fn drop_raw(mut rows: Receiver<RawRows>) -> Result<Vec<TableSummary>> {
+    while rows.recv().await.is_some() {}
+    Ok(vec![])
 }
 
 async fn write_raw(mut tables: RawTables, mut rows: Receiver<RawRows>) -> Result<Vec<TableSummary>> {

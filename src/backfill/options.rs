@@ -16,6 +16,8 @@ use crate::types::{MICROS_PER_HOUR, Micros, floor_to, format_micros};
 pub struct BackfillOptions {
     /// Which hours are written.
     pub range: Range,
+    /// Whether raw events, late rows and dead letters are written too.
+    pub raw: bool,
     /// Workers in each pass; one a core.
     pub workers: usize,
     /// Bytes of rows that wait in memory between the passes; what is over goes to disk.

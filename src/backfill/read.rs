@@ -14,6 +14,7 @@ use super::options::Range;
 use crate::dead_letters::NewLetters;
 use crate::decode::{DeadLetter, Provenance};
 use crate::engine::counters::Counters;
+use crate::engine::intake::EVENT_IDS;
 use crate::engine::judge::Judged;
 use crate::engine::tables::RawRows;
 use crate::engine::{Intake, Pipelines};
@@ -94,12 +95,14 @@ impl Reading {
         let mut intake = Intake::try_new(Arc::clone(&contract), Provenance::Row, self.pipelines.options.judge)?;
         let reader = FileShardReader::new(shard, Arc::clone(&self.schema), self.progress.clone());
         let mut reads = DecodeAhead::start(reader, contract);
+        let mut ids = self.pipelines.memory.reserve(EVENT_IDS);
         let mut early = Vec::new();
         while let Some(events) = reads.next().await? {
             let taken = match events {
                 Events::Decoded(read, decoded) => intake.take_decoded(&read, decoded)?,
                 Events::Rows(rows) => intake.take_rows(&rows)?,
             };
+            ids.hold(intake.remembered_ids().1)?;
             let Judged { events, kept, .. } = taken.judged;
             let rows = kept.as_ref().map_or(events.num_rows(), BooleanArray::true_count) as u64;
             self.events.fetch_add(rows, Ordering::Relaxed);

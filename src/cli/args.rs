@@ -9,14 +9,14 @@ use regex::Regex;
 
 use super::examples::{
     ABOUT_EXAMPLES, BACKFILL_EXAMPLES, CHECK_EXAMPLES, CHECKPOINT_EXAMPLES, DEAD_LETTERS_EXAMPLES, EXPLAIN_EXAMPLES,
-    QUERY_EXAMPLES, RUN_EXAMPLES, SIMULATE_EXAMPLES,
+    QUERY_EXAMPLES, RUN_EXAMPLES, SIMULATE_EXAMPLES, VERIFY_EXAMPLES,
 };
 use crate::dead_letters::{Filter, LetterName};
 use crate::decode::Reason;
 use crate::error::{Error, Result};
 use crate::limits::{
     LETTERS_LISTED_MAX, QUERY_MEMORY_MIB, QUERY_MEMORY_MIB_MAX, QUERY_MEMORY_MIB_MIN, QUERY_SHOWN_ROWS,
-    QUERY_SHOWN_ROWS_MAX,
+    QUERY_SHOWN_ROWS_MAX, VERIFY_SHOWN_DIFFERENCES,
 };
 use crate::types::{Micros, format_micros, parse_rfc3339};
 
@@ -48,6 +48,8 @@ pub enum Command {
     DeadLetters(DeadLettersArgs),
     /// Ask the lake's tables by SQL.
     Query(QueryArgs),
+    /// Compute every table again from the lake's raw events, and say where the lake differs.
+    Verify(VerifyArgs),
 }
 
 /// `headcount run`
@@ -110,13 +112,7 @@ impl BackfillArgs {
     /// # Errors
     /// A user error if `--from` is not before `--to`.
     pub fn check(&self) -> Result<()> {
-        match (self.from, self.to) {
-            (Some(from), Some(to)) if from >= to => {
-                let message = format!("the range from {} to {} holds no time", format_micros(from), format_micros(to));
-                Err(Error::user(message).at("--from, --to").hint("give a --from that is before --to"))
-            }
-            _ => Ok(()),
-        }
+        holds_time(self.from, self.to)
     }
 }
 
@@ -326,6 +322,56 @@ pub struct QueryArgs {
     pub config: Option<PathBuf>,
 }
 
+/// `headcount verify`
+#[derive(Debug, Args)]
+#[command(after_help = VERIFY_EXAMPLES)]
+pub struct VerifyArgs {
+    /// The lake: a folder, file:// or s3://bucket/prefix. The configuration's `lake.url` if left out. It is only read.
+    #[arg(long, value_name = "URL")]
+    pub lake: Option<String>,
+
+    /// First hour to verify, by the start of windows: a whole hour, RFC 3339. Earlier events are read all the same.
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub from: Option<Micros>,
+
+    /// First hour not to verify any more: a whole hour, RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = timestamp)]
+    pub to: Option<Micros>,
+
+    /// How the lake's tables came to be: `replay` for a live run and for a backfill with --lateness replay, `ignore` for one without.
+    #[arg(long, value_enum, default_value_t = Lateness::Replay)]
+    pub lateness: Lateness,
+
+    /// Show so many differences of each table.
+    #[arg(long, value_name = "N", default_value_t = VERIFY_SHOWN_DIFFERENCES, value_parser = rows_shown)]
+    pub differences: usize,
+
+    /// Configuration file, for the pipelines, the schema and the time settings: those that the tables were computed with.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+impl VerifyArgs {
+    /// As [`BackfillArgs::check`].
+    ///
+    /// # Errors
+    /// A user error if `--from` is not before `--to`.
+    pub fn check(&self) -> Result<()> {
+        holds_time(self.from, self.to)
+    }
+}
+
+/// Refuses a time range that holds nothing.
+fn holds_time(from: Option<Micros>, to: Option<Micros>) -> Result<()> {
+    match (from, to) {
+        (Some(from), Some(to)) if from >= to => {
+            let message = format!("the range from {} to {} holds no time", format_micros(from), format_micros(to));
+            Err(Error::user(message).at("--from, --to").hint("give a --from that is before --to"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A span of time in words. clap prints the error after `invalid value '…' for '--for <DURATION>': `.
 fn duration(text: &str) -> std::result::Result<Duration, String> {
     match humantime::parse_duration(text) {
@@ -515,6 +561,7 @@ mod tests {
             CHECKPOINT_EXAMPLES,
             DEAD_LETTERS_EXAMPLES,
             QUERY_EXAMPLES,
+            VERIFY_EXAMPLES,
         ];
         let mut tried = 0;
         for text in texts {

@@ -49,6 +49,7 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
     }
     let options = BackfillOptions {
         range,
+        raw: true,
         workers: setup::workers(config),
         memory_bytes_max: BACKFILL_BUFFER_BYTES_MAX,
         spill_dir: None,

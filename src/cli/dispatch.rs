@@ -28,6 +28,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Checkpoint(args) => super::checkpoint::run(args)?,
         Command::DeadLetters(args) => super::dead_letters::run(args)?,
         Command::Query(args) => super::query::run(args)?,
+        Command::Verify(args) => return super::verify::run(args).map(|wrong| ExitCode::from(u8::from(wrong > 0))),
         Command::Explain(args) => super::explain::run(args)?,
         Command::Check(args) => {
             return super::check::run(args).map(|problems| ExitCode::from(u8::from(problems > 0)));

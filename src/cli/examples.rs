@@ -129,3 +129,19 @@ Examples:
 
 Functions and syntax are DataFusion's, with PERCENTILE and TUMBLE as in pipelines. Nothing is
 ever written. Exit code 2: the query is wrong; 1: it broke off.";
+
+pub(super) const VERIFY_EXAMPLES: &str = "\
+Examples:
+  headcount verify --lake data/lake
+      Reads the raw events of the lake, judges each as late or not as it was when it came,
+      computes every window again and compares row by row. What a live run wrote, however
+      it was stopped and started, should be equal. Exit code 1 if anything differs.
+
+  headcount verify --lake out/lake --lateness ignore
+      The same for a lake that `headcount backfill` wrote without --lateness replay.
+
+  headcount verify --from 2026-01-31T18:00:00Z --to 2026-01-31T20:00:00Z --differences 50
+      Two hours only, by the start of windows. Events before are read, as sessions reach in.
+
+Nothing of the lake is changed. What is computed again waits in the folder for temporary
+files (TMPDIR) and is gone at the end.";

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::engine::EngineOptions;
 use crate::error::{Error, Result};
 use crate::operator::concurrency::{Concurrency, ConcurrencyQuery};
+use crate::operator::memory::StateMemory;
 use crate::operator::window::Lateness;
 use crate::pipeline::{Compiler, ContinuousPlan, Explanation, JobTimes, Node, PipelineFile};
 use crate::types::nearest;
@@ -25,10 +26,11 @@ pub fn run(args: &ExplainArgs) -> Result<()> {
 }
 
 async fn explanation(config: &Config, pipeline: &str) -> Result<String> {
+    let options = EngineOptions::of(config, Lateness::Judge);
     let contract = setup::contract(config)?;
     let lookups = setup::lookups(config).await.map_err(setup::first_of)?;
     let tables: Vec<_> = lookups.into_iter().map(|l| l.table).collect();
-    let compiler = Compiler::with_lookups(&contract, &tables)?;
+    let compiler = Compiler::with_lookups(&contract, &tables, StateMemory::new(options.memory_bytes_max))?;
     let (file, others) = find(config, pipeline)?;
     let plan = compiler.compile(&file).await?;
     let mut queries: Vec<ConcurrencyQuery> = concurrency_queries(&plan).collect();
@@ -44,7 +46,6 @@ async fn explanation(config: &Config, pipeline: &str) -> Result<String> {
             Some(Concurrency::finest_window(&queries).map_err(|e| e.at(&file.place))?)
         }
     };
-    let options = EngineOptions::of(config, Lateness::Judge);
     let times = JobTimes {
         watermark_delay: options.watermark_delay,
         idle_timeout: options.judge.idle_timeout,

@@ -9,10 +9,11 @@
 //! headcount checkpoint what a stopped run left: list, show, reset
 //! headcount dead-letters  what could not be used: list, show, replay
 //! headcount query      SQL over the lake's tables
+//! headcount verify     are the tables what the raw events say?
 //! ```
 //!
 //! `args` is what may be typed, `examples` the help by example. Each command's body has a file of its own; [`main`] calls it. Exit codes: 0 it worked; 1 it failed
-//! while running, or `check` found problems; 2 the command line, the configuration or a query is wrong.
+//! while running, or `check` or `verify` found something; 2 the command line, the configuration or a query is wrong.
 
 pub mod args;
 pub mod backfill;
@@ -35,9 +36,10 @@ pub mod simulate;
 mod source;
 mod status;
 mod text;
+pub mod verify;
 
 pub use args::{
     BackfillArgs, CheckArgs, CheckpointArgs, Cli, Command, DeadLettersArgs, ExplainArgs, Lateness, QueryArgs, RunArgs,
-    SimulateArgs,
+    SimulateArgs, VerifyArgs,
 };
 pub use dispatch::main;

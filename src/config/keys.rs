@@ -339,6 +339,15 @@ pub(super) const SECTIONS: &[SectionWords] = &[
                 given up at a stop; those of an embedded stream are closed.",
             ),
             key("status_interval_secs", "30", "The pause between two status lines of `run`; at least 1."),
+            key(
+                "memory_mib_max",
+                "1024",
+                "What the state of a job may take: open windows, sessions and remembered ids, of `run` and of `backfill`. \
+                A job that needs more ends with an error that names what takes most. Reads and files under way come on top. \
+                1 to 16777216.",
+            )
+            .unit("MiB")
+            .left_out("half of what the machine or the container has"),
             key("worker_threads", "2", "Threads that do the work, 1 to 1024.").unit("threads").left_out("one a core"),
         ],
     },

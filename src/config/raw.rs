@@ -266,12 +266,19 @@ pub(super) struct RawRun {
     pub(super) application: String,
     pub(super) checkpoints: bool,
     pub(super) status_interval_secs: u64,
+    pub(super) memory_mib_max: Option<u64>,
     pub(super) worker_threads: Option<u64>,
 }
 
 impl Default for RawRun {
     fn default() -> Self {
-        Self { application: "headcount".to_owned(), checkpoints: true, status_interval_secs: 5, worker_threads: None }
+        Self {
+            application: "headcount".to_owned(),
+            checkpoints: true,
+            status_interval_secs: 5,
+            memory_mib_max: None,
+            worker_threads: None,
+        }
     }
 }
 

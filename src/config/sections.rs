@@ -302,6 +302,8 @@ pub struct Run {
     pub checkpoints: bool,
     /// The pause between two status lines.
     pub status_interval: Micros,
+    /// What the state of a job may take in memory, in bytes; `None`: a share of what the machine or the container has.
+    pub memory_bytes_max: Option<usize>,
     /// Threads that do the work; `None` takes one for each core.
     pub worker_threads: Option<usize>,
 }

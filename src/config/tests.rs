@@ -178,6 +178,7 @@ fn numbers_out_of_range_say_the_range_and_why() {
         ("embedded", "shards", "0"),
         ("run", "status_interval_secs", "0"),
         ("run", "worker_threads", "0"),
+        ("run", "memory_mib_max", "0"),
         ("run", "status_interval_secs", "9223372036854775807"),
     ] {
         let said = report(&format!("[{section}]\n{key} = {value}"));

@@ -44,6 +44,10 @@ pub(super) fn validate(raw: &RawConfig, layers: &Layers, problems: &mut Problems
             application: judge.application(&raw.run.application),
             checkpoints: raw.run.checkpoints,
             status_interval: judge.secs("run", "status_interval_secs", raw.run.status_interval_secs, 1),
+            memory_bytes_max: raw.run.memory_mib_max.map(|mib| {
+                let remedy = "leave it out for half of what the machine or the container has";
+                (judge.whole("run", "memory_mib_max", mib, 1..=1 << 24, remedy) as usize) << 20
+            }),
             worker_threads: raw.run.worker_threads.map(|threads| {
                 judge.whole("run", "worker_threads", threads, 1..=1024, "leave it out for one a core") as usize
             }),

@@ -231,43 +231,36 @@ fn fill<T: Copy>(vec: &mut Vec<T>, len: usize, value: T) {
     }
 }
 
-/// Which rows have a value.
+/// Which rows have a value: a bit for each, the first in the lowest, up to the last word that has one.
 #[derive(Debug, Default)]
-struct Valid {
-    /// A bit for each row, the first in the lowest, up to the last word that has one.
-    words: Vec<u64>,
-    rows: usize,
-}
+struct Valid(Vec<u64>);
 
 impl Valid {
     #[inline(always)]
     fn set(&mut self, row: u32) {
-        let place = row as usize / 64;
-        fill(&mut self.words, place + 1, 0);
-        if let Some(word) = self.words.get_mut(place) {
-            *word |= 1 << (row % 64);
+        let (place, bit) = (row as usize / 64, 1 << (row % 64));
+        match self.0.get_mut(place) {
+            Some(word) => *word |= bit,
+            None => {
+                self.0.resize(place, 0);
+                self.0.push(bit);
+            }
         }
-        self.rows += 1;
     }
 
     fn unset(&mut self, row: u32) {
-        if let Some(word) = self.words.get_mut(row as usize / 64) {
+        if let Some(word) = self.0.get_mut(row as usize / 64) {
             *word &= !(1 << (row % 64));
         }
-        self.rows -= 1;
     }
 
     /// Nothing if all of `rows` rows have one.
     fn finish(&mut self, rows: usize) -> Option<NullBuffer> {
-        let all = std::mem::take(&mut self.rows) == rows;
-        if all {
-            self.words.clear();
-            return None;
-        }
-        self.words.resize(rows.div_ceil(64), 0);
+        self.0.resize(rows.div_ceil(64), 0);
         // Arrow numbers the bits of bytes, from the lowest.
-        let bits = taken(&mut self.words).into_iter().map(u64::to_le).collect();
-        Some(NullBuffer::new(BooleanBuffer::new(Buffer::from_vec::<u64>(bits), 0, rows)))
+        let bits = taken(&mut self.0).into_iter().map(u64::to_le).collect();
+        let nulls = NullBuffer::new(BooleanBuffer::new(Buffer::from_vec::<u64>(bits), 0, rows));
+        (nulls.null_count() > 0).then_some(nulls)
     }
 }
 

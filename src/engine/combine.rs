@@ -12,6 +12,7 @@ use super::pipelines::Pipelines;
 use super::shard_stage::ShardPartials;
 use crate::error::{Error, Result};
 use crate::operator::concurrency::{Concurrency, ConcurrencyState, Seen};
+use crate::operator::memory::StateReservation;
 use crate::operator::window::Partial;
 use crate::pipeline::Node;
 use crate::types::{Micros, ShardId};
@@ -62,6 +63,8 @@ pub struct Combine {
     watermark: Option<Micros>,
     /// Windows that begin before are given up.
     floor: Option<Micros>,
+    /// By pipeline, and then of presence: what they take of the job's memory.
+    memory: Vec<StateReservation>,
 }
 
 impl CombineState {
@@ -84,7 +87,10 @@ impl CombineState {
 impl Combine {
     /// Nothing yet.
     pub fn try_new(pipelines: Arc<Pipelines>) -> Result<Self> {
+        let names = pipelines.plans.iter().map(|plan| format!("windows of {} that wait for shards", plan.name));
+        let names = names.chain(["sessions and streams".to_owned()]);
         Ok(Self {
+            memory: names.map(|name| pipelines.memory.reserve(name)).collect(),
             concurrency: pipelines.concurrency()?,
             windows: pipelines.plans.iter().map(PipelineWindows::new).collect(),
             watermarks: HashMap::new(),
@@ -127,6 +133,7 @@ impl Combine {
         combine.windows = states.map(|(plan, state)| PipelineWindows::resume(plan, state)).collect::<Result<_>>()?;
         combine.watermarks = state.watermarks.into_iter().collect();
         combine.watermark = state.watermark;
+        combine.hold()?;
         Ok(combine)
     }
 
@@ -170,7 +177,17 @@ impl Combine {
         if is_given_up(self.floor, partial.pane.end, plan.windowing().slide) {
             return Ok(());
         }
+        if let Some(memory) = self.memory.get_mut(pipeline) {
+            memory.take(partial.bytes())?;
+        }
         windows.add(node, partial)
+    }
+
+    /// Accounts for the memory that the state takes now.
+    fn hold(&mut self) -> Result<()> {
+        let presence = self.concurrency.as_ref().map_or(0, Concurrency::bytes);
+        let bytes = self.windows.iter().map(PipelineWindows::bytes).chain([presence]);
+        self.memory.iter_mut().zip(bytes).try_for_each(|(memory, bytes)| memory.hold(bytes))
     }
 
     async fn advance(&mut self) -> Result<Vec<Emission>> {
@@ -208,6 +225,9 @@ impl Combine {
                 }
             }
         }
+        if !out.is_empty() {
+            self.hold()?;
+        }
         Ok(out)
     }
 
@@ -227,6 +247,7 @@ impl Combine {
                 .map(|c| (c.present_sessions(), c.active_streams())),
             remembered: self.concurrency.as_ref().map_or((0, 0), Concurrency::remembered),
             ignored_touches: self.ignored_touches(),
+            state_bytes: (self.pipelines.memory.bytes(), self.pipelines.memory.bytes_max()),
             open: (0..self.windows.len()).map(|pipeline| self.open_windows(pipeline)).collect(),
         }
     }

@@ -19,6 +19,9 @@ use crate::operator::window::rows_by_number;
 use crate::schema::{Contract, INGEST_TIME, Kind, SEQUENCE_NUMBER, SHARD_ID, SUB_SEQUENCE_NUMBER};
 use crate::types::{Micros, ReadBatch, format_micros};
 
+/// What the ids that an intake remembers are called among what takes memory.
+pub const EVENT_IDS: &str = "remembered event ids";
+
 /// Decodes and judges one shard, in its order.
 #[derive(Debug)]
 pub struct Intake {

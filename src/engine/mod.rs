@@ -11,7 +11,7 @@
 //! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
 //! * [`job_state`]: all that a job remembers; * [`checkpoint`]: that state as an object of the lake; * [`event_ids`]: what of it
 //!   the lake has already;
-//! * [`lookups`]: the lookup tables, and their versions;
+//! * [`lookups`]: the lookup tables, and their versions; * `memory`: what there is of it;
 //! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
 //! * [`board`]: what a live job says about itself;
 
@@ -25,6 +25,7 @@ pub mod job_state;
 pub mod judge;
 pub mod live;
 pub mod lookups;
+mod memory;
 mod pipeline_windows;
 pub mod pipelines;
 pub mod revision;

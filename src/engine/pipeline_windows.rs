@@ -218,6 +218,16 @@ impl PipelineWindows {
         Ok(rows)
     }
 
+    /// Memory that it holds, in bytes. (What is on time and what may be revised are mostly the same arrays.)
+    pub(super) fn bytes(&self) -> usize {
+        let of_node = |node: &NodeWindows| match &node.revised {
+            Some(revised) => node.on_time.bytes().max(revised.bytes()),
+            None => node.on_time.bytes(),
+        };
+        let emitted = self.emitted.values().map(|StoredBatch(rows)| rows.get_array_memory_size());
+        self.nodes.iter().flatten().map(of_node).sum::<usize>() + emitted.sum::<usize>()
+    }
+
     /// Windows that shards have begun to hand over and that are not complete.
     pub(super) fn open(&self) -> OpenWindows {
         let mut open = OpenWindows { ends: self.emitted.keys().copied().collect(), groups: 0 };

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::lookups::{LoadedLookup, Lookups};
+use super::memory;
 use crate::config::Config;
 use crate::engine::judge::{JudgeOptions, SkewLimits};
 use crate::error::{Error, Result};
 use crate::operator::concurrency::{Concurrency, ConcurrencyOptions, ConcurrencyQuery, ShardMarks};
+use crate::operator::memory::StateMemory;
 use crate::operator::window::{Lateness, LatenessRule};
 use crate::pipeline::{Compiler, ContinuousPlan, Node, PipelineFile, StatefulNode};
 use crate::schema::Contract;
@@ -24,6 +26,8 @@ pub struct EngineOptions {
     pub concurrency: ConcurrencyOptions,
     /// Whether lateness is judged.
     pub lateness: Lateness,
+    /// What the state may take, in bytes.
+    pub memory_bytes_max: usize,
 }
 
 impl EngineOptions {
@@ -47,6 +51,7 @@ impl EngineOptions {
                 announced_timeout: config.concurrency.announced_timeout,
             },
             lateness,
+            memory_bytes_max: config.run.memory_bytes_max.unwrap_or_else(memory::default_bytes_max),
         }
     }
 }
@@ -64,6 +69,8 @@ pub struct Pipelines {
     pub lookups: Lookups,
     /// The times.
     pub options: EngineOptions,
+    /// What the state of all shards takes together.
+    pub memory: StateMemory,
 }
 
 impl Pipelines {
@@ -84,7 +91,8 @@ impl Pipelines {
         options: EngineOptions,
     ) -> Result<Self, Vec<Error>> {
         let tables: Vec<_> = lookups.iter().map(|l| Arc::clone(&l.table)).collect();
-        let compiler = Compiler::with_lookups(&contract, &tables).map_err(|e| vec![e])?;
+        let memory = StateMemory::new(options.memory_bytes_max);
+        let compiler = Compiler::with_lookups(&contract, &tables, memory).map_err(|e| vec![e])?;
         Self::compile_by(&compiler, contract, files, lookups, options).await
     }
 
@@ -139,7 +147,10 @@ impl Pipelines {
             problems.extend(more);
             Lookups::default()
         });
-        if problems.is_empty() { Ok(Self { contract, plans, queries, lookups, options }) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(Self { contract, plans, queries, lookups, options, memory: compiler.memory().clone() })
     }
 
     /// When a row is late for a window of `plan`.

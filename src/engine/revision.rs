@@ -10,9 +10,7 @@ use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, Rows, SortField};
 
 use crate::error::Result;
-
-const WINDOW_COLUMNS: [&str; 2] = ["window_start", "window_end"];
-const REVISION: &str = "revision";
+use crate::schema::{REVISION, WINDOW_END, WINDOW_START};
 
 /// Rows of `revised` that `emitted` does not have in the same words, and a row of zeros for each key that vanished.
 ///
@@ -20,7 +18,7 @@ const REVISION: &str = "revision";
 pub fn changed_rows(emitted: &RecordBatch, revised: &RecordBatch, keys: &[usize]) -> Result<RecordBatch> {
     let schema = revised.schema();
     let mut key_columns = keys.to_vec();
-    for name in WINDOW_COLUMNS {
+    for name in [WINDOW_START, WINDOW_END] {
         key_columns.push(schema.index_of(name)?);
     }
     let revision = schema.index_of(REVISION)?;

@@ -12,6 +12,7 @@ use super::pipelines::Pipelines;
 use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::concurrency::{Concurrency, MarksPartial, MarksState, Seen, ShardMarks};
+use crate::operator::memory::StateReservation;
 use crate::operator::window::{Partial, ShardWindows, UpdateCounts, WindowsState, rows_by_number};
 use crate::pipeline::{ShardPlan, number_rows};
 use crate::types::Micros;
@@ -28,6 +29,8 @@ pub struct ShardStage {
     /// Of queries with several windowed nodes: what became of the rows, each counted once.
     joined: Vec<Option<UpdateCounts>>,
     rows_seen: u64,
+    /// By pipeline, and then of the marks: what they take of the job's memory.
+    memory: Vec<StateReservation>,
 }
 
 /// What a [`ShardStage`] remembers: its open windows and marks.
@@ -82,7 +85,10 @@ impl ShardStage {
         for plan in plans.iter().filter(|nodes| nodes.len() > 1).flatten().flatten() {
             lock(&plan.windows).remember_rows();
         }
-        Ok(Self { pipelines, plans, marks, joined, rows_seen: 0 })
+        let names = pipelines.plans.iter().map(|plan| format!("open windows of {}", plan.name));
+        let names = names.chain(["marks of sessions in open windows".to_owned()]);
+        let memory = names.map(|name| pipelines.memory.reserve(name)).collect();
+        Ok(Self { pipelines, plans, marks, joined, rows_seen: 0, memory })
     }
 
     /// Takes the state out, to be put away.
@@ -113,6 +119,7 @@ impl ShardStage {
         if let (Some(marks), Some(state)) = (&mut stage.marks, state.marks) {
             marks.restore(state);
         }
+        stage.hold()?;
         Ok(stage)
     }
 
@@ -128,7 +135,18 @@ impl ShardStage {
             self.process_slice(&events.slice(offset, rows), &mut out).await?;
             offset += rows;
         }
+        self.hold()?;
         Ok(out)
+    }
+
+    /// Accounts for the memory that the state takes now.
+    fn hold(&mut self) -> Result<()> {
+        let windows = |nodes: &Vec<Option<ShardPlan>>| -> usize {
+            nodes.iter().flatten().map(|plan| lock(&plan.windows).bytes()).sum()
+        };
+        let marks = self.marks.as_ref().map_or(0, ShardMarks::bytes);
+        let bytes = self.plans.iter().map(windows).chain([marks]);
+        self.memory.iter_mut().zip(bytes).try_for_each(|(memory, bytes)| memory.hold(bytes))
     }
 
     async fn process_slice(&mut self, events: &RecordBatch, out: &mut Processed) -> Result<()> {
@@ -179,6 +197,7 @@ impl ShardStage {
         if let Some(marks) = &mut self.marks {
             out.marks = marks.close(watermark);
         }
+        self.hold()?;
         Ok(out)
     }
 

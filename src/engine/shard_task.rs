@@ -7,7 +7,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::board::{Board, ShardStatus};
 use super::combine::ShardMessage;
-use super::intake::Intake;
+use super::intake::{EVENT_IDS, Intake};
 use super::job_state::ShardState;
 use super::live::{Ending, Part};
 use super::pipelines::Pipelines;
@@ -16,6 +16,7 @@ use super::tables::RawRows;
 use crate::clock::Clock;
 use crate::decode::Provenance;
 use crate::error::{Error, Result};
+use crate::operator::memory::StateReservation;
 use crate::types::{MICROS_PER_SEC, Micros, ReadBatch, ShardId, ShardPosition};
 
 /// An empty, caught-up shard has told us about all records that arrived this long before it was asked.
@@ -123,6 +124,8 @@ struct Reading {
     intake: Intake,
     stage: ShardStage,
     status: ShardStatus,
+    /// What the ids that it remembers take of the job's memory.
+    ids: StateReservation,
 }
 
 impl Reading {
@@ -146,7 +149,8 @@ impl Reading {
             Some(stage) => ShardStage::resume(Arc::clone(pipelines), stage)?,
             None => ShardStage::try_new(Arc::clone(pipelines))?,
         };
-        let mut reading = Self { shard, intake, stage, status: ShardStatus::default() };
+        let ids = pipelines.memory.reserve(EVENT_IDS);
+        let mut reading = Self { shard, intake, stage, status: ShardStatus::default(), ids };
         reading.status.watermark = reading.watermark(shared);
         reading.post(shared);
         Ok(reading)
@@ -164,6 +168,7 @@ impl Reading {
             }
         } else {
             let taken = self.intake.take(read)?;
+            self.ids.hold(self.intake.remembered_ids().1)?;
             for letter in &taken.dead_letters {
                 *self.status.dead_letters.entry(letter.reason.code()).or_default() += 1;
             }

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::decode::DeadLetter;
 use crate::error::{Error, Result};
 use crate::pipeline::ContinuousPlan;
-use crate::schema::Contract;
+use crate::schema::{Contract, WINDOW_START};
 use crate::sink::cloudwatch::{CloudWatch, CloudWatchCounters, PublishedTable};
 use crate::sink::lake::{
     DEAD_LETTERS, GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary, late_table,
@@ -157,7 +157,7 @@ pub fn open_tables(
         names,
     };
     let windows = |plan: &ContinuousPlan| {
-        let sort = std::iter::once("window_start".to_owned()).chain(plan.header.keys.iter().cloned()).collect();
+        let sort = std::iter::once(WINDOW_START.to_owned()).chain(plan.header.keys.iter().cloned()).collect();
         let overlap = plan.windowing().size - plan.windowing().slide;
         let spec = TableSpec { overlap, ..TableSpec::windows(&plan.name, prefix, sort) };
         target.windows(spec, options.gather, clock)

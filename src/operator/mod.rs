@@ -13,6 +13,7 @@
 //! * [`window`]: aggregates of event-time windows: panes in a shard, partials, merged groups;
 //! * [`concurrency`]: how many sessions are present at each instant: marks in a shard, sessions and streams where they meet;
 //! * [`lookup_join`]: rows joined with a table in memory, of which a version is put in before each run;
+//! * [`memory`]: how much of it all of them may take together;
 //! * [`percentile`]: the exact nearest-rank percentile.
 //!
 //! Architecture invariant: nothing here knows SQL, Kinesis, files or the wall clock.
@@ -20,5 +21,6 @@
 pub mod batch_scan;
 pub mod concurrency;
 pub mod lookup_join;
+pub mod memory;
 pub mod percentile;
 pub mod window;

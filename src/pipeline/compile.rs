@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
@@ -29,6 +30,7 @@ use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::batch_scan::BatchScanExec;
 use crate::operator::concurrency::ConcurrencyExec;
 use crate::operator::lookup_join::{LookupSlot, LookupUse};
+use crate::operator::memory::StateMemory;
 use crate::operator::window::WindowAggregateExec;
 use crate::schema::{Contract, Kind};
 
@@ -38,22 +40,23 @@ pub struct Compiler {
     /// How a query over the stream begins, for those that do not.
     tumble_form: String,
     lookups: Vec<Arc<LookupTable>>,
+    memory: StateMemory,
 }
 
 impl Compiler {
-    /// A compiler for queries over the stream of `contract` alone.
+    /// A compiler for queries over the stream of `contract` alone, with all memory that there is.
     ///
     /// # Errors
     /// Internal, if DataFusion does not take the product's functions.
     pub fn new(contract: &Contract) -> Result<Self> {
-        Self::with_lookups(contract, &[])
+        Self::with_lookups(contract, &[], StateMemory::new(usize::MAX))
     }
 
-    /// A compiler for queries over the stream of `contract` that may join `lookups`.
+    /// A compiler for queries over the stream of `contract` that may join `lookups`, and together take `memory` when they run.
     ///
     /// # Errors
     /// A user error if a lookup table has the stream's name, or a column by which the stream's rows are judged.
-    pub fn with_lookups(contract: &Contract, lookups: &[Arc<LookupTable>]) -> Result<Self> {
+    pub fn with_lookups(contract: &Contract, lookups: &[Arc<LookupTable>], memory: StateMemory) -> Result<Self> {
         let mut config = SessionConfig::new().with_target_partitions(1).with_batch_size(PLAN_BATCH_ROWS_MAX);
         let options = config.options_mut();
         options.sql_parser.map_string_types_to_utf8view = false;
@@ -66,8 +69,10 @@ impl Compiler {
         let table = Arc::new(StreamTable::new(stream, &contract.events_schema()));
         let dimensions = contract.fields().iter().filter(|f| f.kind == Kind::String).map(|f| f.name.clone()).collect();
         let functions = WindowTableFunctions::new(stream, table.clone(), contract.time_field(), dimensions);
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(memory.pool()).build_arc()?;
         let mut state = SessionStateBuilder::new()
             .with_config(config)
+            .with_runtime_env(runtime)
             .with_default_features()
             .with_analyzer_rule(Arc::new(LookupJoins))
             .with_analyzer_rule(Arc::new(WindowedAggregates))
@@ -82,7 +87,12 @@ impl Compiler {
             let provider = Arc::new(LookupProvider(Arc::clone(lookup)));
             state.schema_for_ref(name.as_str())?.register_table(name, provider)?;
         }
-        Ok(Self { state, tumble_form: tumble_form(stream, contract.time_field()), lookups: lookups.to_vec() })
+        Ok(Self { state, tumble_form: tumble_form(stream, contract.time_field()), lookups: lookups.to_vec(), memory })
+    }
+
+    /// What its queries may take together when they run.
+    pub fn memory(&self) -> &StateMemory {
+        &self.memory
     }
 
     /// Adds a function of one's own, which every query compiled from now on may call.

@@ -45,7 +45,7 @@ impl From<AggregateUDF> for Function {
 }
 
 /// Registers the product's own functions.
-pub(super) fn register_own(state: &mut SessionState) -> Result<()> {
+pub(crate) fn register_own(state: &mut SessionState) -> Result<()> {
     state.register_udaf(percentile())?;
     for function in json_path::functions() {
         state.register_udf(function)?;

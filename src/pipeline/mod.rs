@@ -46,6 +46,7 @@ mod unrepeatable;
 pub(crate) use call::ident_name;
 pub(crate) use depth::check as check_depth;
 pub(crate) use dialect::StreamDialect;
+pub(crate) use functions::register_own;
 pub(crate) use refusal::{SqlText, refuse, refuse_at};
 pub(crate) use table_functions::WindowTableFunctions;
 

@@ -10,10 +10,7 @@ use arrow::record_batch::RecordBatch;
 use super::file::PipelineFile;
 use super::places::Places;
 use crate::error::{Error, Result};
-
-const WINDOW_START: &str = "window_start";
-const WINDOW_END: &str = "window_end";
-const REVISION: &str = "revision";
+use crate::schema::{REVISION, WINDOW_END, WINDOW_START};
 
 /// Columns that readers of the lake take from its folders' names.
 const PARTITIONS: [&str; 4] = ["year", "month", "day", "hour"];

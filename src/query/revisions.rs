@@ -15,9 +15,10 @@ use parquet::file::statistics::Statistics;
 use std::sync::Arc;
 
 use super::columns::adapt;
-use super::table::{REVISION, TableShape, WINDOW};
+use super::table::{TableShape, WINDOW};
 use crate::error::{Error, Result};
 use crate::limits::QUERY_BATCH_ROWS;
+use crate::schema::REVISION;
 use crate::sink::lake::OpenFile;
 use crate::types::Micros;
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::DataFusionError;
-use datafusion::execution::FunctionRegistry;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
@@ -21,14 +20,17 @@ use super::failure::failure;
 use super::statement::Statement;
 use crate::error::{Error, Result};
 use crate::limits::{QUERY_BATCH_ROWS, QUERY_CONSUMERS_NAMED};
-use crate::operator::percentile::percentile;
-use crate::pipeline::WindowTableFunctions;
+use crate::pipeline::{WindowTableFunctions, register_own};
 use crate::sink::lake::Lake;
+
+/// Memory below which it does not help to give one more thread a share of its own: each sort keeps some for merging what waits on disk,
+/// and a query has several at once.
+const PARTITION_BYTES_MIN: usize = 64 << 20;
 
 /// How a query runs.
 #[derive(Debug, Clone, Copy)]
 pub struct QueryOptions {
-    /// Threads that compute.
+    /// Threads that compute. Fewer do, if memory is short.
     pub workers: usize,
     /// Bytes that sorting, grouping and joining may keep in memory; beyond it they wait on disk, or the query is refused.
     pub memory_bytes_max: usize,
@@ -63,8 +65,9 @@ impl LakeQuery {
     /// # Errors
     /// Internal if the session cannot be made.
     pub fn new(lake: &Lake, paths: BTreeSet<String>, known: Vec<KnownTable>, options: QueryOptions) -> Result<Self> {
+        let partitions = options.workers.min(options.memory_bytes_max / PARTITION_BYTES_MIN).max(1);
         let mut config = SessionConfig::new()
-            .with_target_partitions(options.workers)
+            .with_target_partitions(partitions)
             .with_batch_size(QUERY_BATCH_ROWS)
             .with_information_schema(true)
             .with_create_default_catalog_and_schema(false)
@@ -77,7 +80,7 @@ impl LakeQuery {
         let catalog = Arc::new(LakeCatalog::new(lake, paths, known, options.revisions));
         let mut state =
             SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
-        state.register_udaf(percentile())?;
+        register_own(&mut state)?;
         state.catalog_list().register_catalog(CATALOG.to_owned(), Arc::clone(&catalog) as _);
         Ok(Self { state, catalog })
     }

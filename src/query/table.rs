@@ -17,14 +17,12 @@ use super::prune::HourStatistics;
 use super::scan::LakeScan;
 use super::session::Revisions;
 use crate::error;
+use crate::schema::{REVISION, WINDOW_END, WINDOW_START};
 use crate::sink::lake::{DEAD_LETTERS, Lake, LakeFile};
 use crate::types::Micros;
 
-/// The column that counts the times a window was emitted.
-pub(super) const REVISION: &str = "revision";
-
 /// The columns that tell which window a row is of.
-pub(super) const WINDOW: [&str; 2] = ["window_start", "window_end"];
+pub(super) const WINDOW: [&str; 2] = [WINDOW_START, WINDOW_END];
 
 /// What all files of a table have in common.
 #[derive(Debug)]
@@ -70,7 +68,7 @@ impl LakeTable {
             && schema.field_with_name(REVISION).is_ok_and(|f| f.data_type() == &DataType::Int32);
         // Files that do not say it are older than their saying so.
         let time = time.or_else(|| match path {
-            _ if is_windows => Some("window_start".to_owned()),
+            _ if is_windows => Some(WINDOW_START.to_owned()),
             DEAD_LETTERS => Some("ingest_time".to_owned()),
             _ => None,
         });

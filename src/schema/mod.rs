@@ -39,6 +39,7 @@ mod field;
 mod parse;
 mod provenance;
 mod requirement;
+mod windows;
 
 pub use contract::Contract;
 pub use field::{Field, Kind};
@@ -49,3 +50,4 @@ pub use provenance::{
     provenance_fields,
 };
 pub use requirement::Requirement;
+pub use windows::{REVISION, WINDOW_END, WINDOW_START};

@@ -364,6 +364,7 @@ mod tests {
                 presence: Some((3, 1)),
                 remembered: (4, 2),
                 ignored_touches: 2,
+                state_bytes: (1_024, 2_048),
                 open: vec![OpenWindows { ends: [2, 3].into(), groups: 1 }],
             },
             windows: [("p".to_owned(), 7)].into(),

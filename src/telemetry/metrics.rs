@@ -122,6 +122,10 @@ catalogue! {
     Gauge Count REMEMBERED_SESSIONS [] = "headcount_remembered_sessions";
     /// Streams that concurrency remembers, active or not.
     Gauge Count REMEMBERED_STREAMS [] = "headcount_remembered_streams";
+    /// Memory that the state takes: open windows, sessions, remembered ids.
+    Gauge Bytes STATE_BYTES [] = "headcount_state_bytes";
+    /// What it may take (run.memory_mib_max).
+    Gauge Bytes STATE_BYTES_MAX [] = "headcount_state_bytes_max";
     /// Messages that wait between the tasks of the job: batches for the raw tables' writer (raw), news for the combine stage (combine).
     Gauge Count QUEUE_LENGTH ["queue"] = "headcount_queue_length";
 

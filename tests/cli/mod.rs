@@ -11,3 +11,4 @@ mod platform;
 mod program;
 mod query;
 mod runs;
+mod verify;

@@ -82,6 +82,7 @@ fn a_platform_that_is_stopped_goes_on_where_it_was() {
     };
     let mut all = kept(&place.run(&["run", "--for", "3s"], &SMALL).works(&["checkpoint 1:"]));
     all += kept(&place.run(&["run", "--for", "3s"], &SMALL).works(&["going on from checkpoint 1", "checkpoint 2:"]));
+    place.run(&["verify", "--lake", "data/lake"], &SMALL).works(&["no difference"]);
     place.run(&["checkpoint", "show"], &[]).works(&["checkpoint    2", "shardId-000000000003  after "]);
     place.run(&["checkpoint", "reset", "--keep-positions"], &[]).works(&["checkpoint 3:", "are not written"]);
     all += kept(&place.run(&["run", "--for", "3s"], &SMALL).works(&["going on from checkpoint 3", "checkpoint 4:"]));

@@ -255,20 +255,22 @@ fn memory_is_bounded_and_what_does_not_fit_waits_on_disk() {
     let place = place();
     let temp = place.path().join("temporary");
     std::fs::create_dir(&temp).unwrap();
-    let run = |sql: &str| {
+    let run = |workers: &str, sql: &str| {
         let words = ["query", sql, "--lake", "l", "--memory", "64", "--csv"];
-        place.run(&words, &[("TMPDIR", temp.to_str().unwrap()), ("HEADCOUNT__RUN__WORKER_THREADS", "1")])
+        place.run(&words, &[("TMPDIR", temp.to_str().unwrap()), ("HEADCOUNT__RUN__WORKER_THREADS", workers)])
     };
     // 90 MB to be sorted.
     let numbers =
         "select value as n, repeat(cast(value % 900 + 100 as varchar), 200) as t from generate_series(1, 150000)";
-    let sorted = run(&format!(
+    let sort = format!(
         "select count(*), max(place) from (select n, row_number() over (order by t desc, n) as place from ({numbers}))"
-    ));
-    assert_eq!(sorted.works(&[]).stdout.lines().nth(1), Some("150000,150000"));
-    assert_eq!(files_below(&temp), Vec::<PathBuf>::new(), "nothing stays");
+    );
+    for workers in ["1", "4"] {
+        assert_eq!(run(workers, &sort).works(&[]).stdout.lines().nth(1), Some("150000,150000"), "{workers} workers");
+        assert_eq!(files_below(&temp), Vec::<PathBuf>::new(), "nothing stays");
+    }
     // One group cannot wait on disk.
-    run(&format!("select length(string_agg(t || n, ',')) from ({numbers})"))
+    run("1", &format!("select length(string_agg(t || n, ',')) from ({numbers})"))
         .fails(2, &["query: the query needs more memory than it may use", "--memory"]);
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use headcount::operator::concurrency::ConcurrencyOptions;
+use headcount::operator::memory::StateMemory;
 use headcount::pipeline::{Compiler, Explanation, JobTimes, LookupTable, PipelineFile};
 use headcount::schema::Contract;
 use headcount::types::{MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SEC};
@@ -57,7 +58,7 @@ fn creators() -> Arc<LookupTable> {
 
 async fn explain(file: &PipelineFile, times: &JobTimes) -> String {
     let contract = Contract::shipped().unwrap();
-    let plan = Compiler::with_lookups(&contract, &[creators()])
+    let plan = Compiler::with_lookups(&contract, &[creators()], StateMemory::new(usize::MAX))
         .unwrap()
         .compile(file)
         .await

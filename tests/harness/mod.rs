@@ -86,6 +86,7 @@ pub fn engine_options(options: &reference::Options) -> EngineOptions {
             announced_timeout: 48 * 3_600 * SEC,
         },
         lateness,
+        memory_bytes_max: usize::MAX,
     }
 }
 

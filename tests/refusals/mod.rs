@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema};
 use headcount::engine::Pipelines;
 use headcount::error::{Domain, Error};
+use headcount::operator::memory::StateMemory;
 use headcount::pipeline::{Compiler, LookupTable, PipelineFile};
 use headcount::schema::Contract;
 
@@ -45,8 +46,12 @@ fn compiler() -> Compiler {
         column("share", DataType::Float64),
     ];
     let tiers = vec![column("tier", DataType::Utf8), column("rank", DataType::Int64)];
-    Compiler::with_lookups(&Contract::shipped().unwrap(), &[table("creators", creators), table("tiers", tiers)])
-        .unwrap()
+    Compiler::with_lookups(
+        &Contract::shipped().unwrap(),
+        &[table("creators", creators), table("tiers", tiers)],
+        StateMemory::new(usize::MAX),
+    )
+    .unwrap()
 }
 
 /// The error that a file gives; `None` if it compiles.

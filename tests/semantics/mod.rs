@@ -3,7 +3,7 @@
 //! * [`scene`]: events in shorthand, run through the engine; what came out, as text in seconds.
 //! * [`worked`]: the worked cases of concurrency. * [`time`]: skew, duplicates, high time, lateness, the end of input.
 //! * [`windows`]: tumbling windows, revisions, what runs over complete windows. * [`hops`]: windows that hop. * [`sessions`]: leases and closures.
-//! * [`aggregates`]: distinct values, order and ties, sub-queries, JSON, functions of one's own.
+//! * [`memory`]: what the state may take. * [`aggregates`]: distinct values, order and ties, sub-queries, JSON, functions of one's own.
 //! * [`streams`]: activity, channels, which windows there are. * [`counting`]: averages, peaks, uniques, groups.
 //! * [`property`]: whatever the query, concurrency equals the brute-force reference; [`hops`] has its like.
 
@@ -11,6 +11,7 @@ mod aggregates;
 mod counting;
 mod hops;
 mod lookups;
+mod memory;
 mod property;
 mod scene;
 mod sessions;

@@ -14,7 +14,7 @@ use source::{Source, is_ident, words};
 /// Steps of the flow. They do not import each other, with the exception of [`ALLOWED_EDGES`].
 const STAGES: [&str; 5] = ["source", "decode", "pipeline", "operator", "sink"];
 /// What assembles and runs the stages. It may import everything but `cli`.
-const ABOVE: [&str; 6] = ["engine", "backfill", "dead_letters", "query", "serve", "cli"];
+const ABOVE: [&str; 7] = ["engine", "backfill", "dead_letters", "query", "verify", "serve", "cli"];
 /// What everybody may import, and what imports nothing but itself.
 const BELOW: [&str; 8] = ["aws", "config", "schema", "telemetry", "types", "error", "limits", "clock"];
 /// Plans are made of this project's operators.

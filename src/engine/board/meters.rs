@@ -31,6 +31,7 @@ impl Status {
         self.report_events();
         self.report_pipelines();
         self.report_presence();
+        self.report_memory();
         self.report_tables();
     }
 
@@ -70,6 +71,12 @@ impl Status {
             let emitted = self.windows.get(pipeline).copied().unwrap_or(0);
             counter!(names::WINDOWS_EMITTED_TOTAL, "pipeline" => pipeline.to_owned()).absolute(emitted);
         }
+    }
+
+    fn report_memory(&self) {
+        let (bytes, bytes_max) = self.combine.state_bytes;
+        gauge!(names::STATE_BYTES).set(bytes as f64);
+        gauge!(names::STATE_BYTES_MAX).set(bytes_max as f64);
     }
 
     fn report_presence(&self) {

@@ -90,6 +90,8 @@ pub struct CombineStatus {
     pub remembered: (usize, usize),
     /// Touches of closed sessions.
     pub ignored_touches: u64,
+    /// What the state of all shards takes in memory, and what it may, in bytes.
+    pub state_bytes: (usize, usize),
     /// By pipeline.
     pub open: Vec<OpenWindows>,
 }

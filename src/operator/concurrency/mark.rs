@@ -135,6 +135,15 @@ impl MarksPartial {
         self.marks.len()
     }
 
+    /// Memory that they hold, in bytes.
+    pub fn bytes(&self) -> usize {
+        let columns = |source: &Arc<MarkColumns>| -> usize {
+            let ids = [&source.event_id, &source.stream_id, &source.channel_id];
+            ids.into_iter().chain(&source.dimensions).map(|column| column.get_array_memory_size()).sum()
+        };
+        self.marks.capacity() * size_of::<Mark>() + self.sources.iter().map(columns).sum::<usize>()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.marks.is_empty()

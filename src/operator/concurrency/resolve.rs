@@ -106,6 +106,10 @@ impl<T> Slab<T> {
         }
     }
 
+    fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Option<T>>() + self.free.capacity() * size_of::<u32>()
+    }
+
     pub(super) fn get_mut(&mut self, i: u32) -> Option<&mut T> {
         self.slots.get_mut(i as usize).and_then(Option::as_mut)
     }
@@ -350,6 +354,13 @@ impl Concurrency {
     /// Sessions and streams remembered.
     pub fn remembered(&self) -> (usize, usize) {
         (self.sessions.len(), self.streams.len())
+    }
+
+    /// Memory of sessions, streams and the marks that wait, in bytes; what each query has open beside them is less.
+    pub fn bytes(&self) -> usize {
+        let index = |index: &HashMap<u128, u32>| index.capacity() * (size_of::<(u128, u32)>() + 1);
+        let marks: usize = self.pending.values().map(MarksPartial::bytes).sum();
+        self.sessions.bytes() + self.streams.bytes() + index(&self.session_index) + index(&self.stream_index) + marks
     }
 }
 

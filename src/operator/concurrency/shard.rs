@@ -222,6 +222,11 @@ impl ShardMarks {
         self.buckets = state.buckets.into_iter().map(|b| (b.bucket, b)).collect();
     }
 
+    /// Memory of the open buckets, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.buckets.values().map(MarksPartial::bytes).sum()
+    }
+
     /// Totals since the start.
     pub fn counts(&self) -> MarkCounts {
         self.counts

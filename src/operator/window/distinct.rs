@@ -1,13 +1,13 @@
 //! `COUNT(DISTINCT …)` of texts, of several columns, and of what else is not a whole number: all groups of a pane in one table.
 //!
 //! DataFusion counts distinct values with a set for each group, kilobytes each; a pane has thousands of groups that mostly hold few
-//! values. Here a group and the 128-bit hash of a row's values are one entry of 32 bytes. With a billion rows the chance that any two
-//! share a hash is below 10⁻²⁰. (For whole numbers DataFusion has such a table too.)
+//! values. Here a group and 96 bits of the hash of a row's values are one entry of 16 bytes. With a billion rows the chance that any two
+//! share a hash is below 10⁻¹¹. (For whole numbers DataFusion has such a table too.)
 
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Int64Array, ListArray};
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::row::{RowConverter, Rows, SortField};
@@ -19,15 +19,37 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Error;
 
-const HASH_BYTES: usize = size_of::<u128>();
+const HASH_BYTES: usize = 12;
 
-/// Distinct rows by group; a row with any NULL does not count. State: one column, for each group the list of its rows' hashes (16 bytes,
-/// little endian).
+/// A row of a group. Sixteen bytes: the table is what a pane's memory goes to, and what its time goes to once it outgrows a cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    group: u32,
+    hash: [u8; HASH_BYTES],
+}
+
+impl Entry {
+    fn of(group: u32, bytes: &[u8]) -> Self {
+        let [hash @ .., _, _, _, _] = xxh3_128(bytes).to_le_bytes();
+        Self { group, hash }
+    }
+
+    /// Where it stands: rows are hashed already, groups count up from 0.
+    fn place(&self) -> u64 {
+        let [first @ .., _, _, _, _] = self.hash;
+        u64::from_le_bytes(first) ^ u64::from(self.group).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+/// Distinct rows by group; a row with any NULL does not count. State: one column, for each group the list of its rows' hashes (12
+/// bytes each).
 #[derive(Debug)]
 pub(super) struct DistinctRows {
     /// How many columns a row has; what an order adds to them is not looked at.
     columns: usize,
-    seen: HashTable<(usize, u128)>,
+    seen: HashTable<Entry>,
+    /// The rows of a batch, before they are looked for: lookups that do not wait for hashes wait for memory together.
+    batch: Vec<Entry>,
     /// By group: how many of its rows are in the table.
     counts: Vec<i64>,
     /// Makes bytes of a row; there from the first batch on, unless rows are texts.
@@ -53,32 +75,45 @@ impl DistinctRows {
     }
 
     pub(super) fn new(columns: usize) -> Self {
-        Self { columns, seen: HashTable::new(), counts: Vec::new(), bytes: None }
+        Self { columns, seen: HashTable::new(), batch: Vec::new(), counts: Vec::new(), bytes: None }
     }
 
     /// Adds the rows that count, by the bytes that stand for each.
     fn add_rows<'b>(
         &mut self,
         groups: &[usize],
-        counts: impl Fn(usize) -> bool,
+        counts: Option<&BooleanBuffer>,
         bytes: impl Fn(usize) -> &'b [u8],
     ) -> Result<()> {
-        for (row, &group) in groups.iter().enumerate() {
-            if counts(row) {
-                self.add(group, xxh3_128(bytes(row)))?;
-            }
+        let entry = |(row, &group): (usize, &usize)| Entry::of(group as u32, bytes(row));
+        self.batch.clear();
+        match counts {
+            None => self.batch.extend(groups.iter().enumerate().map(entry)),
+            Some(counts) => self.batch.extend(counts.set_indices().map(|row| entry((row, &groups[row])))),
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let added = batch.iter().try_for_each(|entry| self.add(*entry));
+        self.batch = batch;
+        added
+    }
+
+    fn add(&mut self, entry: Entry) -> Result<()> {
+        use hashbrown::hash_table::Entry as Place;
+        let Some(count) = self.counts.get_mut(entry.group as usize) else {
+            return internal_err!("group {} was not announced", entry.group);
+        };
+        if let Place::Vacant(free) = self.seen.entry(entry.place(), |e| *e == entry, Entry::place) {
+            free.insert(entry);
+            *count += 1;
         }
         Ok(())
     }
 
-    fn add(&mut self, group: usize, hash: u128) -> Result<()> {
-        use hashbrown::hash_table::Entry;
-        let Some(count) = self.counts.get_mut(group) else { return internal_err!("group {group} was not announced") };
-        let place = |&(group, hash): &(usize, u128)| place(group, hash);
-        if let Entry::Vacant(free) = self.seen.entry(place(&(group, hash)), |e| *e == (group, hash), place) {
-            free.insert((group, hash));
-            *count += 1;
+    fn announce(&mut self, groups: usize) -> Result<()> {
+        if u32::try_from(groups).is_err() {
+            return internal_err!("{groups} groups in one pane");
         }
+        self.counts.resize(groups, 0);
         Ok(())
     }
 }
@@ -89,11 +124,6 @@ fn is_text(data_type: &DataType) -> bool {
         DataType::Dictionary(_, values) => is_text(values),
         _ => false,
     }
-}
-
-/// Where an entry stands: rows are hashed already, groups count up from 0.
-fn place(group: usize, hash: u128) -> u64 {
-    (hash as u64) ^ (group as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl GroupsAccumulator for DistinctRows {
@@ -107,11 +137,15 @@ impl GroupsAccumulator for DistinctRows {
         let Some(values) = values.get(..self.columns) else {
             return internal_err!("COUNT(DISTINCT) of {} columns was given {}", self.columns, values.len());
         };
-        self.counts.resize(groups_total, 0);
+        self.announce(groups_total)?;
         let nulls = values.iter().fold(None, |nulls, c| NullBuffer::union(nulls.as_ref(), c.logical_nulls().as_ref()));
-        let counts = |row: usize| {
-            filter.is_none_or(|f| f.is_valid(row) && f.value(row)) && nulls.as_ref().is_none_or(|n| n.is_valid(row))
+        let nulls = NullBuffer::union(nulls.as_ref(), filter.and_then(Array::nulls));
+        let counts = match (filter, nulls) {
+            (Some(filter), Some(nulls)) => Some(filter.values() & nulls.inner()),
+            (Some(filter), None) => Some(filter.values().clone()),
+            (None, nulls) => nulls.map(NullBuffer::into_inner),
         };
+        let counts = counts.as_ref();
         if let [texts] = values
             && is_text(texts.data_type())
         {
@@ -140,13 +174,13 @@ impl GroupsAccumulator for DistinctRows {
         let [lists] = values else { return internal_err!("COUNT(DISTINCT) has {} state columns", values.len()) };
         let lists = lists.as_list::<i32>();
         let hashes = lists.values().as_fixed_size_binary();
-        self.counts.resize(groups_total, 0);
+        self.announce(groups_total)?;
         for (row, &group) in groups.iter().enumerate() {
             let (from, to) = (lists.value_offsets()[row], lists.value_offsets()[row + 1]);
             for i in from..to {
                 let bytes = <[u8; HASH_BYTES]>::try_from(hashes.value(i as usize));
                 let hash = bytes.map_err(|_| internal_datafusion_err!("a hash of another length"))?;
-                self.add(group, u128::from_le_bytes(hash))?;
+                self.add(Entry { group: group as u32, hash })?;
             }
         }
         Ok(())
@@ -168,10 +202,10 @@ impl GroupsAccumulator for DistinctRows {
         let offsets = OffsetBuffer::<i32>::from_lengths(counts.iter().map(|n| *n as usize));
         let mut next: Vec<usize> = offsets.iter().map(|o| *o as usize).collect();
         let mut bytes = vec![0_u8; seen.len() * HASH_BYTES];
-        for (group, hash) in seen {
-            let at = next[group] * HASH_BYTES;
-            next[group] += 1;
-            bytes[at..at + HASH_BYTES].copy_from_slice(&hash.to_le_bytes());
+        for Entry { group, hash } in seen {
+            let at = next[group as usize] * HASH_BYTES;
+            next[group as usize] += 1;
+            bytes[at..at + HASH_BYTES].copy_from_slice(&hash);
         }
         let hashes = FixedSizeBinaryArray::try_new(HASH_BYTES as i32, Buffer::from_vec(bytes), None)?;
         let item = Arc::new(Field::new_list_field(DataType::FixedSizeBinary(HASH_BYTES as i32), false));
@@ -184,7 +218,8 @@ impl GroupsAccumulator for DistinctRows {
 
     fn size(&self) -> usize {
         let bytes = self.bytes.as_ref().map_or(0, |(converter, rows)| converter.size() + rows.size());
-        self.seen.allocation_size() + self.counts.capacity() * size_of::<i64>() + bytes
+        let batch = self.batch.capacity() * size_of::<Entry>();
+        self.seen.allocation_size() + batch + self.counts.capacity() * size_of::<i64>() + bytes
     }
 }
 

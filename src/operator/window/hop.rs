@@ -100,6 +100,11 @@ impl WindowMerge {
         self.waiting.values().chain(self.panes.values()).flatten()
     }
 
+    /// Memory of what is still to be in a window, merged or not, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.partials_left().chain(self.blocks.values()).map(Partial::bytes).sum()
+    }
+
     fn number(&self, end: Micros) -> i64 {
         end.div_euclid(self.spec.windowing.slide.max(1))
     }

@@ -25,6 +25,13 @@ pub struct Partial {
     pub states: Vec<Vec<ArrayRef>>,
 }
 
+impl Partial {
+    /// Memory that it holds, in bytes; clones hold the same.
+    pub fn bytes(&self) -> usize {
+        self.keys.iter().chain(self.states.iter().flatten()).map(|column| column.get_array_memory_size()).sum()
+    }
+}
+
 /// Groups of one pane. Group indices are dense, from 0, in order of first appearance.
 pub(super) struct Pane {
     keys: Option<Box<dyn GroupValues>>,
@@ -96,5 +103,12 @@ impl Pane {
 
     pub(super) fn groups(&self) -> usize {
         self.groups
+    }
+
+    /// Memory that it holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let keys = self.keys.as_ref().map_or(0, |keys| keys.size());
+        let values: usize = self.accumulators.iter().map(|a| a.size()).sum();
+        keys + values + self.indices.capacity() * size_of::<usize>()
     }
 }

@@ -209,6 +209,11 @@ impl ShardWindows {
         self.panes.keys().flat_map(|(_, key)| self.spec.windowing.ends(key.end, key.first_window))
     }
 
+    /// Memory of all panes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.panes.values().map(Pane::bytes).sum()
+    }
+
     /// The groups in all panes.
     pub fn open_groups(&self) -> usize {
         self.panes.values().map(Pane::groups).sum()

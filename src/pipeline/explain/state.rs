@@ -6,8 +6,8 @@ use super::explanation::JobTimes;
 use super::tree::group_by;
 use crate::operator::concurrency::ConcurrencyQuery;
 use crate::operator::window::{WindowSpec, Windowing};
-use crate::pipeline::plan::{ContinuousPlan, Node};
 use crate::pipeline::lookup::LookupTable;
+use crate::pipeline::plan::{ContinuousPlan, Node};
 use crate::types::{Micros, format_span};
 
 /// Something that is kept.

@@ -1,0 +1,125 @@
+//! `headcount verify`
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Lateness as LatenessArg, VerifyArgs};
+use super::lake_columns::refuse_other_types;
+use super::out::say;
+use super::progress::{Bars, Stopwatch, thousands};
+use super::setup;
+use super::signals::{Signals, stop_on_signal};
+use crate::backfill::{BackfillOptions, Range};
+use crate::config::Config;
+use crate::engine::Pipelines;
+use crate::engine::tables::{TableOptions, file_prefix, table_schemas};
+use crate::error::{Error, Result};
+use crate::limits::{BACKFILL_BUFFER_BYTES_MAX, VERIFY_SORT_BYTES_MAX};
+use crate::operator::window::Lateness;
+use crate::sink::lake::Lake;
+use crate::source::file::{FileShard, discover, group_by_shard_column, shards};
+use crate::telemetry::start_logging;
+use crate::types::{MICROS_PER_HOUR, format_micros};
+use crate::verify::{TableVerdict, Verified, VerifyOptions};
+
+/// Compares the tables of a lake with its raw events, and says what differs: how many rows.
+pub fn run(args: &VerifyArgs) -> Result<u64> {
+    args.check()?;
+    let range = Range::try_new(args.from, args.to)?;
+    let config = setup::load_config(args.config.as_deref())?;
+    start_logging(&config.log, std::env::var("RUST_LOG").ok().as_deref())?;
+    setup::runtime_of(setup::workers(&config) + 2)?.block_on(verify(args, &config, range))
+}
+
+async fn verify(args: &VerifyArgs, config: &Config, range: Range) -> Result<u64> {
+    let clock = setup::clock();
+    let lateness = match args.lateness {
+        LatenessArg::Ignore => Lateness::Ignore,
+        LatenessArg::Replay => Lateness::Judge,
+    };
+    let pipelines = setup::compile(config, lateness).await.map_err(setup::first_of)?;
+    let url = args.lake.as_deref().unwrap_or(&config.lake.url);
+    let lake = Lake::existing(url, &setup::lake_options(config))?.ok_or_else(|| setup::no_such_lake(url))?;
+    refuse_other_types(config, &lake, &table_schemas(&pipelines)).await?;
+    let raw = raw_events(config, &pipelines, &lake, range).await?;
+    let folder = tempfile::Builder::new().prefix("headcount-verify-").tempdir();
+    let folder = folder.map_err(|e| Error::external("no temporary folder can be made").at("TMPDIR").because(e))?;
+    let options = VerifyOptions {
+        backfill: BackfillOptions {
+            range,
+            raw: false,
+            workers: setup::workers(config),
+            memory_bytes_max: BACKFILL_BUFFER_BYTES_MAX,
+            spill_dir: None,
+            tables: TableOptions { gather: MICROS_PER_HOUR, ..setup::table_options(config) },
+            prefix: file_prefix(clock.as_ref()),
+        },
+        sort_bytes_max: VERIFY_SORT_BYTES_MAX,
+        told_max: args.differences,
+        folder: folder.path().to_owned(),
+    };
+    let bars = Bars::new();
+    let watch = Stopwatch::start();
+    let stop = CancellationToken::new();
+    let listening = tokio::spawn(stop_on_signal(Signals::new()?, stop.clone()));
+    let done = crate::verify::run(pipelines, raw, &lake, options, clock, &bars, stop).await;
+    listening.abort();
+    bars.finish();
+    let verified = done?;
+    print(&verified, lake.url(), args.lateness, watch.secs());
+    Ok(verified.differences())
+}
+
+/// The files of raw events that may matter to windows of the range: all before its end, as a stream may be active for days.
+async fn raw_events(config: &Config, pipelines: &Pipelines, lake: &Lake, range: Range) -> Result<Vec<FileShard>> {
+    let table = pipelines.contract.stream_name();
+    // Windows of the range may end after it.
+    let longest = pipelines.plans.iter().map(|plan| plan.windowing().size).max().unwrap_or(0);
+    let end = range.to.map(|to| to.saturating_add(longest));
+    let files = lake.list_recorded(table).await?;
+    let files = files.into_iter().filter(|file| end.is_none_or(|end| file.hour < end));
+    let files: Vec<String> = files.map(|file| lake.place(&file.path)).collect();
+    if files.is_empty() {
+        return Err(Error::user("the lake has no raw events to verify its tables by")
+            .at(lake.place(table))
+            .hint("a run or a backfill writes them; --lake URL says which lake"));
+    }
+    let found = discover(&files, &setup::bucket_options(config)).await?;
+    group_by_shard_column(shards(found, None)?).await
+}
+
+fn print(verified: &Verified, lake: &str, lateness: LatenessArg, secs: f64) {
+    let judged = match lateness {
+        LatenessArg::Replay => "judged late or not as they were when they came",
+        LatenessArg::Ignore => "none of them late",
+    };
+    say!("{lake}: {} raw events in {secs:.1} s, {judged}", thousands(verified.events));
+    for table in &verified.tables {
+        say!("  {:<32} {}", table.table, summary(table));
+        for difference in &table.differences {
+            say!("    {}: {}", difference.key, difference.what);
+        }
+    }
+    match (verified.differences(), lateness) {
+        (0, _) => say!("no difference"),
+        (wrong, LatenessArg::Ignore) => say!("{} rows differ", thousands(wrong)),
+        (wrong, LatenessArg::Replay) => say!(
+            "{} rows differ (tables of a backfill without --lateness replay are verified with --lateness ignore)",
+            thousands(wrong)
+        ),
+    }
+}
+
+/// `1,234 rows equal`, and what is not.
+fn summary(table: &TableVerdict) -> String {
+    let mut parts = vec![format!("{} rows equal", thousands(table.equal))];
+    let counted = [(table.different, "different"), (table.missing, "missing"), (table.too_many, "too many")];
+    parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", thousands(*n))));
+    if table.to_come > 0 {
+        let since = table.last_window_end.map_or_else(
+            || "the lake has none yet".to_owned(),
+            |end| format!("of windows that end after {}", format_micros(end)),
+        );
+        parts.push(format!("{} still to be written ({since})", thousands(table.to_come)));
+    }
+    parts.join(", ")
+}

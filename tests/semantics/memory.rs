@@ -1,0 +1,102 @@
+//! What the state of a job may take in memory: accounted while windows are open, given back when they are out, and refused beyond.
+
+use std::sync::Arc;
+
+use headcount::decode::Provenance;
+use headcount::engine::{Combine, Intake, Pipelines, ShardMessage, ShardStage};
+use headcount::schema::Contract;
+use headcount::types::{Micros, ReadBatch, Record};
+
+use crate::harness;
+use crate::reference::Options;
+
+use super::scene::{ZERO, pipeline, shipped};
+
+const SEC: Micros = 1_000_000;
+
+const GROUPS: &str =
+    "SELECT window_start, window_end, session_id, COUNT(*) AS events, COUNT(DISTINCT viewer_id) AS viewers
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end, session_id";
+
+/// A job of two tables, one with a group for each session and one that counts presence.
+async fn pipelines(memory_bytes_max: usize) -> Arc<Pipelines> {
+    let files = [pipeline("sessions", "keys = [\"session_id\"]", GROUPS), shipped("concurrent_viewers")];
+    let options = headcount::engine::EngineOptions { memory_bytes_max, ..harness::engine_options(&Options::default()) };
+    Arc::new(Pipelines::compile(Arc::new(Contract::shipped().unwrap()), &files, options).await.unwrap())
+}
+
+/// Heartbeats of as many sessions, all at `second`.
+fn heartbeats(sessions: std::ops::Range<usize>, second: i64) -> ReadBatch {
+    let record = |session: usize| {
+        let time = ZERO + second * SEC;
+        let text = format!(
+            r#"{{"schema_version":"1","event_id":"{session}@{second}","event_type":"view.heartbeat","event_time":{},"stream_id":"s","session_id":"session {session}","viewer_id":"viewer {session}"}}"#,
+            time / 1_000
+        );
+        Record { data: text.into(), sequence_number: session.to_string().into(), arrival_time: Some(time) }
+    };
+    ReadBatch {
+        shard: "shard".into(),
+        records: sessions.map(record).collect(),
+        millis_behind_latest: None,
+        polled_at: None,
+    }
+}
+
+struct Shard {
+    intake: Intake,
+    stage: ShardStage,
+}
+
+impl Shard {
+    fn new(pipelines: &Arc<Pipelines>) -> Self {
+        let contract = Arc::clone(&pipelines.contract);
+        let intake = Intake::try_new(contract, Provenance::Record, pipelines.options.judge).unwrap();
+        Self { intake, stage: ShardStage::try_new(Arc::clone(pipelines)).unwrap() }
+    }
+
+    async fn take(&mut self, read: &ReadBatch) -> headcount::Result<headcount::engine::Processed> {
+        let events = self.intake.take(read)?.judged.into_kept()?;
+        self.stage.process(&events).await
+    }
+}
+
+#[tokio::test]
+async fn windows_take_memory_while_they_are_open() {
+    let pipelines = pipelines(usize::MAX).await;
+    let mut shard = Shard::new(&pipelines);
+    let mut combine = Combine::try_new(Arc::clone(&pipelines)).unwrap();
+    combine.join("shard".into());
+    let empty = pipelines.memory.bytes();
+    let taken = shard.take(&heartbeats(0..2_000, 1)).await.unwrap();
+    let open = pipelines.memory.bytes();
+    assert!(open > empty + 2_000 * 64, "{open} bytes for 2,000 groups and marks, {empty} before");
+    // Beyond the end of the window: it goes to where shards meet, is merged and comes out.
+    let watermark = ZERO + 600 * SEC;
+    let partials = shard.stage.close(watermark).unwrap();
+    assert!(pipelines.memory.bytes() < empty + 1_000, "the shard has nothing left");
+    let message = ShardMessage { shard: "shard".into(), seen: taken.seen, partials, watermark: Some(watermark) };
+    let out = combine.handle(message).await.unwrap();
+    assert!(out.iter().any(|e| e.rows.num_rows() == 2_000));
+    let presence = pipelines.memory.bytes();
+    assert!(presence < open, "only sessions are remembered: {presence} bytes of {open}");
+    drop((shard, combine));
+    assert_eq!(pipelines.memory.bytes(), 0);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_an_error_that_names_the_table() {
+    let pipelines = pipelines(1 << 20).await;
+    let mut shard = Shard::new(&pipelines);
+    for read in 0..20 {
+        if let Err(error) = shard.take(&heartbeats(read * 2_000..(read + 1) * 2_000, 1)).await {
+            let report = error.report();
+            assert!(report.contains("more memory than run.memory_mib_max"), "{report}");
+            assert!(report.contains("open windows of sessions") && report.contains("remedy:"), "{report}");
+            assert!(read > 0, "a megabyte is enough for 2,000 groups");
+            return;
+        }
+    }
+    panic!("40,000 groups and their marks fit into a megabyte");
+}
