@@ -88,6 +88,10 @@ impl Range {
 
 /// The hours in which windows begin that hold events of these hours.
 pub(super) fn hours_of_windows(events: &BTreeSet<Micros>, windowing: Windowing) -> BTreeSet<Micros> {
+    if windowing.session {
+        // Each begins with an event.
+        return events.clone();
+    }
     let mut hours = BTreeSet::new();
     for hour in events {
         let first = windowing.pane_end(*hour).saturating_sub(windowing.size);
@@ -153,7 +157,7 @@ mod tests {
     fn windows_begin_in_hours_before_those_of_their_events() {
         let hours = |size: Micros, slide: Micros, events: &[i64]| -> Vec<i64> {
             let events = events.iter().map(|h| h * HOUR).collect();
-            hours_of_windows(&events, Windowing { size, slide }).into_iter().map(|t| t / HOUR).collect()
+            hours_of_windows(&events, Windowing::hopping(size, slide)).into_iter().map(|t| t / HOUR).collect()
         };
         assert_eq!(hours(HOUR / 60, HOUR / 60, &[10, 12]), [10, 12]);
         assert_eq!(hours(HOUR, HOUR, &[10]), [10]);
@@ -163,6 +167,8 @@ mod tests {
         assert_eq!(hours(HOUR * 7 / 60, HOUR * 7 / 60, &[10]), [9, 10]);
         assert_eq!(hours(24 * HOUR, 24 * HOUR, &[10, 30]), [0, 24]);
         assert_eq!(hours(24 * HOUR, 12 * HOUR, &[10, 13]), [-12, 0, 12]);
+        let events = BTreeSet::from([10 * HOUR, 13 * HOUR]);
+        assert_eq!(hours_of_windows(&events, Windowing::sessions(5 * HOUR)), events, "a session begins with an event");
     }
 
     #[test]

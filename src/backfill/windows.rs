@@ -15,6 +15,7 @@ use crate::engine::tables::{RawRows, TableSummary, WindowTables};
 use crate::engine::{Combine, Emission, Pipelines, ShardMessage, ShardStage};
 use crate::error::{Error, Result};
 use crate::limits::{COMBINE_QUEUE_MAX, SHARD_QUEUE_BATCHES_MAX};
+use crate::operator::window::Windowing;
 use crate::sink::lake::time_values;
 use crate::types::{Micros, ShardId};
 
@@ -179,8 +180,13 @@ async fn write_windows(
 
 async fn write(pipelines: &Pipelines, tables: &mut WindowTables, emissions: Vec<Emission>, range: Range) -> Result<()> {
     for emission in emissions {
-        let size = pipelines.plans.get(emission.pipeline).map_or(0, |p| p.windowing().size);
-        if range.contains(emission.window_end - size) {
+        let windowing = pipelines.plans.get(emission.pipeline).map_or(Windowing::tumbling(0), |p| p.windowing());
+        if windowing.session {
+            // Its windows begin when they like.
+            if let Some(rows) = within(&emission.rows, "window_start", range)? {
+                tables.write(&Emission { rows, ..emission }).await?;
+            }
+        } else if range.contains(emission.window_end - windowing.size) {
             tables.write(&emission).await?;
         }
     }

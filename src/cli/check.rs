@@ -40,7 +40,9 @@ pub fn run(args: &CheckArgs) -> Result<usize> {
     say!("pipelines  {}", setup::pipeline_files(&config)?.0);
     for plan in &pipelines.plans {
         let secs = plan.windowing().slide as f64 / 1e6;
-        say!("  {:<24} every {secs:>4} s  {}", plan.name, plan.header.title);
+        // A session comes out when there was nothing for so long.
+        let when = if plan.windowing().session { "after" } else { "every" };
+        say!("  {:<24} {when} {secs:>4} s  {}", plan.name, plan.header.title);
     }
     for lookup in &config.lookups {
         let name = &lookup.name;

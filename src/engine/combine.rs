@@ -7,7 +7,7 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use super::board::{CombineStatus, OpenWindows};
-use super::pipeline_windows::{PipelineWindows, PipelineWindowsState};
+use super::pipeline_windows::{PipelineWindows, PipelineWindowsState, is_given_up};
 use super::pipelines::Pipelines;
 use super::shard_stage::ShardPartials;
 use crate::error::{Error, Result};
@@ -30,12 +30,12 @@ pub struct ShardMessage {
     pub watermark: Option<Micros>,
 }
 
-/// Rows of one complete window for one table.
+/// Rows of one complete window for one table; of sessions, of several.
 #[derive(Debug)]
 pub struct Emission {
     /// Index of the pipeline.
     pub pipeline: usize,
-    /// End of the window.
+    /// End of the window; the last one's, if there are several.
     pub window_end: Micros,
     /// 0, or 1 for what the allowed lateness changed.
     pub revision: i32,
@@ -92,7 +92,7 @@ impl Combine {
         Ok(Self {
             memory: names.map(|name| pipelines.memory.reserve(name)).collect(),
             concurrency: pipelines.concurrency()?,
-            windows: pipelines.plans.iter().map(PipelineWindows::new).collect(),
+            windows: pipelines.plans.iter().map(PipelineWindows::try_new).collect::<Result<_>>()?,
             watermarks: HashMap::new(),
             watermark: None,
             floor: None,
@@ -173,8 +173,9 @@ impl Combine {
         let (Some(plan), Some(windows)) = (self.pipelines.plans.get(pipeline), self.windows.get_mut(pipeline)) else {
             return Err(Error::internal("a partial of no pipeline"));
         };
-        // Its last window begins where the pane does.
-        if is_given_up(self.floor, partial.pane.end, plan.windowing().slide) {
+        // Its last window begins where the pane does. When a session begins is known when it is over.
+        let windowing = plan.windowing();
+        if !windowing.session && is_given_up(self.floor, partial.pane.end, windowing.slide) {
             return Ok(());
         }
         if let Some(memory) = self.memory.get_mut(pipeline) {
@@ -205,8 +206,7 @@ impl Combine {
             plan.put_lookups(|wanted| self.pipelines.lookups.index(wanted))?;
         }
         for (i, (plan, windows)) in self.pipelines.plans.iter().zip(&mut self.windows).enumerate() {
-            let (floor, size) = (self.floor, plan.windowing().size);
-            for complete in windows.close(plan, watermark, |end| is_given_up(floor, end, size)).await? {
+            for complete in windows.close(plan, watermark, self.floor).await? {
                 push(&mut out, i, complete.end, complete.revision, complete.rows);
             }
         }
@@ -278,8 +278,4 @@ fn push(out: &mut Vec<Emission>, pipeline: usize, window_end: Micros, revision: 
     if rows.num_rows() > 0 {
         out.push(Emission { pipeline, window_end, revision, rows });
     }
-}
-
-fn is_given_up(floor: Option<Micros>, window_end: Micros, size: Micros) -> bool {
-    floor.is_some_and(|floor| window_end.saturating_sub(size) < floor)
 }

@@ -29,6 +29,7 @@ mod memory;
 mod pipeline_windows;
 pub mod pipelines;
 pub mod revision;
+mod session_windows;
 pub mod shard_stage;
 pub mod shard_task;
 pub mod tables;

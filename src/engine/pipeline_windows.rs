@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::board::OpenWindows;
 use super::revision::changed_rows;
+use super::session_windows::PipelineSessions;
 use crate::error::{Error, Result};
 use crate::operator::window::{Partial, WindowMerge};
 use crate::pipeline::ContinuousPlan;
@@ -39,6 +40,8 @@ pub(super) struct PipelineWindowsState {
 #[derive(Debug)]
 pub(super) struct PipelineWindows {
     nodes: Vec<Option<NodeWindows>>,
+    /// Instead of them, where windows are sessions.
+    sessions: Option<PipelineSessions>,
     /// Windows that end by it are out as revision 0.
     closed: Option<Micros>,
     /// Ends of the windows that have rows within the allowed lateness.
@@ -57,7 +60,10 @@ struct NodeWindows {
 
 impl PipelineWindows {
     /// Nothing yet.
-    pub(super) fn new(plan: &ContinuousPlan) -> Self {
+    ///
+    /// # Errors
+    /// If keys of sessions have a type that cannot be compared.
+    pub(super) fn try_new(plan: &ContinuousPlan) -> Result<Self> {
         let revises = plan.allowed_lateness() > 0;
         let node = |i| {
             let spec = plan.window_spec(i)?;
@@ -66,12 +72,15 @@ impl PipelineWindows {
                 revised: revises.then(|| WindowMerge::new(spec.clone(), |pane| pane.first_window)),
             })
         };
-        Self {
-            nodes: (0..plan.nodes.len()).map(node).collect(),
+        let sessions = PipelineSessions::try_new(plan)?;
+        let aligned = if sessions.is_none() { plan.nodes.len() } else { 0 };
+        Ok(Self {
+            nodes: (0..aligned).map(node).collect(),
+            sessions,
             closed: None,
             to_revise: BTreeSet::new(),
             emitted: BTreeMap::new(),
-        }
+        })
     }
 
     /// Goes on from the state of the same pipeline.
@@ -79,7 +88,14 @@ impl PipelineWindows {
     /// # Errors
     /// Internal if the state is of another one.
     pub(super) fn resume(plan: &ContinuousPlan, state: PipelineWindowsState) -> Result<Self> {
-        let mut windows = Self::new(plan);
+        let mut windows = Self::try_new(plan)?;
+        if let Some(sessions) = &mut windows.sessions {
+            for (node, (partials, _)) in state.nodes.into_iter().enumerate() {
+                partials.into_iter().try_for_each(|partial| sessions.add(node, partial))?;
+            }
+            sessions.forget(state.closed)?;
+            return Ok(Self { closed: state.closed, ..windows });
+        }
         if windows.nodes.len() != state.nodes.len() {
             return Err(Error::internal("a state of another pipeline"));
         }
@@ -106,11 +122,14 @@ impl PipelineWindows {
             None => Default::default(),
         };
         PipelineWindowsState {
-            nodes: self.nodes.iter().map(of_node).collect(),
+            nodes: match &self.sessions {
+                Some(sessions) => sessions.partials_left().map(|left| (left, vec![])).collect(),
+                None => self.nodes.iter().map(of_node).collect(),
+            },
             closed: self.closed,
             to_revise: self.to_revise.clone(),
             emitted: self.emitted.clone(),
-            open: self.open().ends.len(),
+            open: self.open().count(),
         }
     }
 
@@ -119,6 +138,9 @@ impl PipelineWindows {
     /// # Errors
     /// Internal if the pipeline has no such node.
     pub(super) fn add(&mut self, node: usize, partial: Partial) -> Result<()> {
+        if let Some(sessions) = &mut self.sessions {
+            return sessions.add(node, partial);
+        }
         let Some(node) = self.nodes.get_mut(node).and_then(Option::as_mut) else {
             return Err(Error::internal("a partial of no node"));
         };
@@ -135,14 +157,20 @@ impl PipelineWindows {
         Ok(())
     }
 
-    /// The rows of all windows that are complete at `watermark`, but for those that `give_up` says: revision 0 of those that end by
-    /// it, then revision 1 of those whose allowed lateness does.
+    /// The rows of all windows that are complete at `watermark`, but for those that begin before `floor`: revision 0 of those that end
+    /// by it, then revision 1 of those whose allowed lateness does.
     pub(super) async fn close(
         &mut self,
         plan: &ContinuousPlan,
         watermark: Micros,
-        give_up: impl Fn(Micros) -> bool,
+        floor: Option<Micros>,
     ) -> Result<Vec<WindowRows>> {
+        if let Some(sessions) = &mut self.sessions {
+            self.closed = self.closed.max(Some(watermark));
+            return sessions.close(plan, watermark, floor).await;
+        }
+        let size = plan.windowing().size;
+        let give_up = |end| is_given_up(floor, end, size);
         let mut out = Vec::new();
         while let Some(end) = self.next_end().filter(|end| *end <= watermark) {
             self.closed = Some(end);
@@ -230,7 +258,10 @@ impl PipelineWindows {
 
     /// Windows that shards have begun to hand over and that are not complete.
     pub(super) fn open(&self) -> OpenWindows {
-        let mut open = OpenWindows { ends: self.emitted.keys().copied().collect(), groups: 0 };
+        if let Some(sessions) = &self.sessions {
+            return sessions.open();
+        }
+        let mut open = OpenWindows { ends: self.emitted.keys().copied().collect(), ..OpenWindows::default() };
         for node in self.nodes.iter().flatten() {
             let windowing = node.on_time.spec().windowing;
             let after =
@@ -244,4 +275,9 @@ impl PipelineWindows {
         open.ends.extend(&self.to_revise);
         open
     }
+}
+
+/// Whether a window begins before `floor`.
+pub(super) fn is_given_up(floor: Option<Micros>, window_end: Micros, size: Micros) -> bool {
+    floor.is_some_and(|floor| window_end.saturating_sub(size) < floor)
 }

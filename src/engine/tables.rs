@@ -159,7 +159,8 @@ pub fn open_tables(
     let windows = |plan: &ContinuousPlan| {
         let sort = std::iter::once(WINDOW_START.to_owned()).chain(plan.header.keys.iter().cloned()).collect();
         let overlap = plan.windowing().size - plan.windowing().slide;
-        let spec = TableSpec { overlap, ..TableSpec::windows(&plan.name, prefix, sort) };
+        let by_end = plan.windowing().session;
+        let spec = TableSpec { overlap, by_end, ..TableSpec::windows(&plan.name, prefix, sort) };
         target.windows(spec, options.gather, clock)
     };
     let window_tables = WindowTables {

@@ -15,6 +15,7 @@ use super::functions::distinct_of_several;
 use super::lookup::LookupJoin;
 use super::nodes::{Concurrency, WindowAggregate};
 use super::refusal::{STANDS_IN_EXPRESSION, at_span, refusal, span_of};
+use super::session_keys::grouped_keys;
 use super::stream_table::ROW_NUMBER;
 use super::subqueries;
 use super::ties::{break_by_arguments, break_by_keys};
@@ -96,9 +97,10 @@ pub(super) fn bound_of(expr: &Expr, schema: &DFSchema) -> Result<Option<(Bound, 
 fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
     let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
     let windowing = windowing(&aggregate).map_err(|e| at_span(e, span))?;
-    if windowing.overlap() {
-        shares_panes(&aggregate)?;
+    if !windowing.is_tumbling() {
+        knows_no_bounds(&aggregate, windowing)?;
     }
+    let session_keys = if windowing.session { grouped_keys(&aggregate)? } else { vec![] };
     subqueries::check_below(&aggregate.input, aggregate.group_expr.iter().chain(&aggregate.aggr_expr))?;
     let aggregates: Vec<Expr> =
         aggregate.aggr_expr.into_iter().map(|e| break_by_arguments(e, aggregate.input.schema())).collect();
@@ -113,6 +115,7 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
             aggregates,
             carried,
             windowing,
+            session_keys,
             schema: aggregate.schema,
         }),
     }))
@@ -144,15 +147,17 @@ fn windowing(aggregate: &Aggregate) -> Result<Windowing> {
     Ok(windowing)
 }
 
-/// Whether windows that overlap can share what is computed of a row: nothing below the aggregate may depend on which of its windows
-/// the row is looked at in.
-fn shares_panes(aggregate: &Aggregate) -> Result<()> {
+/// Whether nothing below the aggregate depends on the window: a row is looked at once for all windows that it is in, and long before
+/// its session has an end.
+fn knows_no_bounds(aggregate: &Aggregate, windowing: Windowing) -> Result<()> {
     let depends = |exprs: &[Expr], schema: &DFSchema| {
         let used = exprs.iter().filter(|e| !matches!(unaliased(e), Expr::Column(_)));
         let columns = used.flat_map(Expr::column_refs).collect::<Vec<_>>();
         columns
             .into_iter()
-            .find(|c| schema.field_from_column(c).is_ok_and(|f| Bound::from_field(f).is_some_and(|(_, w)| w.overlap())))
+            .find(|c| {
+                schema.field_from_column(c).is_ok_and(|f| Bound::from_field(f).is_some_and(|(_, w)| !w.is_tumbling()))
+            })
             .cloned()
     };
     let mut found = depends(&aggregate.group_expr, aggregate.input.schema())
@@ -163,8 +168,11 @@ fn shares_panes(aggregate: &Aggregate) -> Result<()> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     let Some(column) = found else { return Ok(()) };
-    let reason =
-        format!("{}{STANDS_IN_EXPRESSION} below the aggregate, and windows that hop share their rows", column.name);
+    let why = match windowing.session {
+        true => "a session has its bounds when it is over",
+        false => "windows that hop share their rows",
+    };
+    let reason = format!("{}{STANDS_IN_EXPRESSION} below the aggregate, and {why}", column.name);
     let remedy =
         format!("GROUP BY {} as it is, and use it in an expression or a condition above the aggregate", column.name);
     Err(at_span(refusal(reason, remedy), column.spans.first()))
@@ -179,10 +187,17 @@ fn unaliased(expr: &Expr) -> &Expr {
 
 /// An aggregate over complete windows must stay inside one window, or it would never end either.
 fn keeps_window(aggregate: &Aggregate) -> Result<()> {
+    let mut of_session = Vec::new();
     for expr in &aggregate.group_expr {
-        if bound_of(expr, aggregate.input.schema())?.is_some_and(|(b, _)| b == Bound::End) {
-            return Ok(());
+        match bound_of(expr, aggregate.input.schema())? {
+            Some((Bound::End, windowing)) if !windowing.session => return Ok(()),
+            Some((bound, windowing)) if windowing.session => of_session.push(bound),
+            _ => {}
         }
+    }
+    // Sessions that end at one time are several windows.
+    if of_session.contains(&Bound::Start) && of_session.contains(&Bound::End) {
+        return Ok(());
     }
     let fed_by_window = aggregate.input.exists(|p| Ok(matches!(p, LogicalPlan::Extension(e) if is_windowed(e))))?;
     if fed_by_window {

@@ -19,6 +19,7 @@ use crate::types::Micros;
 const BOUND_KEY: &str = "headcount.window_bound";
 const SIZE_KEY: &str = "headcount.window_size_micros";
 const SLIDE_KEY: &str = "headcount.window_slide_micros";
+const SESSION_KEY: &str = "headcount.window_session";
 
 /// Which bound of a window a column is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,6 +60,7 @@ impl Bound {
             (BOUND_KEY, self.column().to_owned()),
             (SIZE_KEY, windowing.size.to_string()),
             (SLIDE_KEY, windowing.slide.to_string()),
+            (SESSION_KEY, windowing.session.to_string()),
         ];
         let metadata: HashMap<_, _> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         Field::new(self.column(), timestamp(), true).with_metadata(metadata)
@@ -68,7 +70,8 @@ impl Bound {
     pub(super) fn from_field(field: &Field) -> Option<(Bound, Windowing)> {
         let name = field.metadata().get(BOUND_KEY)?;
         let micros = |key: &str| field.metadata().get(key)?.parse().ok();
-        let windowing = Windowing { size: micros(SIZE_KEY)?, slide: micros(SLIDE_KEY)? };
+        let session = field.metadata().get(SESSION_KEY)?.parse().ok()?;
+        let windowing = Windowing { size: micros(SIZE_KEY)?, slide: micros(SLIDE_KEY)?, session };
         Bound::ALL.into_iter().find(|b| b.column() == name).map(|b| (b, windowing))
     }
 }
@@ -94,6 +97,9 @@ struct BoundOfTime {
 impl ScalarUDFImpl for BoundOfTime {
     fn name(&self) -> &str {
         match (self.bound, self.windowing.overlap()) {
+            (Bound::Start, _) if self.windowing.session => "session_start",
+            (Bound::End, _) if self.windowing.session => "session_end",
+            (Bound::Time, _) if self.windowing.session => "session_time",
             (Bound::Start, false) => "tumble_start",
             (Bound::End, false) => "tumble_end",
             (Bound::Time, false) => "tumble_time",
@@ -150,14 +156,21 @@ mod tests {
 
     #[test]
     fn of_windows_that_overlap_the_first_that_holds_the_time() {
-        let hop = Windowing { size: 60, slide: 20 };
+        let hop = Windowing::hopping(60, 20);
         assert_eq!((Bound::Start.of(59, hop), Bound::End.of(59, hop)), (0, 60));
         assert_eq!((Bound::Start.of(60, hop), Bound::End.of(60, hop)), (20, 80));
     }
 
     #[test]
+    fn a_session_is_bounded_by_what_its_row_alone_makes() {
+        let session = Windowing::sessions(60);
+        assert_eq!((Bound::Start.of(59, session), Bound::End.of(59, session)), (59, 119));
+        assert_eq!(Bound::from_field(&Bound::Start.field(session)), Some((Bound::Start, session)));
+    }
+
+    #[test]
     fn the_field_tells_bound_and_windows() {
-        let hop = Windowing { size: 60, slide: 20 };
+        let hop = Windowing::hopping(60, 20);
         assert_eq!(Bound::from_field(&Bound::End.field(hop)), Some((Bound::End, hop)));
         assert_eq!(Bound::from_field(&Field::new("window_end", timestamp(), true)), None);
     }

@@ -36,10 +36,18 @@ impl ContinuousPlan {
 
     fn check_windows(&self, file: &PipelineFile, places: &Places) -> Result<()> {
         let windowing = self.windowing();
+        if self.nodes.iter().any(|n| n.windowing() != windowing && (n.windowing().session || windowing.session)) {
+            return Err(Error::user("the query combines sessions with other windows, or with sessions of another gap")
+                .at(places.other_size(file))
+                .hint("use one gap in one file, or two files"));
+        }
         if self.nodes.iter().any(|n| n.windowing() != windowing) {
             return Err(Error::user("the query combines windows of different sizes or slides")
                 .at(places.other_size(file))
                 .hint("use one size and slide in one file, or two files"));
+        }
+        if windowing.session {
+            self.check_sessions(file)?;
         }
         let concurrent = self.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
         if concurrent && self.nodes.len() > 1 {
@@ -53,6 +61,22 @@ impl ContinuousPlan {
             return Err(Error::user(reason)
                 .at(file.at_key("allowed_lateness_secs"))
                 .hint("remove the key, or raise time.watermark_delay_secs"));
+        }
+        Ok(())
+    }
+
+    fn check_sessions(&self, file: &PipelineFile) -> Result<()> {
+        if self.header.allowed_lateness_secs > 0 {
+            let reason =
+                "tables of sessions take no allowed_lateness_secs: one late row may join up sessions that were written";
+            return Err(Error::user(reason)
+                .at(file.at_key("allowed_lateness_secs"))
+                .hint("remove the key, or raise time.watermark_delay_secs"));
+        }
+        if !self.metrics.is_empty() {
+            return Err(Error::user("a metric is of windows of one length, and sessions have none")
+                .at(file.at_metric(0, "metric"))
+                .hint("take [[cloudwatch]] and the sink cloudwatch out, or use TUMBLE"));
         }
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! The SQL dialect: DataFusion's generic one, and the table arguments of the standard's window table functions.
 //!
 //! `TUMBLE(TABLE user_events PARTITION BY stream_id, DESCRIPTOR(event_time), …)` parses in no stock dialect. Here
-//! `TABLE t [PARTITION BY a, b]`, where an expression may stand, becomes the tuple `(t, a, b)`, which
+//! `TABLE t [PARTITION BY a, b]`, also with brackets around the columns, where an expression may stand, becomes the tuple `(t, a, b)`, which
 //! [`super::table_functions`] takes apart again.
 
 use datafusion::logical_expr::sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart};
 use datafusion::logical_expr::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion::logical_expr::sqlparser::keywords::Keyword;
-use datafusion::logical_expr::sqlparser::parser::{Parser, ParserError};
+use datafusion::logical_expr::sqlparser::parser::{IsOptional, Parser, ParserError};
 use datafusion::logical_expr::sqlparser::tokenizer::Token;
 use std::any::TypeId;
 
@@ -87,6 +87,11 @@ fn parse_table_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
         .collect::<Result<_, _>>()?;
     let mut tuple = vec![Expr::CompoundIdentifier(parts)];
     if parser.parse_keywords(&[Keyword::PARTITION, Keyword::BY]) {
+        if parser.peek_token_ref().token == Token::LParen {
+            let columns = parser.parse_parenthesized_column_list(IsOptional::Mandatory, false)?;
+            tuple.extend(columns.into_iter().map(Expr::Identifier));
+            return Ok(Expr::Tuple(tuple));
+        }
         tuple.push(Expr::Identifier(parser.parse_identifier()?));
         while next_is_another_column(parser) {
             parser.expect_token(&Token::Comma)?;

@@ -37,6 +37,7 @@ mod physical;
 mod places;
 mod plan;
 mod refusal;
+mod session_keys;
 mod stream_table;
 mod subqueries;
 mod table_functions;

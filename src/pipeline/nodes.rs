@@ -22,6 +22,8 @@ pub(super) struct WindowAggregate {
     /// What the operator itself reads: end of the row's first window, row number, shard's high time; kept alive through the optimizer.
     pub carried: [Expr; 3],
     pub windowing: Windowing,
+    /// Of sessions, positions in `group` of the keys that tell them apart.
+    pub session_keys: Vec<usize>,
     pub schema: DFSchemaRef,
 }
 
@@ -69,6 +71,7 @@ impl UserDefinedLogicalNodeCore for WindowAggregate {
             aggregates,
             carried,
             windowing: self.windowing,
+            session_keys: self.session_keys.clone(),
             schema: Arc::clone(&self.schema),
         })
     }

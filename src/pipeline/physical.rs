@@ -74,13 +74,17 @@ fn window_spec(
     let logical: &DFSchema = node.input.schema();
     let mut group = Vec::new();
     let mut keys = Vec::new();
-    for expr in &node.group {
+    let mut session_keys = Vec::new();
+    for (place, expr) in node.group.iter().enumerate() {
         group.push(match bound_of(expr, logical)? {
             Some((Bound::Start, _)) => GroupColumn::WindowStart,
             Some((Bound::End, _)) => GroupColumn::WindowEnd,
             Some((Bound::Time, _)) => GroupColumn::WindowTime,
             None => {
                 keys.push((physical(expr)?, expr.schema_name().to_string()));
+                if node.session_keys.contains(&place) {
+                    session_keys.push(keys.len() - 1);
+                }
                 GroupColumn::Key(keys.len() - 1)
             }
         });
@@ -101,6 +105,7 @@ fn window_spec(
         keys: keys.into_iter().map(|(k, _)| k).collect(),
         aggregates,
         filters,
+        session_keys,
         window_end_index: window_end_index?,
         row_index: row_index?,
         high_time_index: high_time_index?,

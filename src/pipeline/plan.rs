@@ -181,6 +181,11 @@ impl ContinuousPlan {
         datafusion::physical_plan::collect(plan, Arc::clone(&self.context)).await
     }
 
+    /// Whether the rest of the query looks at each row by itself, so that it may run over the rows of several windows at once.
+    pub fn goes_row_by_row(&self) -> bool {
+        !self.goes_by_order
+    }
+
     /// Positions of the header's keys in the table's schema.
     pub fn key_columns(&self) -> &[usize] {
         self.output.key_columns()
@@ -223,7 +228,7 @@ impl ShardPlan {
         })?;
         let input = fresh_joins(input.data)?;
         let joins = joins_of(&input)?;
-        let (exec, windows) = template.for_shard(input, rule);
+        let (exec, windows) = template.for_shard(input, rule)?;
         Ok(Self { plan: Arc::new(exec), slots, joins, context, windows })
     }
 

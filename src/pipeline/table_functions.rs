@@ -1,4 +1,4 @@
-//! `TUMBLE`, `HOP` and `CONCURRENCY`, in the standard's form: `FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(c), INTERVAL '1' MINUTE))`.
+//! `TUMBLE`, `HOP`, `SESSION` and `CONCURRENCY`, in the standard's form: `FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(c), INTERVAL '1' MINUTE))`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::bound::{Bound, bound_of_time};
 use super::call::{Argument, Call, column_argument, interval_argument, object_name, table_argument, take};
 use super::nodes::Concurrency;
 use super::refusal::{at_sql, refusal};
+use super::session_keys::SessionKeys;
 use crate::limits::HOP_PANES_MAX;
 use crate::operator::concurrency::ConcurrencyQuery;
 use crate::operator::window::Windowing;
@@ -27,6 +28,12 @@ pub(super) fn tumble_form(stream: &str, time_field: &str) -> String {
 
 fn hop_form(stream: &str, time_field: &str) -> String {
     format!("HOP(TABLE {stream}, DESCRIPTOR({time_field}), INTERVAL '10' SECOND, INTERVAL '1' MINUTE)")
+}
+
+/// `columns` are those by which sessions may be told apart.
+fn session_form(stream: &str, time_field: &str, columns: &[String]) -> String {
+    let key = columns.iter().find(|column| *column == "session_id").map_or("…", String::as_str);
+    format!("SESSION(TABLE {stream} PARTITION BY {key}, DESCRIPTOR({time_field}), INTERVAL '5' MINUTE)")
 }
 
 fn concurrency_form(stream: &str, time_field: &str) -> String {
@@ -43,6 +50,7 @@ pub(crate) struct WindowTableFunctions {
     /// How the calls are written, for those who did not.
     tumble_form: String,
     hop_form: String,
+    session_form: String,
     concurrency_form: String,
 }
 
@@ -61,6 +69,7 @@ impl WindowTableFunctions {
         Self {
             tumble_form: tumble_form(&name, &time_field),
             hop_form: hop_form(&name, &time_field),
+            session_form: session_form(&name, &time_field, &dimensions),
             concurrency_form: concurrency_form(&name, &time_field),
             tables: HashMap::from([(name.clone(), table)]),
             stream: Some(Stream { name, time_field, dimensions }),
@@ -76,6 +85,7 @@ impl WindowTableFunctions {
             tables,
             tumble_form: tumble_form(table, time),
             hop_form: hop_form(table, time),
+            session_form: session_form(table, time, &[]),
             concurrency_form: concurrency_form(table, time),
         }
     }
@@ -94,7 +104,8 @@ impl RelationPlanner for WindowTableFunctions {
             "TUMBLE" => self.plan_tumble(&arguments, context),
             "HOP" => self.plan_hop(&arguments, context),
             "CONCURRENCY" => self.plan_concurrency(&arguments, context),
-            "SESSION" | "CUMULATE" => {
+            "SESSION" => self.plan_session(&arguments, context),
+            "CUMULATE" => {
                 Err(refusal(format!("{name} windows are not supported yet"), format!("use {}", self.tumble_form)))
             }
             _ if matches!(relation, TableFactor::TableFunction { .. }) => {
@@ -116,15 +127,28 @@ impl WindowTableFunctions {
     }
 
     fn plan_hop(&self, args: &[Argument], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
-        if self.stream.is_none() {
-            let remedy = "read a table that a pipeline has made with it, or use TUMBLE";
-            return Err(refusal("HOP is computed as events come, not over a table", remedy));
-        }
+        self.needs_stream("HOP")?;
         let usage = &self.hop_form;
         let [table, time, slide, size] = take(args, ["DATA", "TIMECOL", "SLIDE", "SIZE"], "HOP", "four", usage)?;
         let slide = interval_argument(slide, "slide", context, usage)?;
         let size = interval_argument(size, "size", context, usage)?;
         self.plan_windows("HOP", (table, time), hopping(size, slide)?, context, usage)
+    }
+
+    fn plan_session(&self, args: &[Argument], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+        self.needs_stream("SESSION")?;
+        let usage = &self.session_form;
+        let [table, time, gap] = take(args, ["DATA", "TIMECOL", "GAP"], "SESSION", "three", usage)?;
+        let windowing = Windowing::sessions(interval_argument(gap, "gap", context, usage)?);
+        self.plan_windows("SESSION", (table, time), windowing, context, usage)
+    }
+
+    fn needs_stream(&self, function: &str) -> Result<()> {
+        if self.stream.is_some() {
+            return Ok(());
+        }
+        let remedy = "read a table that a pipeline has made with it, or use TUMBLE";
+        Err(refusal(format!("{function} is computed as events come, not over a table"), remedy))
     }
 
     /// The rows of a table with the bounds of their windows.
@@ -137,9 +161,16 @@ impl WindowTableFunctions {
         usage: &str,
     ) -> Result<LogicalPlan> {
         let (table, partition) = table_argument(table, usage)?;
-        if !partition.is_empty() {
-            let reason = format!("{function} does not take PARTITION BY");
-            return Err(refusal(reason, "put the columns into GROUP BY"));
+        match (windowing.session, partition.is_empty()) {
+            (false, false) => {
+                let reason = format!("{function} does not take PARTITION BY");
+                return Err(refusal(reason, "put the columns into GROUP BY"));
+            }
+            (true, true) => {
+                let reason = "SESSION without PARTITION BY would be one session of all events, which may never end";
+                return Err(refusal(reason, format!("write {usage}")));
+            }
+            _ => {}
         }
         let input = self.plan_table(table, context)?;
         let taken = |b: &&Bound| self.stream.is_none() && input.schema().has_column_with_unqualified_name(b.column());
@@ -148,8 +179,10 @@ impl WindowTableFunctions {
             return Err(refusal(reason, "group by DATE_BIN(INTERVAL '1' HOUR, window_start)"));
         }
         let time = Expr::Column(self.time_argument(time, context, input.schema(), usage)?);
-        let mut columns: Vec<Expr> = input.schema().columns().into_iter().map(Expr::Column).collect();
-        columns.extend(Bound::ALL.map(|bound| bound_of_time(bound, windowing, time.clone())));
+        let keys = partition.into_iter().map(|key| context.normalize_ident(key)).collect();
+        let keys = SessionKeys::try_new(keys, input.schema())?;
+        let mut columns: Vec<Expr> = input.schema().columns().into_iter().map(|column| keys.mark(column)).collect();
+        columns.extend(Bound::ALL.map(|bound| keys.mark_bound(bound_of_time(bound, windowing, time.clone()))));
         LogicalPlanBuilder::from(input).project(columns)?.build()
     }
 
@@ -237,7 +270,7 @@ fn marked_fields(query: &ConcurrencyQuery) -> Vec<Field> {
 
 /// Windows that hop, if they can be made of panes as long as the slide.
 fn hopping(size: Micros, slide: Micros) -> Result<Windowing> {
-    let windowing = Windowing { size, slide };
+    let windowing = Windowing::hopping(size, slide);
     let (size_text, slide_text) = (format_span(size), format_span(slide));
     if slide > size {
         let reason = format!("a slide of {slide_text} is longer than the window of {size_text}");

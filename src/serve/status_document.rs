@@ -348,7 +348,7 @@ mod tests {
             remembered_ids: 8,
             remembered_id_bytes: 400,
             pipelines: vec![PipelineCounts { in_windows: 6, late: 1, partly_late: 3, filtered: 1, ignored_touches: 0 }],
-            open: vec![OpenWindows { ends: [1, 2].into(), groups: 5 }],
+            open: vec![OpenWindows { ends: [1, 2].into(), sessions: 0, groups: 5 }],
             drained: false,
         };
         let written = WriteSummary { files: 1, rows: 8, bytes: 80 };
@@ -365,7 +365,7 @@ mod tests {
                 remembered: (4, 2),
                 ignored_touches: 2,
                 state_bytes: (1_024, 2_048),
-                open: vec![OpenWindows { ends: [2, 3].into(), groups: 1 }],
+                open: vec![OpenWindows { ends: [2, 3].into(), sessions: 0, groups: 1 }],
             },
             windows: [("p".to_owned(), 7)].into(),
             tables: [("p".to_owned(), TableStatus { written, last_file: Some(("lake/p/x.parquet".into(), START)) })]

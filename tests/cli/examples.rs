@@ -224,7 +224,7 @@ fn check_says_what_another_stream_cannot_have() {
         "count with TUMBLE",
         "users.sql:5: there is no table user_events",
         "sessions.sql:5",
-        "use TUMBLE(TABLE encoder_samples, DESCRIPTOR(measured_at), INTERVAL '1' MINUTE)",
+        "write SESSION(TABLE encoder_samples PARTITION BY …, DESCRIPTOR(measured_at), INTERVAL '5' MINUTE)",
         "3 problems",
     ];
     place.run(&config, &[("HEADCOUNT__PIPELINES__DIR", "p")]).fails(1, &said);

@@ -341,6 +341,16 @@ fn cell(column: &dyn Array, i: usize) -> Val {
     }
 }
 
+/// What is wrong with a run of one table called `table`, in words: what vanished, and what differs from these rows and late rows.
+pub fn problems(what: &str, run: &Run, rows: &[Row], late: &[(String, String, i64)]) -> Vec<String> {
+    let mut problems = run.counters.contradictions();
+    problems.extend(difference(what, &run.tables["table"], rows));
+    if run.late["table"] != late {
+        problems.push(format!("{what}: late {:?}, the reference {late:?}", run.late["table"]));
+    }
+    problems
+}
+
 /// The first difference between two lists of sorted rows, in words.
 pub fn difference(what: &str, ours: &[Row], theirs: &[Row]) -> Option<String> {
     if ours == theirs {

@@ -50,10 +50,10 @@ pub fn hopping(kept: &[Kept], options: &Options, (slide, size): (i64, i64), key:
     table.late.sort();
     for (start, events) in windows {
         let on_time = events.iter().filter(|(_, v)| *v == Verdict::OnTime).map(|(e, _)| *e).collect::<Vec<_>>();
-        let first = window_rows((start, size), &on_time, key, 0);
+        let first = window_rows((start, start + size), &on_time, key.as_slice(), 0);
         if on_time.len() < events.len() {
             let all = events.iter().map(|(e, _)| *e).collect::<Vec<_>>();
-            let again = window_rows((start, size), &all, key, 1);
+            let again = window_rows((start, start + size), &all, key.as_slice(), 1);
             let same = |row: &Row| {
                 first.iter().any(|old| old.iter().all(|(name, value)| name == "revision" || row[name] == *value))
             };
@@ -78,18 +78,19 @@ fn verdict(options: &Options, event: &Kept, window_end: i64) -> Verdict {
     }
 }
 
-fn window_rows((start, size): (i64, i64), events: &[&Kept], key: Option<&str>, revision: i64) -> Vec<Row> {
-    let mut groups: BTreeMap<Val, Vec<&Kept>> = BTreeMap::new();
+/// What is told of the `events` of a window, by the text fields `keys`.
+pub(super) fn window_rows((start, end): (i64, i64), events: &[&Kept], keys: &[&str], revision: i64) -> Vec<Row> {
+    let mut groups: BTreeMap<Vec<Val>, Vec<&Kept>> = BTreeMap::new();
     for event in events {
-        groups.entry(key.map_or(Val::Null, |key| Val::text(event.text(key)))).or_default().push(event);
+        groups.entry(keys.iter().map(|key| Val::text(event.text(key))).collect()).or_default().push(event);
     }
-    let row = |(group, events): (Val, Vec<&Kept>)| {
+    let row = |(group, events): (Vec<Val>, Vec<&Kept>)| {
         let mut row = Row::new();
         row.insert("window_start".to_owned(), Val::Int(start));
-        row.insert("window_end".to_owned(), Val::Int(start + size));
+        row.insert("window_end".to_owned(), Val::Int(end));
         row.insert("revision".to_owned(), Val::Int(revision));
-        if let Some(key) = key {
-            row.insert(key.to_owned(), group);
+        for (key, value) in keys.iter().zip(group) {
+            row.insert((*key).to_owned(), value);
         }
         row.insert("events".to_owned(), Val::count(events.len()));
         row.insert("viewers".to_owned(), distinct(events.iter().map(|e| e.text("viewer_id"))));

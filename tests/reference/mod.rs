@@ -18,6 +18,7 @@
 //!   present.
 //! * [`concurrency`](concurrency::concurrency) counts those intervals at every instant where the count could change.
 //! * [`hopping`](hop::hopping) puts each event into every window that holds it.
+//! * [`sessions`](session::sessions) joins events of a key that are a gap apart at most.
 //! * [`tables`](tables::tables) does so for the shipped tables and computes the windowed ones from their rows.
 //!
 //! Times and spans are integer microseconds throughout.
@@ -32,6 +33,7 @@ pub mod hop;
 pub mod judge;
 pub mod options;
 pub mod presence;
+pub mod session;
 pub mod tables;
 pub mod value;
 
@@ -42,6 +44,7 @@ pub use hop::hopping;
 pub use judge::{Judged, Kept, Place, Provenance, RefRecord, judge};
 pub use options::{Lateness, Options, accepted_for_concurrency, floor};
 pub use presence::{Presence, Segment, presence};
+pub use session::sessions;
 pub use tables::{Tables, tables, user_events};
 pub use value::{Row, Val};
 

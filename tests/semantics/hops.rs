@@ -273,13 +273,7 @@ fn differences(runtime: &tokio::runtime::Runtime, setup: &Setup) -> Vec<String> 
     let expected = reference::hopping(&kept, &options, windows, setup.query.key);
     let late = harness::places(expected.late.iter());
     let compare = |what: &str, run: &Run| {
-        let mut problems = run.counters.contradictions();
-        problems.extend(difference(what, &run.tables["table"], &expected.rows));
-        let mut ours = run.late["table"].clone();
-        ours.sort();
-        if ours != late {
-            problems.push(format!("{what}: late {ours:?}, the reference {late:?}"));
-        }
+        let mut problems = harness::problems(what, run, &expected.rows, &late);
         let partly_late = run.counters.pipelines["table"].partly_late;
         if partly_late != expected.partly_late {
             problems.push(format!("{what}: {partly_late} partly late, the reference {}", expected.partly_late));

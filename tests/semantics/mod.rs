@@ -2,10 +2,11 @@
 //!
 //! * [`scene`]: events in shorthand, run through the engine; what came out, as text in seconds.
 //! * [`worked`]: the worked cases of concurrency. * [`time`]: skew, duplicates, high time, lateness, the end of input.
-//! * [`windows`]: tumbling windows, revisions, what runs over complete windows. * [`hops`]: windows that hop. * [`sessions`]: leases and closures.
+//! * [`windows`]: tumbling windows, revisions, what runs over complete windows. * [`hops`]: windows that hop.
+//! * [`session_windows`]: windows that are sessions. * [`sessions`]: leases and closures.
 //! * [`memory`]: what the state may take. * [`aggregates`]: distinct values, order and ties, sub-queries, JSON, functions of one's own.
 //! * [`streams`]: activity, channels, which windows there are. * [`counting`]: averages, peaks, uniques, groups.
-//! * [`property`]: whatever the query, concurrency equals the brute-force reference; [`hops`] has its like.
+//! * [`property`]: whatever the query, concurrency equals the brute-force reference; [`hops`] and [`session_windows`] have their like.
 
 mod aggregates;
 mod counting;
@@ -14,6 +15,7 @@ mod lookups;
 mod memory;
 mod property;
 mod scene;
+mod session_windows;
 mod sessions;
 mod streams;
 mod time;

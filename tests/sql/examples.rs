@@ -4,7 +4,7 @@
 //! |---|---|
 //! | a comment | a whole pipeline file |
 //! | `SELECT` or `WITH` | a query: a header is put before it |
-//! | `TABLE` | what stands behind `FROM`: its rows are counted by window |
+//! | `TABLE` | what stands behind `FROM`: its rows are counted by window, of `SESSION` by `session_id` too |
 //!
 //! The block of CSV is the lookup table `creators` of the examples.
 
@@ -54,9 +54,13 @@ fn file(block: &Block) -> PipelineFile {
     let whole = match text.split(|c: char| !c.is_ascii_alphabetic() && c != '/' && c != '*').next() {
         Some(start) if start.starts_with("/*") => text.to_owned(),
         Some("SELECT" | "WITH") => format!("{header}{text}"),
-        Some("TABLE") => format!(
-            "{header}SELECT window_start, window_end, COUNT(*) AS n FROM {text} GROUP BY window_start, window_end"
-        ),
+        Some("TABLE") => {
+            // Sessions are by what they are of.
+            let by = if text.contains("SESSION(") { ", session_id" } else { "" };
+            format!(
+                "{header}SELECT window_start, window_end, COUNT(*) AS n FROM {text} GROUP BY window_start, window_end{by}"
+            )
+        }
         _ => panic!("{} is neither a file, nor a query, nor what stands behind FROM", block.place),
     };
     PipelineFile::parse("pipelines/example.sql", &whole).unwrap_or_else(|e| panic!("{}: {}", block.place, e.report()))

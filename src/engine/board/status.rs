@@ -38,8 +38,17 @@ pub struct PipelineName {
 pub struct OpenWindows {
     /// When they end.
     pub ends: BTreeSet<Micros>,
+    /// How many there are besides: sessions, of which any number may end at a time.
+    pub sessions: usize,
     /// The groups in them, each window's counted by itself.
     pub groups: usize,
+}
+
+impl OpenWindows {
+    /// How many windows there are.
+    pub fn count(&self) -> usize {
+        self.ends.len() + self.sessions
+    }
 }
 
 /// One shard's state of affairs.
@@ -199,7 +208,8 @@ impl Status {
             let places = self.shards.values().map(|s| &s.open).chain([&self.combine.open]);
             let open: Vec<&OpenWindows> = places.filter_map(|open| open.get(i)).collect();
             let ends: BTreeSet<Micros> = open.iter().flat_map(|o| &o.ends).copied().collect();
-            all.push((pipeline.name.as_str(), ends.len(), open.iter().map(|o| o.groups).sum()));
+            let sessions: usize = open.iter().map(|o| o.sessions).sum();
+            all.push((pipeline.name.as_str(), ends.len() + sessions, open.iter().map(|o| o.groups).sum()));
         }
         all
     }

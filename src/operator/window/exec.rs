@@ -13,6 +13,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::StreamExt;
 
 use super::lateness::LatenessRule;
+use super::session::SessionKeys;
 use super::shard::ShardWindows;
 use super::spec::{GroupColumn, WindowSpec};
 
@@ -53,22 +54,32 @@ impl WindowAggregateExec {
     }
 
     /// A copy over `input` with state of its own, and that state.
-    pub fn for_shard(&self, input: Arc<dyn ExecutionPlan>, rule: LatenessRule) -> (Self, Arc<Mutex<ShardWindows>>) {
-        let state = Arc::new(Mutex::new(ShardWindows::new(Arc::clone(&self.spec), rule)));
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn for_shard(
+        &self,
+        input: Arc<dyn ExecutionPlan>,
+        rule: LatenessRule,
+    ) -> Result<(Self, Arc<Mutex<ShardWindows>>)> {
+        let state = Arc::new(Mutex::new(ShardWindows::try_new(Arc::clone(&self.spec), rule)?));
         let copy = Self {
             spec: Arc::clone(&self.spec),
             input,
             properties: Arc::clone(&self.properties),
             state: Some(Arc::clone(&state)),
         };
-        (copy, state)
+        Ok((copy, state))
     }
 
     /// Finds out before the first row whether its aggregates can be computed.
     ///
     /// # Errors
-    /// What an accumulator says of its arguments.
+    /// What an accumulator says of its arguments, and what is said of keys that cannot tell sessions apart.
     pub fn check(&self) -> Result<()> {
+        if self.spec.windowing.session {
+            SessionKeys::try_new(&self.spec)?;
+        }
         super::accumulators::check(&self.spec, &self.input.schema())
     }
 

@@ -29,16 +29,23 @@ impl LatenessRule {
         Self { lateness: Lateness::Ignore, watermark_delay: 0, allowed_lateness: 0 }
     }
 
+    /// The watermark by which a row is judged that was read when its shard's high time was `shard_high_time`. `None`: nothing is late.
+    pub fn watermark(&self, shard_high_time: Option<Micros>) -> Option<Micros> {
+        match self.lateness {
+            Lateness::Judge => Some(shard_high_time?.saturating_sub(self.watermark_delay)),
+            Lateness::Ignore => None,
+        }
+    }
+
     /// Judges a row of the pane that ends at `pane_end`, read when its shard's high time was `shard_high_time` (`None`: nothing was
     /// known yet, so nothing is late). `None`: it is late for every window that has the pane.
     ///
     /// A window takes a row as revision 0 while its shard's watermark is below the window's end, and as revision 1 while it is below
     /// the end and the allowed lateness. A row may be late for the first of its windows and on time for the last.
     pub fn admit(&self, windowing: Windowing, pane_end: Micros, shard_high_time: Option<Micros>) -> Option<PaneKey> {
-        let (Lateness::Judge, Some(high)) = (self.lateness, shard_high_time) else {
+        let Some(watermark) = self.watermark(shard_high_time) else {
             return Some(PaneKey::on_time(pane_end));
         };
-        let watermark = high.saturating_sub(self.watermark_delay);
         let first_window = windowing.first_after(pane_end, watermark.saturating_sub(self.allowed_lateness));
         let first_on_time = windowing.first_after(pane_end, watermark);
         let late = first_window >= windowing.first_without(pane_end);
@@ -50,8 +57,8 @@ impl LatenessRule {
 mod tests {
     use super::*;
 
-    const TUMBLE: Windowing = Windowing { size: 60, slide: 60 };
-    const HOP: Windowing = Windowing { size: 60, slide: 20 };
+    const TUMBLE: Windowing = Windowing { size: 60, slide: 60, session: false };
+    const HOP: Windowing = Windowing { size: 60, slide: 20, session: false };
 
     fn rule(allowed_lateness: Micros) -> LatenessRule {
         LatenessRule { lateness: Lateness::Judge, watermark_delay: 30, allowed_lateness }

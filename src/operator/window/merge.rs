@@ -29,15 +29,27 @@ pub fn merge_partials<'p>(
     }
     let rows = pane.groups();
     let (keys, values) = pane.into_rows()?;
-    let constant =
-        |t: Micros| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from_value(t, rows).with_timezone("UTC")) };
+    let bounds = (vec![window_end - spec.windowing.size; rows], vec![window_end; rows]);
+    result_rows(spec, bounds, &keys, values)
+}
+
+/// The operator's result: of each row the window's start and end, the keys, and the values of the aggregates.
+pub(super) fn result_rows(
+    spec: &WindowSpec,
+    (starts, ends): (Vec<Micros>, Vec<Micros>),
+    keys: &[ArrayRef],
+    values: Vec<ArrayRef>,
+) -> Result<RecordBatch> {
+    let times = |times: Vec<Micros>| TimestampMicrosecondArray::from(times).with_timezone("UTC");
+    let (starts, ends) = (times(starts), times(ends));
+    let last_instants = || -> TimestampMicrosecondArray { ends.unary(|end: Micros| end - WINDOW_TIME_BEFORE_END) };
     let mut columns: Vec<ArrayRef> = spec
         .group
         .iter()
         .map(|c| match c {
-            GroupColumn::WindowStart => constant(window_end - spec.windowing.size),
-            GroupColumn::WindowEnd => constant(window_end),
-            GroupColumn::WindowTime => constant(window_end - WINDOW_TIME_BEFORE_END),
+            GroupColumn::WindowStart => Arc::new(starts.clone()) as ArrayRef,
+            GroupColumn::WindowEnd => Arc::new(ends.clone()),
+            GroupColumn::WindowTime => Arc::new(last_instants().with_timezone("UTC")),
             GroupColumn::Key(i) => Arc::clone(&keys[*i]),
         })
         .collect();

@@ -12,11 +12,14 @@
 //!
 //! Windows that hop share their panes: a pane is as long as the slide, and where shards meet each window is merged of its panes.
 //!
+//! Sessions have panes that are handed over in parts: which rows are of one session is known where shards meet ([`session`]).
+//!
 //! * [`WindowSpec`]: group keys and aggregates, as physical expressions; * [`Windowing`]: how windows lie;
 //! * [`LatenessRule`]: which of its windows take a row; * [`WindowAggregateExec`]: the operator in a shard's plan;
 //! * `accumulators`: what computes an aggregate; `distinct` and `ordered` are the product's own;
 //! * [`ShardWindows`]: a shard's panes; * [`Partial`]: what it hands over;
-//! * [`WindowMerge`]: where shards meet, panes to windows; * [`merge_partials`]: one window's rows.
+//! * [`WindowMerge`]: where shards meet, panes to windows; * [`SessionMerge`]: the same of sessions; * [`merge_partials`]: one window's
+//!   rows.
 
 mod accumulators;
 mod distinct;
@@ -27,6 +30,7 @@ mod lateness;
 mod merge;
 mod ordered;
 mod pane;
+mod session;
 mod shard;
 mod spec;
 mod stored;
@@ -37,6 +41,7 @@ pub use hop::WindowMerge;
 pub use lateness::{Lateness, LatenessRule};
 pub use merge::merge_partials;
 pub use pane::Partial;
+pub use session::{ClosedSessions, SessionMerge};
 pub use shard::{RowNumbers, ShardWindows, UpdateCounts, WindowsState, rows_by_number};
 pub use spec::{GroupColumn, WindowSpec};
 pub use windowing::{PaneKey, Windowing};

@@ -1,6 +1,7 @@
 //! One pane: the groups of one slide of time, keys in a hash table, one accumulator per aggregate.
 
 use arrow::array::ArrayRef;
+use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
@@ -19,7 +20,8 @@ pub struct Partial {
     pub pane: PaneKey,
     /// How many groups there are.
     pub groups: usize,
-    /// The key columns, one row a group; empty if the query has no keys besides the window.
+    /// The key columns, one row a group; empty if the query has no keys besides the window. Of sessions, three columns before them say
+    /// what the group's rows claim.
     pub keys: Vec<ArrayRef>,
     /// For each aggregate its state columns, one row a group.
     pub states: Vec<Vec<ArrayRef>>,
@@ -42,10 +44,14 @@ pub(super) struct Pane {
 
 impl Pane {
     pub(super) fn try_new(spec: &WindowSpec) -> Result<Self> {
-        let keys = if spec.keys.is_empty() {
-            None
-        } else {
-            Some(new_group_values(Arc::clone(&spec.key_schema), &GroupOrdering::None)?)
+        Self::by_keys(spec, &spec.key_schema)
+    }
+
+    /// Groups by these keys instead of those of `spec`.
+    pub(super) fn by_keys(spec: &WindowSpec, key_schema: &SchemaRef) -> Result<Self> {
+        let keys = match key_schema.fields().is_empty() {
+            true => None,
+            false => Some(new_group_values(Arc::clone(key_schema), &GroupOrdering::None)?),
         };
         let accumulators = spec.aggregates.iter().map(new_accumulator).collect::<Result<_>>()?;
         Ok(Self { keys, accumulators, groups: 0, indices: Vec::new() })
@@ -53,7 +59,12 @@ impl Pane {
 
     /// Adds rows.
     pub(super) fn update(&mut self, inputs: &Inputs<'_>) -> Result<()> {
-        self.intern(&inputs.keys(), inputs.rows)?;
+        self.update_under(&inputs.keys(), inputs)
+    }
+
+    /// Adds rows under these keys.
+    pub(super) fn update_under(&mut self, keys: &[ArrayRef], inputs: &Inputs<'_>) -> Result<()> {
+        self.intern(keys, inputs.rows)?;
         for (acc, (arguments, filter)) in self.accumulators.iter_mut().zip(inputs.of_aggregates()) {
             acc.update_batch(&arguments, &self.indices, filter, self.groups)?;
         }
@@ -62,8 +73,13 @@ impl Pane {
 
     /// Adds another shard's groups.
     pub(super) fn merge(&mut self, partial: &Partial) -> Result<()> {
-        self.intern(&partial.keys, partial.groups)?;
-        for (acc, states) in self.accumulators.iter_mut().zip(&partial.states) {
+        self.merge_under(&partial.keys, &partial.states, partial.groups)
+    }
+
+    /// Adds `groups` groups under these keys.
+    pub(super) fn merge_under(&mut self, keys: &[ArrayRef], states: &[Vec<ArrayRef>], groups: usize) -> Result<()> {
+        self.intern(keys, groups)?;
+        for (acc, states) in self.accumulators.iter_mut().zip(states) {
             acc.merge_batch(states, &self.indices, self.groups)?;
         }
         Ok(())

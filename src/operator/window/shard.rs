@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::inputs::InputPlan;
 use super::lateness::LatenessRule;
 use super::pane::{Pane, Partial};
+use super::session::{Claim, SessionPanes};
 use super::spec::WindowSpec;
 use super::windowing::PaneKey;
 use crate::types::Micros;
@@ -46,7 +47,7 @@ pub struct WindowsState {
 }
 
 impl WindowsState {
-    /// Panes that are open: a window's, or a slide's where windows overlap.
+    /// Panes that are open: a window's, or a slide's where windows overlap; of sessions, those of some time together.
     pub fn open(&self) -> usize {
         self.panes.len()
     }
@@ -65,6 +66,8 @@ pub struct ShardWindows {
     // state: mutable
     /// By the watermark at which no more rows can come.
     panes: Panes,
+    /// Instead of panes, where windows are sessions.
+    sessions: Option<SessionPanes>,
     rows: RowNumbers,
     counts: UpdateCounts,
 }
@@ -77,16 +80,21 @@ impl std::fmt::Debug for ShardWindows {
 
 impl ShardWindows {
     /// No windows yet.
-    pub fn new(spec: Arc<WindowSpec>, rule: LatenessRule) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// If keys of sessions have a type that cannot be compared.
+    pub fn try_new(spec: Arc<WindowSpec>, rule: LatenessRule) -> Result<Self> {
+        let sessions = spec.windowing.session.then(|| SessionPanes::try_new(Arc::clone(&spec))).transpose()?;
+        Ok(Self {
             inputs: InputPlan::new(&spec),
+            sessions,
             spec,
             rule,
             remember_rows: false,
             panes: BTreeMap::new(),
             rows: RowNumbers::default(),
             counts: UpdateCounts::default(),
-        }
+        })
     }
 
     /// Adds a batch of the operator's input to the panes of its rows; rows that are late are remembered by their number.
@@ -97,6 +105,9 @@ impl ShardWindows {
         }
         let ends = batch.column(self.spec.window_end_index).as_primitive::<TimestampMicrosecondType>();
         let highs = batch.column(self.spec.high_time_index).as_primitive::<TimestampMicrosecondType>();
+        if self.sessions.is_some() {
+            return self.update_sessions(batch, ends, highs);
+        }
         let judged = self.judge(ends, highs);
         self.note(batch, &judged);
         let inputs = self.inputs.evaluate(batch)?;
@@ -138,6 +149,35 @@ impl ShardWindows {
         out
     }
 
+    fn update_sessions(
+        &mut self,
+        batch: &RecordBatch,
+        ends: &TimestampMicrosecondArray,
+        highs: &TimestampMicrosecondArray,
+    ) -> Result<()> {
+        let gap = self.spec.windowing.size;
+        let mut late = Vec::new();
+        let (mut taken, mut claims) = (Vec::new(), Vec::new());
+        for (i, (end, high)) in ends.values().iter().zip(highs).enumerate() {
+            match self.rule.watermark(high) {
+                Some(watermark) if *end <= watermark => late.push(i as u32),
+                watermark => {
+                    taken.push(i as u32);
+                    claims.push(Claim::of_row(end.saturating_sub(gap), watermark, gap));
+                }
+            }
+        }
+        let judged = RowsByPane { panes: vec![(PaneKey::on_time(Micros::MIN), taken)], late };
+        self.note(batch, &judged);
+        let (Some(sessions), Some((_, taken))) = (&mut self.sessions, judged.panes.first()) else { return Ok(()) };
+        let inputs = self.inputs.evaluate(batch)?;
+        match taken.len() {
+            0 => Ok(()),
+            all if all == inputs.rows => sessions.update(&inputs, &claims),
+            _ => sessions.update(&inputs.take(taken)?, &claims),
+        }
+    }
+
     fn note(&mut self, batch: &RecordBatch, judged: &RowsByPane) {
         let numbers = batch.column(self.spec.row_index).as_primitive::<UInt32Type>();
         let number = |i: &u32| numbers.value(*i as usize);
@@ -167,7 +207,12 @@ impl ShardWindows {
 
     /// Hands over every pane that can take no more rows of this shard once its watermark is `watermark`. That is in time for every
     /// window that has it: none of them, nor a revision that it makes, is out before.
+    ///
+    /// Of sessions, all that may belong to some that end by `watermark`: of others it is a part.
     pub fn close(&mut self, watermark: Micros) -> Result<Vec<Partial>> {
+        if let Some(sessions) = &mut self.sessions {
+            return sessions.close(watermark);
+        }
         let open = match watermark.checked_add(1) {
             Some(next) => self.panes.split_off(&(next, PaneKey::on_time(Micros::MIN))),
             None => BTreeMap::new(),
@@ -183,6 +228,10 @@ impl ShardWindows {
 
     /// Goes on from where another left off.
     pub fn resume(&mut self, state: WindowsState) -> Result<()> {
+        if let Some(sessions) = &mut self.sessions {
+            sessions.resume(state.panes);
+            return Ok(());
+        }
         for partial in &state.panes {
             self.pane(partial.pane)?.merge(partial)?;
         }
@@ -204,7 +253,7 @@ impl ShardWindows {
         self.counts
     }
 
-    /// Ends of the windows that have a pane; an end may come several times.
+    /// Ends of the windows that have a pane; an end may come several times. None of sessions: those are told where shards meet.
     pub fn open_ends(&self) -> impl Iterator<Item = Micros> + '_ {
         self.panes.keys().flat_map(|(_, key)| self.spec.windowing.ends(key.end, key.first_window))
     }
@@ -216,7 +265,8 @@ impl ShardWindows {
 
     /// The groups in all panes.
     pub fn open_groups(&self) -> usize {
-        self.panes.values().map(Pane::groups).sum()
+        let of_sessions = self.sessions.as_ref().map_or(0, SessionPanes::groups);
+        self.panes.values().map(Pane::groups).sum::<usize>() + of_sessions
     }
 
     fn pane(&mut self, key: PaneKey) -> Result<&mut Pane> {

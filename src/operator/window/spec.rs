@@ -40,7 +40,10 @@ pub struct WindowSpec {
     pub aggregates: Vec<Arc<AggregateFunctionExpr>>,
     /// `FILTER (WHERE …)` of each aggregate.
     pub filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
-    /// Index of the end of the row's first window, which is its pane's (timestamp, µs), in the input.
+    /// Of sessions, positions of those keys by which they are told apart; empty for other windows.
+    pub session_keys: Vec<usize>,
+    /// Index of the end of the row's first window, which is its pane's (timestamp, µs), in the input; of sessions, of the one
+    /// that the row alone makes.
     pub window_end_index: usize,
     /// Index of the row's number in its batch (`UInt32`) in the input.
     pub row_index: usize,

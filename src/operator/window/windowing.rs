@@ -13,12 +13,16 @@ use crate::types::{Micros, floor_to};
 ///                                                4     [───────)
 ///  a row in the pane that ends at 3 is in the windows that end at 3, 4 and 5
 /// ```
+///
+/// Or sessions of `size`: each begins with a row and ends `size`, the gap, after its last one. How long it is only its rows say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Windowing {
-    /// Length of a window in microseconds.
+    /// Length of a window in microseconds; of a session the gap, which is as long as a row alone makes one.
     pub size: Micros,
-    /// From one window's start to the next one's, in microseconds: the length of a pane.
+    /// From one window's start to the next one's, in microseconds: the length of a pane. Of sessions the gap, too.
     pub slide: Micros,
+    /// Whether windows are sessions.
+    pub session: bool,
 }
 
 /// Which rows a pane holds: those of one slide of time that are on time for the same windows, and late for the same ones.
@@ -36,7 +40,22 @@ pub struct PaneKey {
 impl Windowing {
     /// Windows that follow each other.
     pub fn tumbling(size: Micros) -> Self {
-        Self { size, slide: size }
+        Self { size, slide: size, session: false }
+    }
+
+    /// Windows of `size`, one every `slide`.
+    pub fn hopping(size: Micros, slide: Micros) -> Self {
+        Self { size, slide, session: false }
+    }
+
+    /// Sessions, which end when there was nothing for `gap`.
+    pub fn sessions(gap: Micros) -> Self {
+        Self { size: gap, slide: gap, session: true }
+    }
+
+    /// Whether a row alone says which windows it is in, and there is one.
+    pub fn is_tumbling(&self) -> bool {
+        !self.session && !self.overlap()
     }
 
     /// Whether windows overlap.
@@ -49,8 +68,11 @@ impl Windowing {
         self.size / self.slide.max(1)
     }
 
-    /// End of the pane that holds `t`.
+    /// End of the pane that holds `t`; of sessions, of the one that a row at `t` alone makes.
     pub fn pane_end(&self, t: Micros) -> Micros {
+        if self.session {
+            return t.saturating_add(self.size);
+        }
         floor_to(t, self.slide).saturating_add(self.slide)
     }
 
@@ -91,7 +113,7 @@ impl PaneKey {
 mod tests {
     use super::*;
 
-    const HOP: Windowing = Windowing { size: 30, slide: 10 };
+    const HOP: Windowing = Windowing { size: 30, slide: 10, session: false };
 
     #[test]
     fn a_row_is_in_the_windows_that_have_its_pane() {

@@ -28,6 +28,7 @@ fn aggregates(windows: &[&WindowSpec], plan: &ContinuousPlan, tree: &Tree, times
     let filtered = tree.operators.iter().any(|o| o.place == Place::ShardBatch && o.text.starts_with("Filter"));
     let filter = if filtered { ", filters the rows" } else { "" };
     let panes = match windows.len() {
+        1 if plan.windowing().session => "adds them to what it has of their sessions".to_owned(),
         1 if plan.windowing().overlap() => "adds them to the pane of their slide of time".to_owned(),
         1 => "adds them to the pane of their window".to_owned(),
         n => format!("adds them to the panes of {n} windowed aggregates"),
@@ -44,9 +45,15 @@ fn aggregates(windows: &[&WindowSpec], plan: &ContinuousPlan, tree: &Tree, times
             if values { " and the values that they keep" } else { "" }
         ),
     };
-    let Windowing { size, slide } = plan.windowing();
+    let Windowing { size, slide, session } = plan.windowing();
     let open = open_panes(slide, times, plan.allowed_lateness());
     let open = match plan.windowing().overlap() {
+        _ if session => format!(
+            "What a shard has of a session it hands over when its events are {} past it; where shards meet the parts are joined, and a \
+             session is kept there until nothing came for {}",
+            format_span(times.watermark_delay),
+            format_span(size),
+        ),
         false => format!("About {open} windows of {} are open in a shard at a time", format_span(size)),
         true => format!(
             "About {open} panes of {} are open in a shard at a time; where shards meet, those of {} are merged to a window, most \
@@ -98,6 +105,9 @@ fn lookups(plan: &ContinuousPlan) -> String {
 fn complete(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
     let rest = tree.operators.iter().any(|o| o.place == Place::CompleteWindow && !o.text.starts_with("Projection"));
     let rest = match rest {
+        true if plan.windowing().session && plan.goes_row_by_row() => {
+            "the rest of the query looks at each of its rows, and what it lets through is written"
+        }
         true => "the rest of the query runs over the complete rows of that window alone, and its rows are written",
         false => "its rows are finished and written",
     };

@@ -78,11 +78,12 @@ pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
     for (i, node) in plan.nodes.iter().enumerate() {
         let which = if plan.nodes.len() > 1 { format!(" ({} of {windowed})", i + 1) } else { String::new() };
         match &node.node {
+            Node::Window(window) if plan.windowing().session => kept.extend(sessions(&which, window.spec(), times)),
             Node::Window(window) => kept.push(panes(&which, window.spec(), plan.allowed_lateness(), times)),
             Node::Concurrency(query) => kept.extend(presence(query, times)),
         }
     }
-    if windowed > 0 {
+    if windowed > 0 && !plan.windowing().session {
         kept.push(partials(plan.windowing(), plan.allowed_lateness(), times));
     }
     kept.extend(plan.lookups.iter().map(|table| lookup(table)));
@@ -101,17 +102,48 @@ fn lookup(table: &LookupTable) -> Kept {
     }
 }
 
-fn panes(which: &str, spec: &WindowSpec, allowed: Micros, times: &JobTimes) -> Kept {
+/// What a group remembers for the aggregates, with a comma before it.
+fn of_group(spec: &WindowSpec) -> String {
     let mut calls: Vec<Memory> = spec.aggregates.iter().map(|call| Memory::of(call)).collect();
     calls.sort();
     let parts: Vec<String> =
         calls.chunk_by(|a, b| a == b).filter_map(|same| Some(same.first()?.counted(same.len()))).collect();
+    if parts.is_empty() { String::new() } else { format!(", of {}", parts.join(", ")) }
+}
+
+/// Where windows are sessions.
+fn sessions(which: &str, spec: &WindowSpec, times: &JobTimes) -> [Kept; 2] {
+    let by = group_by(spec);
+    let groups = format!("a group for each session and value of {}{}", by.trim_start_matches(" by "), of_group(spec));
+    let gap = format_span(spec.windowing.size);
+    let idle = format_span(times.idle_timeout);
+    [
+        Kept {
+            what: format!("panes{which}, in each shard"),
+            holds: format!("the rows of the last {}, some seconds in one pane; in it {groups}", delay(times)),
+            dropped: format!(
+                "when the shard's events are {} past its beginning, whether or not its sessions are over",
+                format_span(times.watermark_delay)
+            ),
+        },
+        Kept {
+            what: format!("sessions{which}, where shards meet"),
+            holds: format!("{groups}, however long it is; at most as much again has not been merged yet"),
+            dropped: format!(
+                "when the watermark of every shard has passed window_end, {gap} after the session's last row; a silent shard delays \
+                 that by {idle} (time.idle_timeout_secs) more"
+            ),
+        },
+    ]
+}
+
+fn panes(which: &str, spec: &WindowSpec, allowed: Micros, times: &JobTimes) -> Kept {
+    let of_group = of_group(spec);
     let group = match spec.keys.is_empty() {
         true => "one group".to_owned(),
         false => format!("a group for each value of {}", group_by(spec).trim_start_matches(" by ")),
     };
-    let of_group = if parts.is_empty() { String::new() } else { format!(", of {}", parts.join(", ")) };
-    let Windowing { size, slide } = spec.windowing;
+    let Windowing { size, slide, .. } = spec.windowing;
     let open = open_panes(slide, times, allowed);
     let size = format_span(size);
     let (each, end, late) = match spec.windowing.overlap() {

@@ -139,6 +139,7 @@ impl Tree {
         let slide = format_span(spec.windowing.slide);
         let by = group_by(spec);
         let merge = match spec.windowing.overlap() {
+            _ if spec.windowing.session => format!("Merge: what shards have of sessions with a gap of {size}{by}"),
             false => format!("Merge: the shards' partials of a window of {size}{by}"),
             true => format!(
                 "Merge: the shards' partials of {} panes to a window of {size} every {slide}{by}",
@@ -149,7 +150,14 @@ impl Tree {
         let calls: Vec<String> =
             spec.aggregates.iter().zip(&spec.filters).map(|(a, f)| self.names.aggregate(a, f.is_some())).collect();
         let calls = if calls.is_empty() { String::new() } else { format!("; {}", listed(&calls)) };
-        self.push(Place::ShardState, depth + 1, format!("WindowAggregate: panes of {slide}{by}{calls}"));
+        self.push(
+            Place::ShardState,
+            depth + 1,
+            match spec.windowing.session {
+                true => format!("WindowAggregate: parts of sessions with a gap of {size}{by}{calls}"),
+                false => format!("WindowAggregate: panes of {slide}{by}{calls}"),
+            },
+        );
         self.batch(window.input().as_ref(), depth + 2);
     }
 

@@ -19,7 +19,7 @@ use crate::types::{MICROS_PER_HOUR, Micros};
 /// Gathers the rows of finished windows and writes one file for each `gather` microseconds of event time and hour.
 ///
 /// With `gather` = 10 minutes, one-minute windows 18:00 … 18:09 become one file as soon as the last of them is there. A file is also
-/// written when a later hour begins (so no file spans two partitions), when the watermark has passed its span ([`advance`](Self::advance)), when [`LAKE_GATHER_BYTES_MAX`] is reached, and at the end.
+/// written when a later hour begins (so no file spans two partitions; of sessions, each hour waits for its own `gather`), when the watermark has passed its span ([`advance`](Self::advance)), when [`LAKE_GATHER_BYTES_MAX`] is reached, and at the end.
 /// Within a file rows are sorted by the table's sort columns. Like [`TableWriter`](super::TableWriter) it must be closed.
 pub struct GatherWriter {
     // Properties.
@@ -39,7 +39,7 @@ struct Gathered {
     batches: Vec<RecordBatch>,
     bytes: usize,
     /// Start of the oldest and end of the newest window; of windows that overlap, each counts for what it does not share with the one
-    /// before.
+    /// before, and sessions for their ends.
     span: Option<(Micros, Micros)>,
 }
 
@@ -69,15 +69,23 @@ impl GatherWriter {
         self.guard()?;
         self.failed = true;
         let times = time_values(batch, &self.files.spec.time_column, None)?;
+        let mut latest = None;
         for (hour, part) in split_by_time(batch.clone(), times.iter().copied().map(Some), MICROS_PER_HOUR)? {
             let (from, to) = self.span(&part)?;
+            latest = latest.max(Some(to));
             self.hours.entry(hour).or_default().add(part, from, to);
         }
         let Some(newest) = self.hours.last_key_value().map(|(h, _)| *h) else {
             self.failed = false;
             return Ok(());
         };
-        let full = |hour: &Micros, g: &Gathered| *hour < newest || g.is_full(self.gather);
+        let full = |hour: &Micros, g: &Gathered| match (self.files.spec.by_end, latest) {
+            // More may come for every hour: each waits for its own time.
+            (true, Some(end)) => {
+                g.is_full(self.gather) || g.span.is_some_and(|(a, _)| end.saturating_sub(a) >= self.gather)
+            }
+            _ => *hour < newest || g.is_full(self.gather),
+        };
         let due: Vec<Micros> = self.hours.iter().filter(|(h, g)| full(h, g)).map(|(h, _)| *h).collect();
         for hour in due {
             self.flush(hour).await?;
@@ -97,7 +105,8 @@ impl GatherWriter {
         let overlap = self.files.spec.overlap;
         let over = |hour: &Micros, g: &Gathered| {
             let span_over = g.span.is_some_and(|(oldest, _)| watermark.saturating_sub(oldest) >= self.gather);
-            span_over || watermark.saturating_sub(*hour) >= MICROS_PER_HOUR.saturating_add(overlap)
+            span_over
+                || !self.files.spec.by_end && watermark.saturating_sub(*hour) >= MICROS_PER_HOUR.saturating_add(overlap)
         };
         let due: Vec<Micros> = self.hours.iter().filter(|(h, g)| over(h, g)).map(|(h, _)| *h).collect();
         for hour in due {
@@ -139,7 +148,10 @@ impl GatherWriter {
             Some(column) => time_values(part, column, None)?,
             None => starts.clone(),
         };
-        let oldest = starts.into_iter().min().unwrap_or_default().saturating_add(spec.overlap);
+        let oldest = match spec.by_end {
+            true => ends.iter().copied().min().unwrap_or_default(),
+            false => starts.into_iter().min().unwrap_or_default().saturating_add(spec.overlap),
+        };
         Ok((oldest, ends.into_iter().max().unwrap_or(oldest)))
     }
 
@@ -295,6 +307,29 @@ mod tests {
         assert_eq!(files(&lake).await.len(), 1);
         w.advance(2 * H + 19 * M).await.unwrap();
         assert_eq!(files(&lake).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn sessions_wait_by_their_ends_whatever_hour_they_began_in() {
+        let (_dir, lake) = lake();
+        let spec = TableSpec { by_end: true, ..TableSpec::windows("w", "run1", vec![]) };
+        let mut w = GatherWriter::new(lake.clone(), spec, 10 * M, Arc::new(ManualClock::at(0)));
+        let session = |start: Micros, minute: Micros| -> RecordBatch {
+            let time =
+                |t: Micros| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from_value(t, 1).with_timezone("UTC")) };
+            RecordBatch::try_from_iter([("window_start", time(start)), ("window_end", time(3 * H + minute * M))])
+                .unwrap()
+        };
+        for (start, minute) in [(0, 0), (2 * H, 1), (H, 2), (3 * H, 9)] {
+            w.write(&session(start, minute)).await.unwrap();
+            w.advance(3 * H + minute * M).await.unwrap();
+        }
+        assert!(files(&lake).await.is_empty(), "a session of a later hour does not end the files of earlier ones");
+        w.write(&session(3 * H, 10)).await.unwrap();
+        assert_eq!(files(&lake).await.iter().map(|f| f.hour).collect::<Vec<_>>(), [0]);
+        w.advance(3 * H + 11 * M).await.unwrap();
+        assert_eq!(files(&lake).await.iter().map(|f| f.hour).collect::<Vec<_>>(), [0, 2 * H]);
+        assert_eq!(w.close().await.unwrap().files, 4);
     }
 
     #[tokio::test]

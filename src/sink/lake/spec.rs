@@ -31,6 +31,8 @@ pub struct TableSpec {
     pub end_column: Option<String>,
     /// Of rows with such a span, how much the next one shares with it, in microseconds: size − slide of windows that hop, else 0.
     pub overlap: Micros,
+    /// Whether spans come in the order of their ends, and begin in any hour: sessions do.
+    pub by_end: bool,
     /// Start of every file's name. Unique to one run and shard, and sorting by time: a file of that name is replaced.
     pub file_prefix: String,
     /// Columns, besides times, that queries prune by: they get minima and maxima.
@@ -58,6 +60,7 @@ impl TableSpec {
             time_may_be_null: false,
             end_column: None,
             overlap: 0,
+            by_end: false,
             file_prefix: file_prefix.into(),
             pruning_columns: names(&["stream_id"]),
             unique_columns: names(&["event_id", "sequence_number", "data", "message"]),

@@ -1,0 +1,201 @@
+//! What rows claim of the axis of time, and the sessions that claims make.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::types::Micros;
+
+/// What a row claims, or what all rows of a session do. It is closed at both ends.
+///
+/// A row at `t` that its shard read at the watermark `w` claims `[max(t, w + 1 µs) − gap, t]`: it continues a session whose last row is in
+/// there, because that session ended after `t`, or just then, and had not ended by `w`. Rows of one key whose claims meet are of one
+/// session. So sessions do not depend on the order in which rows are looked at, nor on who does it; and once the watermark of every
+/// shard has passed the end of a session, no claim of a further row can meet it.
+///
+/// ```text
+///  gap 10          0         10        20
+///  row at 3        [══ … ══]                  on time: 10 before it
+///  row at 12         [═════════]              the session of the first row ends at 13: one session, 3 – 22
+///  row at 12, read at the watermark 14  [═]   … or another, 12 – 22: at 14 that of the first row was out
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::operator::window) struct Claim {
+    /// Where it begins.
+    pub from: Micros,
+    /// The first row's time.
+    pub first: Micros,
+    /// The last row's time, where the claim ends.
+    pub last: Micros,
+}
+
+impl Claim {
+    /// The claim of a row at `t`, which must not be late at `watermark` (`None`: nothing is late).
+    pub(in crate::operator::window) fn of_row(t: Micros, watermark: Option<Micros>, gap: Micros) -> Self {
+        let not_before = watermark.map_or(t, |w| t.max(w.saturating_add(1)));
+        Self { from: not_before.saturating_sub(gap), first: t, last: t }
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        self.from <= other.last && other.from <= self.last
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.from = self.from.min(other.from);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+}
+
+/// A session of one key, as far as its rows are known, and what belongs to it.
+#[derive(Debug)]
+pub(super) struct OpenSession<P> {
+    pub claim: Claim,
+    pub parts: Vec<P>,
+}
+
+/// The open sessions of all keys.
+#[derive(Debug)]
+pub(super) struct OpenSessions<P> {
+    /// Claims of one key's sessions do not meet.
+    by_key: HashMap<Arc<[u8]>, Vec<OpenSession<P>>>,
+    count: usize,
+}
+
+impl<P> Default for OpenSessions<P> {
+    fn default() -> Self {
+        Self { by_key: HashMap::new(), count: 0 }
+    }
+}
+
+impl<P> OpenSessions<P> {
+    /// The session of a key that a claim begins, joins or joins up, with it. What belongs to one that is new has to be added.
+    pub(super) fn join(&mut self, key: &Arc<[u8]>, claim: Claim) -> &mut OpenSession<P> {
+        let sessions = self.by_key.entry(Arc::clone(key)).or_default();
+        let mut joined = OpenSession { claim, parts: vec![] };
+        let mut i = 0;
+        while let Some(session) = sessions.get(i) {
+            if session.claim.meets(&claim) {
+                let met = sessions.swap_remove(i);
+                self.count -= 1;
+                joined.claim.join(&met.claim);
+                // The longer list takes the shorter one in: a session that goes on for long is not copied for each row.
+                let (mut long, short) = match met.parts.len() >= joined.parts.len() {
+                    true => (met.parts, joined.parts),
+                    false => (joined.parts, met.parts),
+                };
+                long.extend(short);
+                joined.parts = long;
+            } else {
+                i += 1;
+            }
+        }
+        self.count += 1;
+        let at = sessions.len();
+        sessions.push(joined);
+        &mut sessions[at]
+    }
+
+    /// Takes the sessions of a key out for which `is_over` says so.
+    pub(super) fn take(&mut self, key: &[u8], is_over: impl Fn(&Claim) -> bool) -> Vec<OpenSession<P>> {
+        let Some(sessions) = self.by_key.get_mut(key) else { return vec![] };
+        let over: Vec<_> = sessions.extract_if(.., |session| is_over(&session.claim)).collect();
+        if sessions.is_empty() {
+            self.by_key.remove(key);
+        }
+        self.count -= over.len();
+        over
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// All of them, in the same order until something is added or taken out.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OpenSession<P>> {
+        self.by_key.values().flatten()
+    }
+
+    /// As [`Self::iter`].
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OpenSession<P>> {
+        self.by_key.values_mut().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GAP: Micros = 10;
+
+    /// The sessions of rows (time, watermark), as (first, last), in order.
+    fn sessions(rows: &[(Micros, Option<Micros>)]) -> Vec<(Micros, Micros)> {
+        let key: Arc<[u8]> = Arc::from(&b"k"[..]);
+        let mut open = OpenSessions::default();
+        for (t, watermark) in rows {
+            open.join(&key, Claim::of_row(*t, *watermark, GAP)).parts.push(*t);
+        }
+        let mut all = Vec::new();
+        for session in open.iter_mut() {
+            session.parts.sort_unstable();
+            assert_eq!(
+                session.parts.first().zip(session.parts.last()),
+                Some((&session.claim.first, &session.claim.last))
+            );
+            all.push((session.claim.first, session.claim.last));
+        }
+        all.sort_unstable();
+        all
+    }
+
+    #[test]
+    fn rows_a_gap_apart_are_of_one_session() {
+        assert_eq!(sessions(&[(0, None), (10, None), (21, None)]), [(0, 10), (21, 21)]);
+        assert_eq!(sessions(&[(21, None), (0, None), (11, None)]), [(0, 0), (11, 21)]);
+        assert_eq!(sessions(&[(0, None), (20, None), (10, None)]), [(0, 20)]);
+    }
+
+    #[test]
+    fn a_row_does_not_join_a_session_that_had_ended_when_it_was_read() {
+        assert_eq!(sessions(&[(0, None), (9, Some(9))]), [(0, 9)]);
+        assert_eq!(sessions(&[(0, None), (9, Some(10))]), [(0, 0), (9, 9)]);
+        // A row between that was read in time holds it open.
+        assert_eq!(sessions(&[(0, None), (9, Some(10)), (5, Some(2))]), [(0, 9)]);
+        // One that claims nothing but itself joins what comes later.
+        assert_eq!(sessions(&[(5, Some(14)), (0, None), (15, Some(0))]), [(0, 0), (5, 15)]);
+    }
+
+    #[test]
+    fn the_order_of_rows_does_not_matter() {
+        let rows = [
+            (0, Some(-20)),
+            (4, Some(-10)),
+            (-7, Some(-12)),
+            (2, Some(5)),
+            (15, Some(12)),
+            (26, Some(20)),
+            (17, Some(26)),
+        ];
+        let expected = sessions(&rows);
+        let mut turned = rows;
+        for i in 0..rows.len() {
+            turned.rotate_left(1);
+            turned.swap(i % 3, i);
+            assert_eq!(sessions(&turned), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_over_is_taken_out() {
+        let key: Arc<[u8]> = Arc::from(&b"k"[..]);
+        let mut open = OpenSessions::default();
+        for t in [0, 30, 60] {
+            open.join(&key, Claim::of_row(t, None, GAP)).parts.push(t);
+        }
+        let over = open.take(&key, |claim| claim.last < 40);
+        assert_eq!(over.iter().map(|s| s.claim.last).collect::<Vec<_>>(), [0, 30]);
+        assert_eq!((open.iter().count(), open.len()), (1, 1));
+        open.take(&key, |_| true);
+        assert!(open.by_key.is_empty() && open.len() == 0);
+    }
+}

@@ -1,6 +1,0 @@
-/*
-title = "Refused"
-*/
-SELECT window_start, window_end, COUNT(*) AS events
-FROM TABLE(SESSION(TABLE user_events PARTITION BY stream_id, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) -- here
-GROUP BY window_start, window_end
