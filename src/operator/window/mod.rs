@@ -12,7 +12,7 @@
 //!
 //! Windows that hop share their panes: a pane is as long as the slide, and where shards meet each window is merged of its panes.
 //!
-//! Sessions have panes that are handed over in parts: which rows are of one session is known where shards meet ([`session`]).
+//! Sessions have panes that are handed over in parts: which rows are of one session is known where shards meet (`session`).
 //!
 //! * [`WindowSpec`]: group keys and aggregates, as physical expressions; * [`Windowing`]: how windows lie;
 //! * [`LatenessRule`]: which of its windows take a row; * [`WindowAggregateExec`]: the operator in a shard's plan;

@@ -56,7 +56,7 @@ pub(super) struct OpenSession<P> {
 /// The open sessions of all keys.
 #[derive(Debug)]
 pub(super) struct OpenSessions<P> {
-    /// Claims of one key's sessions do not meet.
+    /// Claims of one key's sessions do not meet; they are in the order of time.
     by_key: HashMap<Arc<[u8]>, Vec<OpenSession<P>>>,
     count: usize,
 }
@@ -71,34 +71,29 @@ impl<P> OpenSessions<P> {
     /// The session of a key that a claim begins, joins or joins up, with it. What belongs to one that is new has to be added.
     pub(super) fn join(&mut self, key: &Arc<[u8]>, claim: Claim) -> &mut OpenSession<P> {
         let sessions = self.by_key.entry(Arc::clone(key)).or_default();
+        let from = sessions.partition_point(|session| session.claim.last < claim.from);
+        let met = sessions.iter().skip(from).take_while(|session| session.claim.meets(&claim)).count();
         let mut joined = OpenSession { claim, parts: vec![] };
-        let mut i = 0;
-        while let Some(session) = sessions.get(i) {
-            if session.claim.meets(&claim) {
-                let met = sessions.swap_remove(i);
-                self.count -= 1;
-                joined.claim.join(&met.claim);
-                // The longer list takes the shorter one in: a session that goes on for long is not copied for each row.
-                let (mut long, short) = match met.parts.len() >= joined.parts.len() {
-                    true => (met.parts, joined.parts),
-                    false => (joined.parts, met.parts),
-                };
-                long.extend(short);
-                joined.parts = long;
-            } else {
-                i += 1;
-            }
+        for session in sessions.drain(from..from + met) {
+            joined.claim.join(&session.claim);
+            // The longer list takes the shorter one in: a session that goes on for long is not copied for each row.
+            let (mut long, short) = match session.parts.len() >= joined.parts.len() {
+                true => (session.parts, joined.parts),
+                false => (joined.parts, session.parts),
+            };
+            long.extend(short);
+            joined.parts = long;
         }
-        self.count += 1;
-        let at = sessions.len();
-        sessions.push(joined);
-        &mut sessions[at]
+        self.count = self.count + 1 - met;
+        sessions.insert(from, joined);
+        &mut sessions[from]
     }
 
-    /// Takes the sessions of a key out for which `is_over` says so.
-    pub(super) fn take(&mut self, key: &[u8], is_over: impl Fn(&Claim) -> bool) -> Vec<OpenSession<P>> {
+    /// Takes the sessions of a key out whose last row is before `before`.
+    pub(super) fn take(&mut self, key: &[u8], before: Micros) -> Vec<OpenSession<P>> {
         let Some(sessions) = self.by_key.get_mut(key) else { return vec![] };
-        let over: Vec<_> = sessions.extract_if(.., |session| is_over(&session.claim)).collect();
+        let over = sessions.partition_point(|session| session.claim.last < before);
+        let over: Vec<_> = sessions.drain(..over).collect();
         if sessions.is_empty() {
             self.by_key.remove(key);
         }
@@ -192,10 +187,10 @@ mod tests {
         for t in [0, 30, 60] {
             open.join(&key, Claim::of_row(t, None, GAP)).parts.push(t);
         }
-        let over = open.take(&key, |claim| claim.last < 40);
+        let over = open.take(&key, 40);
         assert_eq!(over.iter().map(|s| s.claim.last).collect::<Vec<_>>(), [0, 30]);
         assert_eq!((open.iter().count(), open.len()), (1, 1));
-        open.take(&key, |_| true);
+        open.take(&key, 61);
         assert!(open.by_key.is_empty() && open.len() == 0);
     }
 }

@@ -43,8 +43,8 @@ pub struct SessionMerge {
     next: u32,
     /// Each with its groups.
     sessions: OpenSessions<Place>,
-    /// Keys of the sessions that end then. Some have gone on since, and are here once more.
-    by_end: BTreeMap<Micros, Vec<Arc<[u8]>>>,
+    /// Keys of the sessions whose last row is of then. Some have gone on since, and are here once more.
+    by_last: BTreeMap<Micros, Vec<Arc<[u8]>>>,
     /// Groups in all partials, those of sessions that are over included.
     groups: usize,
     /// At so many they are merged.
@@ -66,7 +66,7 @@ impl SessionMerge {
             partials: BTreeMap::new(),
             next: 0,
             sessions: OpenSessions::default(),
-            by_end: BTreeMap::new(),
+            by_last: BTreeMap::new(),
             groups: 0,
             merge_at: MERGE_GROUPS_MIN,
         })
@@ -79,7 +79,7 @@ impl SessionMerge {
         for ((key, claim), place) in self.keys.of(keys)?.into_iter().zip(claims).zip(0..) {
             let session = self.sessions.join(&key, claim);
             session.parts.push((number, place));
-            self.by_end.entry(end_of(&session.claim, &self.spec)).or_default().push(key);
+            self.by_last.entry(session.claim.last).or_default().push(key);
         }
         self.groups += partial.groups;
         self.partials.insert(number, partial);
@@ -89,11 +89,14 @@ impl SessionMerge {
     /// Takes out the sessions that end before `watermark`, but for those that `give_up` says by their start. (One that ends just then
     /// may be continued by a row of that very time.) At the end of time all are over.
     pub fn close(&mut self, watermark: Micros, give_up: impl Fn(Micros) -> bool) -> Result<Option<ClosedSessions>> {
-        let is_over = |end: Micros| end < watermark || watermark == Micros::MAX;
+        let last_row_before = match watermark {
+            Micros::MAX => Micros::MAX,
+            _ => watermark.saturating_sub(self.spec.windowing.size),
+        };
         let mut closed = Vec::new();
-        while let Some(ending) = self.by_end.first_entry().filter(|ending| is_over(*ending.key())) {
+        while let Some(ending) = self.by_last.first_entry().filter(|ending| *ending.key() < last_row_before) {
             for key in ending.remove() {
-                closed.extend(self.sessions.take(&key, |claim| is_over(end_of(claim, &self.spec))));
+                closed.extend(self.sessions.take(&key, last_row_before));
             }
         }
         closed.retain(|session| !give_up(session.claim.first));
@@ -101,7 +104,7 @@ impl SessionMerge {
             true => None,
             false => Some(self.finished(&closed)?),
         };
-        if self.by_end.is_empty() {
+        if self.by_last.is_empty() {
             // Nothing is open.
             self.partials.clear();
             self.groups = 0;
