@@ -46,8 +46,7 @@ pub async fn run(
         let Staged { summary, tables, letters } =
             staged(&pipelines, shards, &replacement, &options, &clock, watch).await?;
         let hours = hours_by_table(&pipelines, &tables, &options, &summary.hours)?;
-        let events = tables.iter().find(|(name, _)| name == pipelines.contract.stream_name());
-        if options.range != Range::default() && events.is_none_or(|(_, written)| written.rows == 0) {
+        if options.range != Range::default() && !summary.hours.iter().any(|hour| options.range.contains(*hour)) {
             // Not what anybody asks for: hours would be replaced by nothing.
             let span = summary.events.map_or_else(
                 || "the input holds no events at all".to_owned(),
@@ -73,6 +72,9 @@ pub async fn run(
             }
             summary.replaced = replacement.commit().await?;
             let ReplaceSummary { hours, files, files_removed, .. } = &summary.replaced;
+            if !options.raw {
+                return Ok(BackfillSummary { tables, ..summary });
+            }
             tracing::info!(
                 lake = lake.url(),
                 hours,

@@ -74,7 +74,9 @@ async fn raw_events(config: &Config, pipelines: &Pipelines, lake: &Lake, range: 
     let table = pipelines.contract.stream_name();
     // Windows of the range may end after it.
     let longest = pipelines.plans.iter().map(|plan| plan.windowing().size).max().unwrap_or(0);
-    let end = range.to.map(|to| to.saturating_add(longest));
+    // A session that begins in it may go on for ever.
+    let sessions = pipelines.plans.iter().any(|plan| plan.windowing().session);
+    let end = range.to.filter(|_| !sessions).map(|to| to.saturating_add(longest));
     let files = lake.list_recorded(table).await?;
     let files = files.into_iter().filter(|file| end.is_none_or(|end| file.hour < end));
     let files: Vec<String> = files.map(|file| lake.place(&file.path)).collect();
