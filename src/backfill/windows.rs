@@ -16,6 +16,7 @@ use crate::engine::{Combine, Emission, Pipelines, ShardMessage, ShardStage};
 use crate::error::{Error, Result};
 use crate::limits::{COMBINE_QUEUE_MAX, SHARD_QUEUE_BATCHES_MAX};
 use crate::operator::window::Windowing;
+use crate::schema::WINDOW_START;
 use crate::sink::lake::time_values;
 use crate::types::{Micros, ShardId};
 
@@ -183,7 +184,7 @@ async fn write(pipelines: &Pipelines, tables: &mut WindowTables, emissions: Vec<
         let windowing = pipelines.plans.get(emission.pipeline).map_or(Windowing::tumbling(0), |p| p.windowing());
         if windowing.session {
             // Its windows begin when they like.
-            if let Some(rows) = within(&emission.rows, "window_start", range)? {
+            if let Some(rows) = within(&emission.rows, WINDOW_START, range)? {
                 tables.write(&Emission { rows, ..emission }).await?;
             }
         } else if range.contains(emission.window_end - windowing.size) {

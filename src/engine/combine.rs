@@ -178,9 +178,15 @@ impl Combine {
         if !windowing.session && is_given_up(self.floor, partial.pane.end, windowing.slide) {
             return Ok(());
         }
-        if let Some(memory) = self.memory.get_mut(pipeline) {
-            memory.take(partial.bytes())?;
+        let Some(memory) = self.memory.get_mut(pipeline) else {
+            return Err(Error::internal("a pipeline without memory"));
+        };
+        if windowing.session {
+            // Sessions that go on are merged from time to time, and take less then.
+            windows.add(node, partial)?;
+            return memory.hold(windows.bytes());
         }
+        memory.take(partial.bytes())?;
         windows.add(node, partial)
     }
 

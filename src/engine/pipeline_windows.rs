@@ -248,6 +248,9 @@ impl PipelineWindows {
 
     /// Memory that it holds, in bytes. (What is on time and what may be revised are mostly the same arrays.)
     pub(super) fn bytes(&self) -> usize {
+        if let Some(sessions) = &self.sessions {
+            return sessions.bytes();
+        }
         let of_node = |node: &NodeWindows| match &node.revised {
             Some(revised) => node.on_time.bytes().max(revised.bytes()),
             None => node.on_time.bytes(),

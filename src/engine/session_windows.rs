@@ -82,6 +82,11 @@ impl PipelineSessions {
         Ok(out)
     }
 
+    /// Memory that it holds, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.nodes.iter().map(SessionMerge::bytes).sum()
+    }
+
     /// Sessions that are not over.
     pub(super) fn open(&self) -> OpenWindows {
         OpenWindows {

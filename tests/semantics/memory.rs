@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use headcount::decode::Provenance;
 use headcount::engine::{Combine, Intake, Pipelines, ShardMessage, ShardStage};
+use headcount::pipeline::PipelineFile;
 use headcount::schema::Contract;
 use headcount::types::{Micros, ReadBatch, Record};
 
@@ -22,8 +23,12 @@ GROUP BY window_start, window_end, session_id";
 /// A job of two tables, one with a group for each session and one that counts presence.
 async fn pipelines(memory_bytes_max: usize) -> Arc<Pipelines> {
     let files = [pipeline("sessions", "keys = [\"session_id\"]", GROUPS), shipped("concurrent_viewers")];
+    compiled(&files, memory_bytes_max).await
+}
+
+async fn compiled(files: &[PipelineFile], memory_bytes_max: usize) -> Arc<Pipelines> {
     let options = headcount::engine::EngineOptions { memory_bytes_max, ..harness::engine_options(&Options::default()) };
-    Arc::new(Pipelines::compile(Arc::new(Contract::shipped().unwrap()), &files, options).await.unwrap())
+    Arc::new(Pipelines::compile(Arc::new(Contract::shipped().unwrap()), files, options).await.unwrap())
 }
 
 /// Heartbeats of as many sessions, all at `second`.
@@ -83,6 +88,35 @@ async fn windows_take_memory_while_they_are_open() {
     assert!(presence < open, "only sessions are remembered: {presence} bytes of {open}");
     drop((shard, combine));
     assert_eq!(pipelines.memory.bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_session_takes_memory_by_its_groups_and_not_by_its_length() {
+    let call = "SESSION(TABLE user_events PARTITION BY session_id, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)";
+    let sql = GROUPS.replace("TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)", call);
+    let pipelines = compiled(&[pipeline("visits", "keys = [\"session_id\"]", &sql)], usize::MAX).await;
+    let mut shard = Shard::new(&pipelines);
+    let mut combine = Combine::try_new(Arc::clone(&pipelines)).unwrap();
+    combine.join("shard".into());
+    let message = |partials, watermark| ShardMessage {
+        shard: "shard".into(),
+        seen: vec![],
+        partials,
+        watermark: Some(watermark),
+    };
+    let mut taken = Vec::new();
+    for second in (0..20).map(|round| round * 30) {
+        shard.take(&heartbeats(0..2_000, second)).await.unwrap();
+        let watermark = ZERO + second * SEC;
+        let partials = shard.stage.close(watermark).unwrap();
+        assert!(combine.handle(message(partials, watermark)).await.unwrap().is_empty(), "they go on");
+        taken.push(pipelines.memory.bytes());
+    }
+    let (first, most) = (taken[0], taken.iter().copied().max().unwrap());
+    assert!(first > 2_000 * 64 && most < 3 * first, "{first} bytes at first, {most} at most");
+    let out = combine.handle(message(shard.stage.close(i64::MAX).unwrap(), ZERO + 3_600 * SEC)).await.unwrap();
+    assert_eq!(out.iter().map(|e| e.rows.num_rows()).sum::<usize>(), 2_000);
+    assert!(pipelines.memory.bytes() < first / 10, "{} bytes of nothing", pipelines.memory.bytes());
 }
 
 #[tokio::test]

@@ -260,7 +260,8 @@ impl ShardWindows {
 
     /// Memory of all panes, in bytes.
     pub fn bytes(&self) -> usize {
-        self.panes.values().map(Pane::bytes).sum()
+        let of_sessions = self.sessions.as_ref().map_or(0, SessionPanes::bytes);
+        self.panes.values().map(Pane::bytes).sum::<usize>() + of_sessions
     }
 
     /// The groups in all panes.

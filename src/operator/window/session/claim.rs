@@ -46,6 +46,9 @@ impl Claim {
     }
 }
 
+/// About what a key takes: its bytes, the table's entry, the list.
+const KEY_BYTES: usize = 120;
+
 /// A session of one key, as far as its rows are known, and what belongs to it.
 #[derive(Debug)]
 pub(super) struct OpenSession<P> {
@@ -99,6 +102,11 @@ impl<P> OpenSessions<P> {
         }
         self.count -= over.len();
         over
+    }
+
+    /// About how much memory it takes to know them, in bytes: not what belongs to them.
+    pub(super) fn bytes(&self) -> usize {
+        self.count * (size_of::<OpenSession<P>>() + KEY_BYTES)
     }
 
     /// How many there are.

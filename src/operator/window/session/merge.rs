@@ -47,6 +47,8 @@ pub struct SessionMerge {
     by_last: BTreeMap<Micros, Vec<Arc<[u8]>>>,
     /// Groups in all partials, those of sessions that are over included.
     groups: usize,
+    /// Memory of all partials.
+    bytes: usize,
     /// At so many they are merged.
     merge_at: usize,
 }
@@ -68,6 +70,7 @@ impl SessionMerge {
             sessions: OpenSessions::default(),
             by_last: BTreeMap::new(),
             groups: 0,
+            bytes: 0,
             merge_at: MERGE_GROUPS_MIN,
         })
     }
@@ -82,6 +85,7 @@ impl SessionMerge {
             self.by_last.entry(session.claim.last).or_default().push(key);
         }
         self.groups += partial.groups;
+        self.bytes += partial.bytes();
         self.partials.insert(number, partial);
         if self.groups >= self.merge_at { self.compact() } else { Ok(()) }
     }
@@ -108,6 +112,7 @@ impl SessionMerge {
             // Nothing is open.
             self.partials.clear();
             self.groups = 0;
+            self.bytes = 0;
         }
         Ok(rows)
     }
@@ -115,6 +120,11 @@ impl SessionMerge {
     /// Everything that open sessions have; groups of sessions that have been closed are among it, which [`Self::close`] takes out again.
     pub fn partials_left(&self) -> impl Iterator<Item = &Partial> {
         self.partials.values()
+    }
+
+    /// Memory that it holds, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.sessions.bytes() + self.groups * (size_of::<Place>() + size_of::<Arc<[u8]>>())
     }
 
     /// How many sessions are open.
@@ -178,7 +188,9 @@ impl SessionMerge {
         self.sessions.iter_mut().zip(places).for_each(|(session, places)| session.parts = places);
         self.groups = merged.groups;
         self.merge_at = MERGE_GROUPS_MIN.max(2 * self.groups);
-        self.partials = BTreeMap::from([(number, with_claims(merged, &claims)?)]);
+        let merged = with_claims(merged, &claims)?;
+        self.bytes = merged.bytes();
+        self.partials = BTreeMap::from([(number, merged)]);
         Ok(())
     }
 

@@ -100,6 +100,12 @@ impl SessionPanes {
         self.left.extend(left);
     }
 
+    /// Memory of all that has not been handed over, in bytes.
+    pub(in crate::operator::window) fn bytes(&self) -> usize {
+        let panes = self.panes.values().map(|pane| pane.groups.bytes() + pane.sessions.bytes());
+        panes.sum::<usize>() + self.left.iter().map(Partial::bytes).sum::<usize>()
+    }
+
     /// The groups that have not been handed over.
     pub(in crate::operator::window) fn groups(&self) -> usize {
         self.panes.values().map(|pane| pane.groups.groups()).sum::<usize>()
