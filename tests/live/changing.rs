@@ -70,11 +70,14 @@ struct Change {
 
 impl Change {
     async fn begin(then: &[PipelineFile]) -> Self {
+        Self::begin_with(then, false, |ending| ending.stop.cancel()).await
+    }
+
+    async fn begin_with(then: &[PipelineFile], closed: bool, end: impl FnOnce(&Ending)) -> Self {
         let records = evening(300);
         let (then, lake) = (compiled(then).await, TempLake::new());
-        let stop = |ending: &Ending| ending.stop.cancel();
-        let before = vec![Listed::new("a", &records[..records.len() / 2], false)];
-        let (state, _) = job(&then, before, None, &lake, stop).await;
+        let before = vec![Listed::new("a", &records[..records.len() / 2], closed)];
+        let (state, _) = job(&then, before, None, &lake, end).await;
         Self { records, then, lake, state }
     }
 
@@ -91,7 +94,8 @@ impl Change {
     async fn go_on(&self, now: &Arc<Pipelines>, on_changed: OnChangedPipeline) -> (Changes, JobState) {
         let pair = (self.then.as_ref(), now.as_ref());
         let (state, changes) = taken_up(pair, &self.lake, self.state.clone(), on_changed).await.unwrap();
-        let after = vec![Listed::new("a", &self.records[self.records.len() / 2..], false)];
+        let shard = if self.state.shards.values().all(|s| s.drained) { "child" } else { "a" };
+        let after = vec![Listed::new(shard, &self.records[self.records.len() / 2..], false)];
         job(now, after, Some(state.clone()), &self.lake, drain).await;
         (changes, state)
     }
@@ -195,6 +199,21 @@ async fn a_new_dimension_of_sessions_counts_all_of_them_anew_and_windows_go_on()
     assert_eq!(floor, state.floors.tables["viewers_of_all"] + Options::default().session_timeout);
     change.assert_begins(&files, "viewers_of_all", floor, &before).await;
     change.assert_begins(&files, "viewers_by_country", floor, &[]).await;
+}
+
+/// What a shard has read that is drained is known after a reshard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_begins_after_a_reshard_has_no_window_that_the_parents_had_rows_of() {
+    let change = Change::begin_with(&[by_country("TRUE"), by_type()], true, |_| {}).await;
+    assert!(change.state.shards.values().all(|s| s.drained));
+    let before = change.lake.table("by_country").await;
+    let files = [by_country("country IS NOT NULL"), by_type()];
+    let (_, state) = change.go_on(&compiled(&files).await, Fresh).await;
+    let floor = state.floors.tables["by_country"];
+    let last = change.records[change.records.len() / 2 - 1].arrival_time.unwrap();
+    assert!(floor >= last - 5 * MICROS_PER_SEC, "{floor} is before {last}");
+    change.assert_goes_on(&files, "by_type").await;
+    change.assert_begins(&files, "by_country", floor, &before).await;
 }
 
 /// A floor stays where it is over further stops.

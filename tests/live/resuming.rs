@@ -249,5 +249,11 @@ async fn windows_that_are_given_up_come_neither_twice_nor_in_part() {
     for table in ["platform_totals", "concurrent_viewers"] {
         let (then, now) = (starts(first.table(table).await), starts(second.table(table).await));
         assert!(!now.is_empty() && then.is_disjoint(&now), "{table}");
+        // By then everybody present has been heard of.
+        assert!(now.first() >= Some(&(floor + Options::default().session_timeout)), "{table}: {now:?}");
     }
+    let whole = &whole["concurrent_viewers"];
+    let begun = second.table("concurrent_viewers").await;
+    let first = window_start(begun.first().unwrap());
+    assert_eq!(begun, sorted(whole.iter().filter(|row| window_start(row) >= first).cloned().collect()));
 }
