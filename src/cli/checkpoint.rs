@@ -94,8 +94,12 @@ async fn keep_positions(store: &CheckpointStore) -> Result<()> {
     // With the windows goes what they were joined with: the next start takes the tables as they are.
     checkpoint.header.lookups.clear();
     let number = store.write(stored.number, checkpoint.to_bytes()?).await?;
-    let floor = checkpoint.state.floor.map_or_else(String::new, |floor| {
-        format!("; windows that begin before {} are not written: backfill them from the raw rows", format_micros(floor))
+    let floor = checkpoint.state.floors.all.map_or_else(String::new, |floor| {
+        let floor = format_micros(floor);
+        format!(
+            "; windows that begin before {floor} are not written (of tables of CONCURRENCY those before one session timeout later): \
+             backfill them from the raw rows"
+        )
     });
     say!("checkpoint {number}: the positions of checkpoint {}, and no open windows{floor}", stored.number);
     Ok(())

@@ -4,8 +4,9 @@ use super::out::say;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::config::{Config, SourceKind};
+use crate::config::{Config, OnChangedPipeline, SourceKind};
 use crate::engine::Pipelines;
+use crate::engine::changes;
 use crate::engine::checkpoint::{Checkpoint, Header, Summary};
 use crate::engine::event_ids;
 use crate::engine::job_state::JobState;
@@ -22,6 +23,7 @@ pub(super) struct Saved {
     history: LookupHistory,
     stream: String,
     enabled: bool,
+    on_changed: OnChangedPipeline,
     /// The number of the checkpoint that the run went on from; 0 if there was none.
     last: u64,
 }
@@ -34,6 +36,7 @@ impl Saved {
             history: LookupHistory::new(lake, &config.run.application),
             stream: stream_of(config),
             enabled: config.run.checkpoints,
+            on_changed: config.run.on_changed_pipeline,
             last: 0,
         }
     }
@@ -41,7 +44,7 @@ impl Saved {
     /// The last state, if there is one and it is wanted.
     ///
     /// # Errors
-    /// As [`Checkpoint::from_bytes`] and [`Header::check`], at the object's place.
+    /// As [`Checkpoint::from_bytes`] and [`changes::fit`], at the object's place.
     pub(super) async fn load(&mut self, pipelines: &Pipelines) -> Result<Option<Checkpoint>> {
         if !self.enabled {
             return Ok(None);
@@ -51,14 +54,9 @@ impl Saved {
         let Some(bytes) = self.store.read(last.number).await? else { return Ok(None) };
         let at = |e: crate::Error| e.at(self.store.place(last.number));
         let mut checkpoint = Checkpoint::from_bytes(&bytes).map_err(at)?;
-        let header = &checkpoint.header;
-        match &checkpoint.state.combine {
-            Some(_) => header.check(pipelines, &self.stream),
-            // Windows and presence were given up.
-            None => header.check_positions(pipelines, &self.stream),
-        }
-        .map_err(at)?;
+        let changes = changes::fit(&mut checkpoint, pipelines, &self.stream, self.on_changed).map_err(at)?;
         say!("going on from checkpoint {}, written at {}", last.number, format_micros(checkpoint.header.written_at));
+        changes.log(&checkpoint.state, pipelines);
         self.history.put_back(&pipelines.lookups, &checkpoint.header.lookups).await?;
         self.read_ids(&mut checkpoint.state, pipelines).await?;
         Ok(Some(checkpoint))

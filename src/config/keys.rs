@@ -338,6 +338,14 @@ pub(super) const SECTIONS: &[SectionWords] = &[
                 "Whether a stop writes what is open into the lake, and the next start goes on from it. If not, open windows are \
                 given up at a stop; those of an embedded stream are closed.",
             ),
+            key(
+                "on_changed_pipeline",
+                "\"fresh\"",
+                "What a start does if the saved state does not fit a pipeline any more, because its query or what else its state \
+                depends on has changed: `refuse` ends it with an error that says what has changed; `fresh` lets that pipeline give up its \
+                windows that are open and begin with the first window that is read whole, while the others go on. A new pipeline \
+                begins so, and one that is gone is dropped, whatever is set here.",
+            ),
             key("status_interval_secs", "30", "The pause between two status lines of `run`; at least 1."),
             key(
                 "memory_mib_max",

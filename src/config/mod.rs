@@ -39,5 +39,5 @@ mod tests;
 pub use reference::reference;
 pub use sections::{
     CloudWatch, ColumnType, Concurrency, Config, Embedded, Lake, Log, LogFormat, LogLevel, Lookup, LookupFormat,
-    Pipelines, Run, Schema, Serve, Source, SourceKind, Start, Time,
+    OnChangedPipeline, Pipelines, Run, Schema, Serve, Source, SourceKind, Start, Time,
 };

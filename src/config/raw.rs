@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::fields::fields;
-use super::sections::{ColumnType, LogFormat, LogLevel, LookupFormat, SourceKind};
+use super::sections::{ColumnType, LogFormat, LogLevel, LookupFormat, OnChangedPipeline, SourceKind};
 
 /// The section of lookup tables, each a table of its own in it.
 pub(super) const LOOKUP: &str = "lookup";
@@ -265,6 +265,7 @@ impl Default for RawLog {
 pub(super) struct RawRun {
     pub(super) application: String,
     pub(super) checkpoints: bool,
+    pub(super) on_changed_pipeline: OnChangedPipeline,
     pub(super) status_interval_secs: u64,
     pub(super) memory_mib_max: Option<u64>,
     pub(super) worker_threads: Option<u64>,
@@ -275,6 +276,7 @@ impl Default for RawRun {
         Self {
             application: "headcount".to_owned(),
             checkpoints: true,
+            on_changed_pipeline: OnChangedPipeline::Refuse,
             status_interval_secs: 5,
             memory_mib_max: None,
             worker_threads: None,

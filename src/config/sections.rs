@@ -300,10 +300,22 @@ pub struct Run {
     pub application: String,
     /// Whether a stop writes the state, and a start goes on from it.
     pub checkpoints: bool,
+    /// What becomes of the state of pipelines that have changed since.
+    pub on_changed_pipeline: OnChangedPipeline,
     /// The pause between two status lines.
     pub status_interval: Micros,
     /// What the state of a job may take in memory, in bytes; `None`: a share of what the machine or the container has.
     pub memory_bytes_max: Option<usize>,
     /// Threads that do the work; `None` takes one for each core.
     pub worker_threads: Option<usize>,
+}
+
+/// What a start does if the saved state does not fit some pipeline any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnChangedPipeline {
+    /// It ends with an error.
+    Refuse,
+    /// That pipeline begins anew where the others go on.
+    Fresh,
 }

@@ -43,6 +43,7 @@ pub(super) fn validate(raw: &RawConfig, layers: &Layers, problems: &mut Problems
         run: Run {
             application: judge.application(&raw.run.application),
             checkpoints: raw.run.checkpoints,
+            on_changed_pipeline: raw.run.on_changed_pipeline,
             status_interval: judge.secs("run", "status_interval_secs", raw.run.status_interval_secs, 1),
             memory_bytes_max: raw.run.memory_mib_max.map(|mib| {
                 let remedy = "leave it out for half of what the machine or the container has";

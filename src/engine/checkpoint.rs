@@ -14,14 +14,16 @@ use std::io::Read;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use super::changes::{SharedState, fingerprints};
 use super::job_state::JobState;
 use super::pipelines::Pipelines;
 use crate::error::{Error, Result};
 use crate::limits::CHECKPOINT_BYTES_MAX;
+use crate::pipeline::Fingerprint;
 use crate::types::Micros;
 
 /// Version of the format. Another one is refused: its state cannot be read.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 const MAGIC: &[u8; 4] = b"HCCK";
 const CHECKSUM_BYTES: usize = size_of::<u128>();
@@ -37,16 +39,14 @@ pub struct Header {
     pub program: String,
     /// The stream whose positions it holds.
     pub stream: String,
-    /// Hash of the event contract's fields.
-    pub contract: u64,
     /// Hash of the roles that some of them play: by what events are judged.
     pub roles: u64,
-    /// By pipeline: hash of its query.
-    pub pipelines: BTreeMap<String, u64>,
+    /// By table: what the state of its pipeline depends on.
+    pub pipelines: BTreeMap<String, Fingerprint>,
+    /// What the state depends on that all tables of `CONCURRENCY` share, if there are any.
+    pub shared: Option<SharedState>,
     /// By lookup table: the version that was joined last, by its hash.
     pub lookups: BTreeMap<String, String>,
-    /// By configuration key: times that decide which windows are out and who is present, in microseconds.
-    pub times: BTreeMap<String, Micros>,
     /// What a person wants to know of it.
     pub summary: Summary,
 }
@@ -86,16 +86,16 @@ impl Header {
             written_at,
             program: env!("CARGO_PKG_VERSION").to_owned(),
             stream: stream.to_owned(),
-            contract: contract_hash(pipelines),
             roles: roles_hash(pipelines),
-            pipelines: pipelines.plans.iter().map(|p| (p.name.clone(), p.fingerprint)).collect(),
+            pipelines: fingerprints(pipelines),
+            shared: SharedState::of(pipelines),
             lookups: pipelines.lookups.versions(),
-            times: times(pipelines),
             summary,
         }
     }
 
-    /// Whether its positions, and what its events are judged by, fit this job.
+    /// Whether its positions, and what its events are judged by, fit this job. Whether the states of pipelines do is for
+    /// [`fit`](super::changes::fit) to say.
     ///
     /// # Errors
     /// A user error that names what has changed since.
@@ -110,62 +110,12 @@ impl Header {
         Err(Error::user(format!("the saved state does not fit: {changed}"))
             .hint("give the new job its own run.application or lake; or `headcount checkpoint reset` begins anew"))
     }
-
-    /// Whether all of its state fits this job.
-    ///
-    /// # Errors
-    /// A user error that names what has changed since.
-    pub fn check(&self, pipelines: &Pipelines, stream: &str) -> Result<()> {
-        self.check_positions(pipelines, stream)?;
-        let now = Self::new(pipelines, stream, self.written_at, Summary::default());
-        let changed = if self.contract != now.contract {
-            "the schema of the events has changed since".to_owned()
-        } else if let Some((name, how)) = difference(&self.pipelines, &now.pipelines) {
-            format!("the pipeline {name} {how} since")
-        } else if let Some((key, how)) = difference(&self.times, &now.times) {
-            format!("the configuration key {key} {how} since")
-        } else {
-            return Ok(());
-        };
-        Err(Error::user(format!("the saved state does not fit: {changed}")).hint(
-            "run it as it was; or `headcount checkpoint reset --keep-positions` gives up the windows that are open and reads on \
-             from where it stopped; or give the new job its own run.application or lake",
-        ))
-    }
-}
-
-/// The first entry that is not the same in both, and how it differs.
-fn difference<T: PartialEq>(then: &BTreeMap<String, T>, now: &BTreeMap<String, T>) -> Option<(String, &'static str)> {
-    let name = then.keys().chain(now.keys()).find(|name| then.get(*name) != now.get(*name))?;
-    let how = match (then.contains_key(name), now.contains_key(name)) {
-        (false, _) => "is new",
-        (_, false) => "is gone",
-        _ => "has changed",
-    };
-    Some((name.clone(), how))
-}
-
-fn contract_hash(pipelines: &Pipelines) -> u64 {
-    xxh3_64(format!("{:?}", pipelines.contract.events_schema().fields()).as_bytes())
 }
 
 fn roles_hash(pipelines: &Pipelines) -> u64 {
     let contract = &pipelines.contract;
     let roles = (contract.id_field(), contract.time_field(), contract.type_field(), contract.sent_field());
     xxh3_64(format!("{roles:?}").as_bytes())
-}
-
-/// Another delay would have other windows be out; other timeouts, other deadlines than those that are set.
-fn times(pipelines: &Pipelines) -> BTreeMap<String, Micros> {
-    let of = &pipelines.options;
-    let times = [
-        ("time.watermark_delay_secs", of.watermark_delay),
-        ("concurrency.session_timeout_secs", of.concurrency.session_timeout),
-        ("concurrency.closed_retention_secs", of.concurrency.closed_retention),
-        ("concurrency.stream_timeout_secs", of.concurrency.stream_timeout),
-        ("concurrency.announced_timeout_secs", of.concurrency.announced_timeout),
-    ];
-    times.map(|(key, time)| (key.to_owned(), time)).into()
 }
 
 impl Checkpoint {

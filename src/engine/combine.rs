@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::operator::concurrency::{Concurrency, ConcurrencyState, Seen};
 use crate::operator::memory::StateReservation;
 use crate::operator::window::Partial;
-use crate::pipeline::Node;
+use crate::pipeline::{ContinuousPlan, Node};
 use crate::types::{Micros, ShardId};
 
 /// News of one shard. Messages of a shard must come in the order of its reads.
@@ -47,8 +47,8 @@ pub struct Emission {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CombineState {
     concurrency: Option<ConcurrencyState>,
-    /// By pipeline.
-    windows: Vec<PipelineWindowsState>,
+    /// By the pipeline's table.
+    windows: BTreeMap<String, PipelineWindowsState>,
     watermarks: BTreeMap<ShardId, Option<Micros>>,
     watermark: Option<Micros>,
 }
@@ -61,8 +61,8 @@ pub struct Combine {
     windows: Vec<PipelineWindows>,
     watermarks: HashMap<ShardId, Option<Micros>>,
     watermark: Option<Micros>,
-    /// Windows that begin before are given up.
-    floor: Option<Micros>,
+    /// By pipeline: its windows that begin before are given up.
+    floors: Vec<Option<Micros>>,
     /// By pipeline, and then of presence: what they take of the job's memory.
     memory: Vec<StateReservation>,
 }
@@ -80,7 +80,17 @@ impl CombineState {
 
     /// Windows that wait.
     pub fn open_windows(&self) -> usize {
-        self.windows.iter().map(|w| w.open).sum()
+        self.windows.values().map(|w| w.open).sum()
+    }
+
+    /// Gives up the windows of a table that wait.
+    pub(super) fn forget(&mut self, table: &str) {
+        self.windows.remove(table);
+    }
+
+    /// Gives up who is present.
+    pub(super) fn forget_presence(&mut self) {
+        self.concurrency = None;
     }
 }
 
@@ -95,42 +105,49 @@ impl Combine {
             windows: pipelines.plans.iter().map(PipelineWindows::try_new).collect::<Result<_>>()?,
             watermarks: HashMap::new(),
             watermark: None,
-            floor: None,
+            floors: vec![None; pipelines.plans.len()],
             pipelines,
         })
     }
 
-    /// Gives up the windows that begin before `floor`.
-    pub fn give_up_before(&mut self, floor: Option<Micros>) {
-        self.floor = floor;
+    /// Gives up the windows of each pipeline that begin before its floor.
+    pub fn give_up_before(&mut self, floor: impl Fn(&ContinuousPlan) -> Option<Micros>) {
+        self.floors = self.pipelines.plans.iter().map(floor).collect();
     }
 
     /// A copy of the state.
     pub fn state(&self) -> CombineState {
+        let names = self.pipelines.plans.iter().map(|p| p.name.clone());
         CombineState {
             concurrency: self.concurrency.as_ref().map(Concurrency::state),
-            windows: self.windows.iter().map(PipelineWindows::state).collect(),
+            windows: names.zip(&self.windows).map(|(name, windows)| (name, windows.state())).collect(),
             watermarks: self.watermarks.iter().map(|(shard, w)| (Arc::clone(shard), *w)).collect(),
             watermark: self.watermark,
         }
     }
 
-    /// Goes on from the state of the same pipelines.
+    /// Goes on from a state. Pipelines that it is not of begin without windows.
     ///
     /// # Errors
-    /// Internal if the state is of other pipelines.
-    pub fn resume(pipelines: Arc<Pipelines>, state: CombineState) -> Result<Self> {
+    /// Internal if the state is of pipelines that are not there, or were others.
+    pub fn resume(pipelines: Arc<Pipelines>, mut state: CombineState) -> Result<Self> {
         let mut combine = Self::try_new(pipelines)?;
-        if combine.windows.len() != state.windows.len() || combine.concurrency.is_some() != state.concurrency.is_some()
-        {
-            return Err(Error::internal("a state of other pipelines"));
+        match (combine.concurrency.is_some(), state.concurrency) {
+            (true, Some(concurrency)) => {
+                let (queries, options) = (&combine.pipelines.queries, combine.pipelines.options.concurrency);
+                combine.concurrency = Some(Concurrency::restore(queries, options, concurrency)?);
+            }
+            (_, None) => {}
+            (false, Some(_)) => return Err(Error::internal("a state of sessions that nobody asks for")),
         }
-        if let Some(concurrency) = state.concurrency {
-            let (queries, options) = (&combine.pipelines.queries, combine.pipelines.options.concurrency);
-            combine.concurrency = Some(Concurrency::restore(queries, options, concurrency)?);
+        for (plan, windows) in combine.pipelines.plans.iter().zip(&mut combine.windows) {
+            if let Some(state) = state.windows.remove(&plan.name) {
+                *windows = PipelineWindows::resume(plan, state)?;
+            }
         }
-        let states = combine.pipelines.plans.iter().zip(state.windows);
-        combine.windows = states.map(|(plan, state)| PipelineWindows::resume(plan, state)).collect::<Result<_>>()?;
+        if let Some(table) = state.windows.keys().next() {
+            return Err(Error::internal(format!("a state of the pipeline {table}, which is not there")));
+        }
         combine.watermarks = state.watermarks.into_iter().collect();
         combine.watermark = state.watermark;
         combine.hold()?;
@@ -174,8 +191,8 @@ impl Combine {
             return Err(Error::internal("a partial of no pipeline"));
         };
         // Its last window begins where the pane does. When a session begins is known when it is over.
-        let windowing = plan.windowing();
-        if !windowing.session && is_given_up(self.floor, partial.pane.end, windowing.slide) {
+        let (windowing, floor) = (plan.windowing(), self.floors.get(pipeline).copied().flatten());
+        if !windowing.session && is_given_up(floor, partial.pane.end, windowing.slide) {
             return Ok(());
         }
         let Some(memory) = self.memory.get_mut(pipeline) else {
@@ -211,19 +228,20 @@ impl Combine {
         for plan in &self.pipelines.plans {
             plan.put_lookups(|wanted| self.pipelines.lookups.index(wanted))?;
         }
-        for (i, (plan, windows)) in self.pipelines.plans.iter().zip(&mut self.windows).enumerate() {
-            for complete in windows.close(plan, watermark, self.floor).await? {
+        let of_pipelines = self.pipelines.plans.iter().zip(&self.floors);
+        for (i, ((plan, floor), windows)) in of_pipelines.clone().zip(&mut self.windows).enumerate() {
+            for complete in windows.close(plan, watermark, *floor).await? {
                 push(&mut out, i, complete.end, complete.revision, complete.rows);
             }
         }
         if let Some(concurrency) = &mut self.concurrency {
             for window in concurrency.advance(watermark)? {
                 let query = self.pipelines.queries.get(window.query);
-                if is_given_up(self.floor, window.window_end, query.map_or(0, |q| q.size)) {
-                    continue;
-                }
-                for (i, plan) in self.pipelines.plans.iter().enumerate() {
+                for (i, (plan, floor)) in of_pipelines.clone().enumerate() {
                     let asks = |n: &Node| matches!(n, Node::Concurrency(q) if Some(q) == query);
+                    if is_given_up(*floor, window.window_end, plan.windowing().size) {
+                        continue;
+                    }
                     if plan.nodes.iter().any(|n| asks(&n.node)) {
                         let rows = plan.finish(vec![Some(window.rows.clone())], 0).await?;
                         push(&mut out, i, window.window_end, 0, rows);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::combine::CombineState;
 use super::intake::IntakeState;
 use super::shard_stage::StageState;
+use crate::pipeline::ContinuousPlan;
 use crate::types::{Micros, ShardId, ShardPosition};
 
 /// The state of a job between two reads: a cut through all of its parts. What a shard has read before its position is in this
@@ -17,8 +18,29 @@ pub struct JobState {
     pub shards: BTreeMap<ShardId, ShardState>,
     /// The place where they meet; none before anything was read, and if only positions are kept.
     pub combine: Option<CombineState>,
-    /// Windows that begin before this instant are given up: some of their rows were read by a run whose windows were.
-    pub floor: Option<Micros>,
+    /// The latest event that earlier runs have read ends here, also of shards that are forgotten by now.
+    pub(super) reached: Option<Micros>,
+    /// Which windows are given up.
+    pub floors: Floors,
+}
+
+/// Windows that begin before these instants are given up: some of their rows were read by a run whose windows were.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Floors {
+    /// Of all tables.
+    pub all: Option<Micros>,
+    /// Of the tables of `CONCURRENCY`: before it, not everybody who is present was heard of.
+    pub presence: Option<Micros>,
+    /// By table.
+    pub tables: BTreeMap<String, Micros>,
+}
+
+impl Floors {
+    /// That of one table.
+    pub fn of(&self, plan: &ContinuousPlan) -> Option<Micros> {
+        let presence = if plan.reads_concurrency() { self.presence } else { None };
+        self.all.max(presence).max(self.tables.get(&plan.name).copied())
+    }
 }
 
 impl JobState {
@@ -29,15 +51,38 @@ impl JobState {
         in_shards.sum::<usize>() + self.combine.as_ref().map_or(0, CombineState::open_windows)
     }
 
+    /// All rows of windows that begin here or later are yet to be read, and no such window is out; none if nothing was read.
+    pub fn reached(&self) -> Option<Micros> {
+        let events = self.shards.values().filter_map(ShardState::last_event).map(|last| last.saturating_add(1));
+        let watermark = self.combine.as_ref().and_then(CombineState::watermark);
+        events.chain(watermark).chain(self.floors.all).chain(self.reached).max()
+    }
+
     /// Gives up the windows that are open, and with them who is present. What stays is where shards are read on, and by what their
     /// events are judged: which ids came, and how far the events have come. So no event is kept twice, and no window comes a
     /// second time, or with a part of its rows.
     pub fn keep_positions(&mut self) {
-        let events = self.shards.values().filter_map(|s| s.work.as_ref()?.intake.max_event_time());
-        let begun = events.map(|last| last.saturating_add(1));
-        self.floor = begun.chain(self.combine.as_ref().and_then(CombineState::watermark)).chain(self.floor).max();
+        self.floors.all = self.reached();
         self.combine = None;
         self.shards.values_mut().filter_map(|s| s.work.as_mut()).for_each(|work| work.stage = None);
+    }
+
+    /// Gives up the open windows of a table.
+    pub(super) fn forget(&mut self, table: &str) {
+        self.stages().for_each(|stage| stage.forget(table));
+        self.combine.iter_mut().for_each(|combine| combine.forget(table));
+        self.floors.tables.remove(table);
+    }
+
+    /// Gives up who is present.
+    pub(super) fn forget_presence(&mut self) {
+        self.stages().for_each(StageState::forget_marks);
+        self.combine.iter_mut().for_each(CombineState::forget_presence);
+        self.floors.presence = None;
+    }
+
+    fn stages(&mut self) -> impl Iterator<Item = &mut StageState> {
+        self.shards.values_mut().filter_map(|s| s.work.as_mut()?.stage.as_mut())
     }
 }
 
@@ -50,6 +95,8 @@ pub struct ShardState {
     pub drained: bool,
     /// What is remembered of it; none if it was drained.
     pub(super) work: Option<ShardWork>,
+    /// Of a drained shard, the latest event time accepted.
+    last_event: Option<Micros>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,7 +108,8 @@ pub(super) struct ShardWork {
 
 impl ShardState {
     pub(super) fn suspended(position: Option<ShardPosition>, intake: IntakeState, stage: StageState) -> Self {
-        Self { position, drained: false, work: Some(ShardWork { intake, stage: Some(stage) }) }
+        let work = Some(ShardWork { intake, stage: Some(stage) });
+        Self { position, drained: false, work, last_event: None }
     }
 
     /// It is another stream's shard of the same name: to be read from its beginning, judged by nothing of before but the ids.
@@ -70,7 +118,12 @@ impl ShardState {
         self.drained = false;
     }
 
-    pub(super) fn drained(position: Option<ShardPosition>) -> Self {
-        Self { position, drained: true, work: None }
+    pub(super) fn drained(position: Option<ShardPosition>, last_event: Option<Micros>) -> Self {
+        Self { position, drained: true, work: None, last_event }
+    }
+
+    /// The latest event time accepted.
+    pub(super) fn last_event(&self) -> Option<Micros> {
+        self.work.as_ref().map_or(self.last_event, |work| work.intake.max_event_time())
     }
 }

@@ -76,11 +76,11 @@ impl Ended {
 /// Runs a job over `shards` until they have ended or it is stopped. Only the end of a drain closes windows that are not complete:
 /// when all shards end by themselves, a reshard has closed them, and another run goes on with their children.
 ///
-/// `from` is the state of an earlier run of the same pipelines: shards go on with theirs, and what is left of shards that are no
-/// longer there is handed over. The sources must be where that state says.
+/// `from` is the state of an earlier run: shards and pipelines go on with theirs, those that it does not know begin without, and what is
+/// left of shards that are no longer there is handed over. The sources must be where that state says.
 ///
 /// # Errors
-/// The first error of any task; the others are stopped then. Internal if `from` is of other pipelines.
+/// The first error of any task; the others are stopped then. Internal if `from` is of pipelines that are not there, or were others.
 pub async fn run<S: ShardSource + 'static>(
     pipelines: Arc<Pipelines>,
     shards: Vec<S>,
@@ -92,13 +92,13 @@ pub async fn run<S: ShardSource + 'static>(
 ) -> Result<Ended> {
     let (raw, raw_rows) = channel(LAKE_QUEUE_BATCHES_MAX);
     let (to_combine, messages) = channel(COMBINE_QUEUE_MAX);
-    let JobState { shards: mut states, combine, floor } = from.unwrap_or_default();
+    let JobState { shards: mut states, combine, reached, floors } = from.unwrap_or_default();
     let decided = combine.as_ref().and_then(CombineState::watermark);
     let mut combine = match combine {
         Some(state) => Combine::resume(Arc::clone(&pipelines), state)?,
         None => Combine::try_new(Arc::clone(&pipelines))?,
     };
-    combine.give_up_before(floor);
+    combine.give_up_before(|plan| floors.of(plan));
     shards.iter().for_each(|s| combine.join(s.shard()));
     board.begin(&pipelines, shards.iter().map(ShardSource::shard));
     let mut tasks: JoinSet<Result<Part>> = JoinSet::new();
@@ -133,7 +133,10 @@ pub async fn run<S: ShardSource + 'static>(
     drop(shared);
     let done = supervise(tasks, &board, &ending, clock.as_ref()).await;
     board.tick(clock.now());
-    done.map(|ended| Ended { state: JobState { floor, ..ended.state }, ..ended })
+    done.map(|Ended { tables, state }| {
+        let reached = state.reached().max(reached);
+        Ended { tables, state: JobState { reached, floors, ..state } }
+    })
 }
 
 /// Waits for the tasks' end, and keeps the board's figures fresh meanwhile.

@@ -9,13 +9,14 @@
 //! ```
 //!
 //! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
-//! * [`job_state`]: all that a job remembers; * [`checkpoint`]: that state as an object of the lake; * [`event_ids`]: what of it
-//!   the lake has already;
+//! * [`job_state`]: all that a job remembers; * [`checkpoint`]: that state as an object of the lake; * [`changes`]: what of it fits
+//!   another job; * [`event_ids`]: what of it the lake has already;
 //! * [`lookups`]: the lookup tables, and their versions; * `memory`: what there is of it;
 //! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
 //! * [`board`]: what a live job says about itself;
 
 pub mod board;
+pub mod changes;
 pub mod checkpoint;
 pub mod combine;
 pub mod counters;

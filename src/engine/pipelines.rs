@@ -136,8 +136,7 @@ impl Pipelines {
             &Concurrency::dimension_names(&queries),
         );
         if let (false, Err(e)) = (queries.is_empty(), marks) {
-            let counts = |p: &ContinuousPlan| p.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
-            problems.push(match plans.iter().find(|p| counts(p)) {
+            problems.push(match plans.iter().find(|p| p.reads_concurrency()) {
                 Some(plan) => e.at(&plan.place),
                 None => e,
             });
@@ -177,8 +176,12 @@ impl Pipelines {
 
     /// Indices of the plans that read the shared concurrency state.
     pub fn concurrency_plans(&self) -> impl Iterator<Item = usize> + '_ {
-        let reads = |p: &ContinuousPlan| p.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
-        self.plans.iter().enumerate().filter(move |(_, p)| reads(p)).map(|(i, _)| i)
+        self.plans.iter().enumerate().filter(|(_, p)| p.reads_concurrency()).map(|(i, _)| i)
+    }
+
+    /// The plan of a table.
+    pub fn plan(&self, table: &str) -> Option<&ContinuousPlan> {
+        self.plans.iter().find(|p| p.name == table)
     }
 }
 

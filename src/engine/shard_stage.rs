@@ -1,6 +1,6 @@
 //! The windowed operators over one shard's batches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::record_batch::RecordBatch;
@@ -36,8 +36,8 @@ pub struct ShardStage {
 /// What a [`ShardStage`] remembers: its open windows and marks.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StageState {
-    /// By pipeline, then node; none where the node is no windowed aggregate.
-    windows: Vec<Vec<Option<WindowsState>>>,
+    /// By the pipeline's table, then node; none where the node is no windowed aggregate.
+    windows: BTreeMap<String, Vec<Option<WindowsState>>>,
     marks: Option<MarksState>,
 }
 
@@ -62,7 +62,17 @@ pub struct ShardPartials {
 impl StageState {
     /// Windows that are open, over all pipelines; not those of concurrency, which are open where shards meet.
     pub fn open_windows(&self) -> usize {
-        self.windows.iter().flatten().flatten().map(WindowsState::open).sum()
+        self.windows.values().flatten().flatten().map(WindowsState::open).sum()
+    }
+
+    /// Gives up the windows of a table.
+    pub(super) fn forget(&mut self, table: &str) {
+        self.windows.remove(table);
+    }
+
+    /// Gives up the marks of sessions.
+    pub(super) fn forget_marks(&mut self) {
+        self.marks = None;
     }
 }
 
@@ -94,30 +104,38 @@ impl ShardStage {
     /// Takes the state out, to be put away.
     pub fn suspend(&mut self) -> Result<StageState> {
         let windows_of = |plan: &Option<ShardPlan>| plan.as_ref().map(|p| lock(&p.windows).suspend()).transpose();
-        let windows =
-            self.plans.iter().map(|nodes| nodes.iter().map(windows_of).collect()).collect::<Result<_, _>>()?;
+        let mut windows = BTreeMap::new();
+        for (plan, nodes) in self.pipelines.plans.iter().zip(&self.plans) {
+            windows.insert(plan.name.clone(), nodes.iter().map(windows_of).collect::<Result<_, _>>()?);
+        }
         let marks = self.marks.as_ref().map(ShardMarks::state);
         Ok(StageState { windows, marks })
     }
 
-    /// A stage of the same pipelines that goes on from a state.
+    /// A stage that goes on from a state. Pipelines that it is not of begin without windows.
     ///
     /// # Errors
-    /// Internal if the state is of other pipelines.
-    pub fn resume(pipelines: Arc<Pipelines>, state: StageState) -> Result<Self> {
+    /// Internal if the state is of pipelines that are not there, or were others.
+    pub fn resume(pipelines: Arc<Pipelines>, mut state: StageState) -> Result<Self> {
         let mut stage = Self::try_new(pipelines)?;
-        let have: Vec<Vec<bool>> = stage.plans.iter().map(|n| n.iter().map(Option::is_some).collect()).collect();
-        let given: Vec<Vec<bool>> = state.windows.iter().map(|n| n.iter().map(Option::is_some).collect()).collect();
-        if have != given || stage.marks.is_some() != state.marks.is_some() {
-            return Err(Error::internal("a shard's state is of other pipelines"));
-        }
-        for (plan, windows) in stage.plans.iter().flatten().zip(state.windows.into_iter().flatten()) {
-            if let (Some(plan), Some(windows)) = (plan, windows) {
-                lock(&plan.windows).resume(windows)?;
+        for (pipeline, nodes) in stage.pipelines.plans.iter().zip(&stage.plans) {
+            let Some(given) = state.windows.remove(&pipeline.name) else { continue };
+            if !nodes.iter().map(Option::is_some).eq(given.iter().map(Option::is_some)) {
+                return Err(Error::internal(format!("a shard's state is of another pipeline than {}", pipeline.name)));
+            }
+            for (plan, windows) in nodes.iter().zip(given) {
+                if let (Some(plan), Some(windows)) = (plan, windows) {
+                    lock(&plan.windows).resume(windows)?;
+                }
             }
         }
-        if let (Some(marks), Some(state)) = (&mut stage.marks, state.marks) {
-            marks.restore(state);
+        match (&mut stage.marks, state.marks) {
+            (Some(marks), Some(state)) => marks.restore(state)?,
+            (_, None) => {}
+            (None, Some(_)) => return Err(Error::internal("a shard's state has marks that nobody asks for")),
+        }
+        if let Some(table) = state.windows.keys().next() {
+            return Err(Error::internal(format!("a shard's state is of the pipeline {table}, which is not there")));
         }
         stage.hold()?;
         Ok(stage)

@@ -92,7 +92,7 @@ pub(super) async fn read_shard<S: ShardSource>(
             reading.finish(&shared).await?;
             reading.closed("the shard has ended");
             send(&shared.combine, Message::Drained(Arc::clone(&shard))).await?;
-            return Ok(Part::Shard(shard, Box::new(ShardState::drained(source.position()))));
+            return Ok(reading.drained(source.position()));
         };
         reading.take(&read, &shared).await?;
         if may_end && read.caught_up_and_empty() {
@@ -108,6 +108,7 @@ pub(super) async fn read_shard<S: ShardSource>(
 /// What is left of a shard that is no longer read: its open windows go where the others' are.
 pub(super) async fn hand_over(shard: ShardId, state: ShardState, shared: Arc<Shared>) -> Result<Part> {
     let position = state.position.clone();
+    let last_event = state.last_event();
     if state.work.is_some() {
         let from = position.as_ref().map_or_else(|| "its tip".to_owned(), ToString::to_string);
         tracing::warn!(shard = %shard, from, "the stream has this shard no more: what it still held is not read");
@@ -115,7 +116,7 @@ pub(super) async fn hand_over(shard: ShardId, state: ShardState, shared: Arc<Sha
         reading.finish(&shared).await?;
         send(&shared.combine, Message::Drained(Arc::clone(&shard))).await?;
     }
-    Ok(Part::Shard(shard, Box::new(ShardState::drained(position))))
+    Ok(Part::Shard(shard, Box::new(ShardState::drained(position, last_event))))
 }
 
 /// One shard's reading.
@@ -208,6 +209,11 @@ impl Reading {
     fn suspend(mut self, position: Option<ShardPosition>) -> Result<Part> {
         let state = ShardState::suspended(position, self.intake.state(), self.stage.suspend()?);
         Ok(Part::Shard(self.shard, Box::new(state)))
+    }
+
+    /// Everything that was open is handed over.
+    fn drained(self, position: Option<ShardPosition>) -> Part {
+        Part::Shard(self.shard, Box::new(ShardState::drained(position, self.intake.max_event_time())))
     }
 
     fn closed(&self, why: &str) {

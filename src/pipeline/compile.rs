@@ -8,11 +8,11 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::analyze::WindowedAggregates;
 use super::dialect::StreamDialect;
 use super::file::PipelineFile;
+use super::fingerprint::fingerprint;
 use super::functions::{self, Function};
 use super::lookup::{LookupJoins, LookupProvider, LookupTable, joins_of, known};
 use super::output::Output;
@@ -110,7 +110,7 @@ impl Compiler {
     pub async fn compile(&self, file: &PipelineFile) -> Result<ContinuousPlan> {
         let statement = parse(file)?;
         let places = Places::of(&statement);
-        let mut words = format!("{statement}; {}", file.header.allowed_lateness_secs);
+        let words = statement.to_string();
         let logical =
             self.state.statement_to_plan(statement).await.map_err(|e| known(refuse(file, &e), &self.lookups))?;
         refuse_unrepeatable(&logical).map_err(|e| refuse(file, &e))?;
@@ -136,15 +136,11 @@ impl Compiler {
         }
         let rest_joins = joins_of(&rest)?;
         let lookups = self.lookups_of(&nodes, &rest_joins)?;
-        for lookup in &lookups {
-            // Their columns may be keys of groups that are open.
-            words.push_str(&format!("; {} {:?}", lookup.name, lookup.schema.fields()));
-        }
         let plan = ContinuousPlan {
             name: file.name.clone(),
             place: places.window(file),
             header: file.header.clone(),
-            fingerprint: xxh3_64(words.as_bytes()),
+            fingerprint: fingerprint(&words, file.header.allowed_lateness_secs, &nodes, &lookups)?,
             metrics: metric::check(file, &output)?,
             lookups,
             goes_by_order: goes_by_order(rest.as_ref()),

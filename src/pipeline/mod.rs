@@ -16,7 +16,7 @@
 //! * `metric`: what becomes a metric of CloudWatch; * `physical`: logical nodes to operators; * `compile`: all of it;
 //! * `subqueries`: which of them are refused; * `ties`: rows that an order leaves equal; * `places`: the lines of columns and windows;
 //! * `functions`: those besides DataFusion's; * `json_path`: `JSON_VALUE` and its like; * `unrepeatable`: functions that are refused;
-//! * `stream_table`: the stream as a table; * [`Explanation`]: a plan in words.
+//! * [`Fingerprint`]: what its state depends on; * `stream_table`: the stream as a table; * [`Explanation`]: a plan in words.
 
 mod analyze;
 mod bound;
@@ -27,6 +27,7 @@ mod depth;
 mod dialect;
 mod explain;
 mod file;
+mod fingerprint;
 mod functions;
 mod json_path;
 mod lookup;
@@ -54,6 +55,7 @@ pub(crate) use table_functions::WindowTableFunctions;
 pub use compile::Compiler;
 pub use explain::{Explanation, JobTimes};
 pub use file::{Header, PipelineFile, SinkName};
+pub use fingerprint::Fingerprint;
 pub use functions::Function;
 pub use lookup::LookupTable;
 pub use metric::MetricHeader;

@@ -9,6 +9,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execution_plan::reset_plan_states};
 
 use super::file::Header;
+use super::fingerprint::Fingerprint;
 use super::lookup::{LookupTable, fresh_joins, joins_of};
 use super::output::Output;
 use super::stream_table::with_row_number;
@@ -87,8 +88,8 @@ pub struct ContinuousPlan {
     pub header: Header,
     /// The windowed nodes, in plan order.
     pub nodes: Vec<StatefulNode>,
-    /// Tells queries apart whose states do not fit each other: a hash of the query as parsed, and of the allowed lateness.
-    pub fingerprint: u64,
+    /// What its state depends on: the states of two queries fit each other if these are equal.
+    pub fingerprint: Fingerprint,
     /// The metrics that the header makes of the rows.
     pub metrics: Vec<MetricMapping>,
     /// The lookup tables that it joins, each once.
@@ -115,6 +116,11 @@ impl ContinuousPlan {
     /// How the query's windows lie.
     pub fn windowing(&self) -> Windowing {
         self.nodes.first().map_or(Windowing::tumbling(0), StatefulNode::windowing)
+    }
+
+    /// Whether it asks the state that all tables of `CONCURRENCY` share.
+    pub fn reads_concurrency(&self) -> bool {
+        self.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)))
     }
 
     /// How long after its end a window still takes rows.

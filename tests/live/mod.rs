@@ -5,6 +5,7 @@
 //! watermark: the events alone, over five minutes of them; or mostly the arrivals, and a while of silence, with events of the last
 //! minute and a half.
 
+mod changing;
 mod resuming;
 mod service;
 
@@ -15,7 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headcount::clock::{Clock, SystemClock};
+use headcount::config::OnChangedPipeline;
 use headcount::engine::board::{Board, Status};
+use headcount::engine::changes::{self, Changes};
 use headcount::engine::checkpoint::{Checkpoint, Header, Summary};
 use headcount::engine::counters::Counters;
 use headcount::engine::event_ids;
@@ -187,24 +190,36 @@ impl Running {
 }
 
 /// As it comes back from the lake; so do the ids of events, from their rows.
-async fn put_away(pipelines: &Pipelines, lake: &TempLake, mut state: JobState) -> JobState {
+async fn put_away(pipelines: &Pipelines, lake: &TempLake, state: JobState) -> JobState {
+    let (state, changes) = taken_up((pipelines, pipelines), lake, state, OnChangedPipeline::Refuse).await.unwrap();
+    assert_eq!(Changes { presence_anew: false, ..changes }, Changes::default());
+    state
+}
+
+/// What a job `left` in the lake, as another one `now` takes it up; the changes too.
+async fn taken_up(
+    (left, now): (&Pipelines, &Pipelines),
+    lake: &TempLake,
+    mut state: JobState,
+    on_changed: OnChangedPipeline,
+) -> headcount::Result<(JobState, Changes)> {
     event_ids::leave_out(&mut state);
-    let header = Header::new(pipelines, "a stream", 0, Summary::default());
+    let header = Header::new(left, "a stream", 0, Summary::default());
     let bytes = Checkpoint { header: header.clone(), state, source: vec![1, 2] }.to_bytes().unwrap();
-    let back = Checkpoint::from_bytes(&bytes).unwrap();
+    let mut back = Checkpoint::from_bytes(&bytes).unwrap();
     assert_eq!((&back.header, back.source.as_slice()), (&header, [1, 2].as_slice()));
-    back.header.check(pipelines, "a stream").unwrap();
-    assert_eq!(back.header.check(pipelines, "another").unwrap_err().exit_code(), 2);
+    assert_eq!(changes::fit(&mut back.clone(), now, "another", on_changed).unwrap_err().exit_code(), 2);
     for at in [0, 6, bytes.len() / 2, bytes.len() - 1] {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1;
         assert!(Checkpoint::from_bytes(&damaged).is_err(), "a wrong bit at {at} is noticed");
     }
+    let changes = changes::fit(&mut back, now, "a stream", on_changed)?;
     let mut state = back.state;
-    let horizon = pipelines.options.judge.dedupe_horizon;
-    let ids = event_ids::put_back(&mut state, &lake.lake, &pipelines.contract, horizon).await.unwrap();
+    let horizon = now.options.judge.dedupe_horizon;
+    let ids = event_ids::put_back(&mut state, &lake.lake, &now.contract, horizon).await.unwrap();
     assert_eq!(ids.found, ids.left_out, "{ids:?}");
-    state
+    Ok((state, changes))
 }
 
 /// Runs the job over all records, part by part, to the drained end; its counters.

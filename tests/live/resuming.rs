@@ -10,12 +10,10 @@ use headcount::clock::{Clock, SystemClock};
 use headcount::decode::Provenance;
 use headcount::engine::Pipelines;
 use headcount::engine::board::{Board, Status};
-use headcount::engine::checkpoint::{Header, Summary};
 use headcount::engine::job_state::JobState;
 use headcount::engine::live::{self, Ended, Ending};
 use headcount::engine::shard_task::ShardSource;
 use headcount::engine::tables::{Target, open_tables};
-use headcount::schema::Contract;
 use headcount::source::simulator::{Disturbance, Simulator, SimulatorConfig};
 use headcount::types::{MICROS_PER_SEC, Micros, ReadBatch, Record, ShardId, ShardPosition};
 
@@ -25,10 +23,10 @@ use crate::harness::{self, Cut};
 use crate::reference::{Lateness, Options, RefRecord, Row, Val};
 
 /// 2026-01-31T18:00:00Z
-const START: Micros = 1_769_882_400 * MICROS_PER_SEC;
+pub(super) const START: Micros = 1_769_882_400 * MICROS_PER_SEC;
 
 /// An evening without late events, so that every cut of it gives the same windows.
-fn evening(seconds: i64) -> Vec<Record> {
+pub(super) fn evening(seconds: i64) -> Vec<Record> {
     let calm = Disturbance {
         duplicates_ppm: 0,
         out_of_order_ppm: 0,
@@ -50,7 +48,7 @@ fn evening(seconds: i64) -> Vec<Record> {
 }
 
 /// A shard in memory.
-struct Listed {
+pub(super) struct Listed {
     shard: ShardId,
     reads: VecDeque<Vec<Record>>,
     position: ShardPosition,
@@ -59,7 +57,7 @@ struct Listed {
 }
 
 impl Listed {
-    fn new(shard: &str, records: &[Record], closed: bool) -> Self {
+    pub(super) fn new(shard: &str, records: &[Record], closed: bool) -> Self {
         let reads = records.chunks(50).map(<[Record]>::to_vec).collect();
         Self { shard: shard.into(), reads, position: ShardPosition::Oldest, closed }
     }
@@ -97,7 +95,7 @@ impl ShardSource for Listed {
 }
 
 /// A job over `shards` until all records are read, ended as `end` says; if by nothing, it ends by itself.
-async fn job(
+pub(super) async fn job(
     pipelines: &Arc<Pipelines>,
     shards: Vec<Listed>,
     from: Option<JobState>,
@@ -121,12 +119,12 @@ async fn job(
     (state, board.status())
 }
 
-fn drain(ending: &Ending) {
+pub(super) fn drain(ending: &Ending) {
     ending.drain.cancel();
 }
 
 /// All windows of all records, and the columns that tell rows of a table apart.
-async fn expected(pipelines: &Arc<Pipelines>, records: &[Record]) -> BTreeMap<String, Vec<Row>> {
+pub(super) async fn expected(pipelines: &Arc<Pipelines>, records: &[Record]) -> BTreeMap<String, Vec<Row>> {
     let records: Vec<RefRecord> = records
         .iter()
         .map(|r| RefRecord {
@@ -140,11 +138,11 @@ async fn expected(pipelines: &Arc<Pipelines>, records: &[Record]) -> BTreeMap<St
     harness::run(pipelines, &records, Provenance::Record, cut).await.tables
 }
 
-async fn shipped(options: &Options) -> Arc<Pipelines> {
+pub(super) async fn shipped(options: &Options) -> Arc<Pipelines> {
     harness::pipelines(&harness::shipped(), options).await
 }
 
-fn window_start(row: &Row) -> i64 {
+pub(super) fn window_start(row: &Row) -> i64 {
     match row["window_start"] {
         Val::Int(t) => t,
         ref other => panic!("{other:?}"),
@@ -174,7 +172,7 @@ async fn windows_go_on_over_a_reshard_that_ends_the_job() {
     }
 }
 
-fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
+pub(super) fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
     rows.sort();
     rows
 }
@@ -230,7 +228,7 @@ async fn windows_that_are_given_up_come_neither_twice_nor_in_part() {
     let stop = |ending: &Ending| ending.stop.cancel();
     let (mut state, _) = job(&pipelines, vec![Listed::new("a", before, false)], None, &first, stop).await;
     state.keep_positions();
-    let floor = state.floor.unwrap();
+    let floor = state.floors.all.unwrap();
     assert!(floor >= before.last().unwrap().arrival_time.unwrap() - 5 * MICROS_PER_SEC, "the last event is before it");
 
     // The last records come again: their ids are remembered.
@@ -251,37 +249,11 @@ async fn windows_that_are_given_up_come_neither_twice_nor_in_part() {
     for table in ["platform_totals", "concurrent_viewers"] {
         let (then, now) = (starts(first.table(table).await), starts(second.table(table).await));
         assert!(!now.is_empty() && then.is_disjoint(&now), "{table}");
+        // By then everybody present has been heard of.
+        assert!(now.first() >= Some(&(floor + Options::default().session_timeout)), "{table}: {now:?}");
     }
-}
-
-#[tokio::test]
-async fn a_state_fits_the_job_that_left_it_and_no_other() {
-    let options = Options::default();
-    let pipelines = shipped(&options).await;
-    let header = Header::new(&pipelines, "a stream", 0, Summary::default());
-    let refused = async |options: Options, without: Option<&str>| {
-        let files: Vec<_> = harness::shipped().into_iter().filter(|f| Some(f.name.as_str()) != without).collect();
-        let e = header.check(harness::pipelines(&files, &options).await.as_ref(), "a stream").unwrap_err();
-        assert_eq!(e.exit_code(), 2);
-        e.message().to_owned()
-    };
-    header.check(&pipelines, "a stream").unwrap();
-    assert!(header.check(&pipelines, "b").unwrap_err().message().contains("of the stream a stream, not of b"));
-    let slower = Options { lateness: Lateness::Replay { delay: 31 * MICROS_PER_SEC, allowed: 0 }, ..options };
-    assert!(refused(slower, None).await.contains("time.watermark_delay_secs has changed"));
-    let longer = Options { session_timeout: 61 * MICROS_PER_SEC, ..options };
-    assert!(refused(longer, None).await.contains("concurrency.session_timeout_secs has changed"));
-    assert!(refused(options, Some("revenue")).await.contains("the pipeline revenue is gone"));
-    // A field more gives up windows, not positions; another id does not fit at all.
-    let text = std::fs::read_to_string("schemas/user_event.v1.json").unwrap();
-    let with = async |text: String| {
-        let contract = Arc::new(Contract::from_json(&text, "a.json").unwrap());
-        Pipelines::compile(contract, &[], pipelines.options).await.unwrap_or_else(|e| panic!("{e:?}"))
-    };
-    let more = with(text.replacen(r#""properties": {"#, r#""properties": { "colour": { "type": "string" },"#, 1)).await;
-    assert!(header.check(&more, "a stream").unwrap_err().message().contains("schema of the events has changed"));
-    header.check_positions(&more, "a stream").unwrap();
-    let other = with(text.replace(r#""id": "event_id""#, r#""id": "schema_version""#)).await;
-    assert!(header.check_positions(&other, "a stream").unwrap_err().message().contains("another field"));
-    header.check_positions(shipped(&slower).await.as_ref(), "a stream").unwrap();
+    let whole = &whole["concurrent_viewers"];
+    let begun = second.table("concurrent_viewers").await;
+    let first = window_start(begun.first().unwrap());
+    assert_eq!(begun, sorted(whole.iter().filter(|row| window_start(row) >= first).cloned().collect()));
 }

@@ -85,6 +85,16 @@ pub(super) struct MarkColumns {
 }
 
 impl MarkColumns {
+    /// The same rows with the dimensions at these places only.
+    pub(super) fn with_dimensions(&self, places: &[usize]) -> Self {
+        Self {
+            event_id: self.event_id.clone(),
+            stream_id: self.stream_id.clone(),
+            channel_id: self.channel_id.clone(),
+            dimensions: places.iter().filter_map(|i| self.dimensions.get(*i).cloned()).collect(),
+        }
+    }
+
     fn to_batch(&self) -> Result<RecordBatch, ArrowError> {
         let columns = [&self.event_id, &self.stream_id, &self.channel_id].into_iter().chain(&self.dimensions);
         RecordBatch::try_from_iter_with_nullable(

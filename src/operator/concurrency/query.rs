@@ -1,11 +1,12 @@
 //! What a `CONCURRENCY(…)` call asks of the shared state.
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
+use serde::{Deserialize, Serialize};
 
 use crate::types::Micros;
 
 /// The arguments of one call of `CONCURRENCY`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConcurrencyQuery {
     /// Size of the window.
     pub size: Micros,

@@ -14,6 +14,7 @@ use super::bucket::Resolved;
 use super::groups::{GroupDelta, GroupStats, Groups, StepStats, Steps};
 use super::query::ConcurrencyQuery;
 use super::resolve::{Dimensions, GAP_FILL_MAX, Slab};
+use super::session::Delta;
 use crate::error::Result;
 use crate::types::{MICROS_PER_MINUTE, Micros, arrow_bytes, floor_to};
 
@@ -114,6 +115,10 @@ impl QueryWindows {
         (self.numbers, self.by_values, self.finished) = (numbers, by_values, finished);
     }
 
+    pub(super) fn query(&self) -> &ConcurrencyQuery {
+        &self.query
+    }
+
     pub(super) fn size(&self) -> Micros {
         self.query.size
     }
@@ -137,6 +142,13 @@ impl QueryWindows {
         let start = floor_to(first, self.query.size);
         self.groups = Groups::new(self.query.size, start);
         self.active = Steps::begin_at(0, start);
+    }
+
+    /// Begins at `cursor`, with who is `present` then (sorted by stream) and so many streams active.
+    pub(super) fn join(&mut self, cursor: Micros, present: Vec<Delta>, active: i64, dimensions: &Dimensions) {
+        self.begin(cursor);
+        self.active = Steps::begin_at(active, self.window_start());
+        self.apply(&Resolved { deltas: present, ..Resolved::default() }, dimensions);
     }
 
     /// Goes on at a later window; nobody is present.

@@ -199,6 +199,11 @@ impl Session {
         }
     }
 
+    /// The +1 with which a count that begins at `t`, the end of the last bucket that was resolved, takes the session in.
+    pub(super) fn present_at(&self, t: Micros) -> Option<Delta> {
+        (self.is_present() && self.announced).then(|| self.delta(t, 1))
+    }
+
     fn end_segment(&mut self, t: Micros, out: &mut Vec<Delta>) {
         if t > self.segment_start {
             self.announce(out);

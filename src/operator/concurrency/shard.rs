@@ -10,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use super::mark::{IdHash, Mark, MarkColumns, MarkKind, MarksPartial, hash_id, hash_session, text};
+use super::state::Kept;
 use crate::error::{Error, Result};
 use crate::operator::window::{LatenessRule, Windowing};
 use crate::types::{Micros, floor_to};
@@ -57,6 +58,7 @@ pub struct ShardMarks {
     bucket_size: Micros,
     rule: LatenessRule,
     columns: ColumnIndices,
+    dimensions: Vec<String>,
     // state: mutable
     buckets: BTreeMap<Micros, MarksPartial>,
     counts: MarkCounts,
@@ -65,6 +67,8 @@ pub struct ShardMarks {
 /// What a [`ShardMarks`] remembers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MarksState {
+    /// The columns of the marks that some query counted by.
+    dimensions: Vec<String>,
     buckets: Vec<MarksPartial>,
 }
 
@@ -144,7 +148,14 @@ impl ShardMarks {
             player_state,
             dimensions: dimensions.iter().map(|d| index(d)).collect::<Result<_>>()?,
         };
-        Ok(Self { bucket_size, rule, columns, buckets: BTreeMap::new(), counts: MarkCounts::default() })
+        Ok(Self {
+            bucket_size,
+            rule,
+            columns,
+            dimensions: dimensions.to_vec(),
+            buckets: BTreeMap::new(),
+            counts: MarkCounts::default(),
+        })
     }
 
     /// Takes a batch of events in. Returns the numbers of the rows that were late, and the buckets that saw events.
@@ -214,12 +225,17 @@ impl ShardMarks {
 
     /// A copy of what waits.
     pub fn state(&self) -> MarksState {
-        MarksState { buckets: self.buckets.values().cloned().collect() }
+        MarksState { dimensions: self.dimensions.clone(), buckets: self.buckets.values().cloned().collect() }
     }
 
-    /// Goes on from a copy.
-    pub fn restore(&mut self, state: MarksState) {
-        self.buckets = state.buckets.into_iter().map(|b| (b.bucket, b)).collect();
+    /// Goes on from a copy, of buckets of the same size.
+    ///
+    /// # Errors
+    /// Internal if it is without a dimension that some query counts by.
+    pub fn restore(&mut self, state: MarksState) -> Result<()> {
+        let kept = Kept::try_new(&state.dimensions, &self.dimensions)?;
+        self.buckets = state.buckets.into_iter().map(|b| (b.bucket, kept.of_marks(b))).collect();
+        Ok(())
     }
 
     /// Memory of the open buckets, in bytes.

@@ -27,6 +27,21 @@ pub(super) fn new_accumulator(aggregate: &Arc<AggregateFunctionExpr>) -> Result<
     }
 }
 
+/// What the accumulators' states are made of, and in which form: states of equal words fit each other.
+pub(super) fn state_words(aggregate: &AggregateFunctionExpr) -> Result<String> {
+    let kind = if Ordered::is_needed(aggregate) {
+        "rows in order"
+    } else if DistinctRows::counts(aggregate) {
+        "hashes of distinct rows"
+    } else if aggregate.groups_accumulator_supported() {
+        "of groups"
+    } else {
+        "of rows"
+    };
+    let types: Vec<String> = aggregate.state_fields()?.iter().map(|f| f.data_type().to_string()).collect();
+    Ok(format!("{}: {kind} {}", aggregate.name(), types.join(", ")))
+}
+
 /// Whether accumulators can be made of all aggregates over `input`: some find out about their arguments only then.
 pub(super) fn check(spec: &WindowSpec, input: &Schema) -> Result<()> {
     for aggregate in &spec.aggregates {

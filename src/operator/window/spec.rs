@@ -7,6 +7,7 @@ use datafusion::common::Result;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
+use super::accumulators::state_words;
 use super::windowing::Windowing;
 
 /// One column of the `GROUP BY`, in the order of the output.
@@ -54,6 +55,16 @@ pub struct WindowSpec {
 }
 
 impl WindowSpec {
+    /// What its partials are made of: names and types of the keys, and of each aggregate's state. Partials of equal layouts merge.
+    ///
+    /// # Errors
+    /// If an aggregate does not say what its state is.
+    pub fn state_layout(&self) -> Result<String> {
+        let keys = self.key_schema.fields().iter().map(|f| Ok(format!("{} {}", f.name(), f.data_type())));
+        let states = self.aggregates.iter().map(|a| state_words(a));
+        Ok(keys.chain(states).collect::<Result<Vec<_>>>()?.join("; "))
+    }
+
     /// Schema of the keys `keys` over `input`.
     pub fn key_schema(keys: &[(Arc<dyn PhysicalExpr>, String)], input: &Schema) -> Result<SchemaRef> {
         let fields = keys

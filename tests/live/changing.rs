@@ -1,0 +1,296 @@
+//! Jobs that go on from a state of other pipelines: what has not changed goes on as if nothing had, what begins writes no window in part.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use headcount::config::OnChangedPipeline::{self, Fresh, Refuse};
+use headcount::engine::Pipelines;
+use headcount::engine::changes::{self, Changes};
+use headcount::engine::checkpoint::{Checkpoint, Header, Summary};
+use headcount::engine::job_state::JobState;
+use headcount::engine::live::Ending;
+use headcount::error::Error;
+use headcount::pipeline::PipelineFile;
+use headcount::schema::Contract;
+use headcount::types::{MICROS_PER_SEC, Micros, Record};
+
+use super::resuming::{Listed, drain, evening, expected, job, sorted, window_start};
+use super::taken_up;
+use crate::fixture::TempLake;
+use crate::harness;
+use crate::reference::{Lateness, Options, Row};
+
+const TEN_SECONDS: &str = "TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '10' SECOND)";
+const MINUTE: &str = "TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)";
+const HOPS: &str = "HOP(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '10' SECOND, INTERVAL '1' MINUTE)";
+
+/// A table of one value for each `key`, over windows.
+fn table(name: &str, key: &str, value: &str, windows: &str, condition: &str) -> PipelineFile {
+    let sql = format!(
+        "/*\ntitle = \"t\"\nkeys = [\"{key}\"]\n*/\nSELECT window_start, window_end, {key}, {value} AS value FROM TABLE({windows}) \
+         WHERE {condition} GROUP BY window_start, window_end, {key}"
+    );
+    PipelineFile::parse(&format!("{name}.sql"), &sql).unwrap()
+}
+
+fn by_type() -> PipelineFile {
+    table("by_type", "event_type", "COUNT(*)", TEN_SECONDS, "TRUE")
+}
+
+fn by_country(condition: &str) -> PipelineFile {
+    table("by_country", "country", "COUNT(*)", MINUTE, condition)
+}
+
+/// A table of who is present, by the minute.
+fn viewers(name: &str, by: Option<&str>) -> PipelineFile {
+    let partition = by.map(|key| format!(" PARTITION BY {key}")).unwrap_or_default();
+    let (keys, column) = by.map(|key| (format!("\"{key}\""), format!("{key}, "))).unwrap_or_default();
+    let sql = format!(
+        "/*\ntitle = \"t\"\nkeys = [{keys}]\n*/\nSELECT window_start, window_end, {column}viewers_min, viewers_avg, viewers_max, \
+         viewers_current, unique_viewers FROM TABLE(CONCURRENCY(TABLE user_events{partition}, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))"
+    );
+    PipelineFile::parse(&format!("{name}.sql"), &sql).unwrap()
+}
+
+fn shipped(name: &str) -> PipelineFile {
+    harness::shipped().into_iter().find(|f| f.name == name).unwrap()
+}
+
+async fn compiled(files: &[PipelineFile]) -> Arc<Pipelines> {
+    harness::pipelines(files, &Options::default()).await
+}
+
+/// A job that changes in the middle of an evening.
+struct Change {
+    records: Vec<Record>,
+    then: Arc<Pipelines>,
+    lake: TempLake,
+    state: JobState,
+}
+
+impl Change {
+    async fn begin(then: &[PipelineFile]) -> Self {
+        Self::begin_with(then, false, |ending| ending.stop.cancel()).await
+    }
+
+    async fn begin_with(then: &[PipelineFile], closed: bool, end: impl FnOnce(&Ending)) -> Self {
+        let records = evening(300);
+        let (then, lake) = (compiled(then).await, TempLake::new());
+        let before = vec![Listed::new("a", &records[..records.len() / 2], closed)];
+        let (state, _) = job(&then, before, None, &lake, end).await;
+        Self { records, then, lake, state }
+    }
+
+    async fn refused(&self, now: &Pipelines) -> Error {
+        let e = taken_up((&self.then, now), &self.lake, self.state.clone(), Refuse).await.unwrap_err();
+        assert_eq!(e.exit_code(), 2);
+        for remedy in ["run.on_changed_pipeline = \"fresh\"", "reset --keep-positions"] {
+            assert!(e.remedy().unwrap().contains(remedy), "{e}");
+        }
+        e
+    }
+
+    /// The second half of the evening; what has changed, and the state from which it was read.
+    async fn go_on(&self, now: &Arc<Pipelines>, on_changed: OnChangedPipeline) -> (Changes, JobState) {
+        let pair = (self.then.as_ref(), now.as_ref());
+        let (state, changes) = taken_up(pair, &self.lake, self.state.clone(), on_changed).await.unwrap();
+        let shard = if self.state.shards.values().all(|s| s.drained) { "child" } else { "a" };
+        let after = vec![Listed::new(shard, &self.records[self.records.len() / 2..], false)];
+        job(now, after, Some(state.clone()), &self.lake, drain).await;
+        (changes, state)
+    }
+
+    /// All rows that a job of these files has of the evening, if nobody stops it.
+    async fn whole(&self, files: &[PipelineFile], table: &str) -> Vec<Row> {
+        let ignoring = Options { lateness: Lateness::Ignore, ..Options::default() };
+        let pipelines = harness::pipelines(files, &ignoring).await;
+        sorted(expected(&pipelines, &self.records).await.remove(table).unwrap())
+    }
+
+    async fn assert_goes_on(&self, files: &[PipelineFile], table: &str) {
+        let whole = self.whole(files, table).await;
+        assert!(!whole.is_empty(), "{table}");
+        assert_eq!(self.lake.table(table).await, whole, "{table}");
+    }
+
+    /// That a table has what it had before it changed, and from `floor` on every window whole.
+    async fn assert_begins(&self, files: &[PipelineFile], table: &str, floor: Micros, before: &[Row]) {
+        let whole = self.whole(files, table).await;
+        let (after, lost): (Vec<Row>, Vec<Row>) = whole.into_iter().partition(|row| window_start(row) >= floor);
+        assert!(!after.is_empty() && !lost.is_empty(), "{table}");
+        assert_eq!(self.lake.table(table).await, sorted([before, &after].concat()), "{table}");
+        let out: BTreeSet<i64> = before.iter().map(window_start).collect();
+        let open = lost.iter().map(window_start).filter(|start| !out.contains(start)).count();
+        assert!(open > 0, "{table} had no window that was open");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_pipeline_is_refused_or_begins_anew_and_the_others_go_on() {
+    let then = [by_country("TRUE"), by_type()];
+    let change = Change::begin(&then).await;
+    let before = change.lake.table("by_country").await;
+    // In another order, too.
+    let files = [by_type(), by_country("event_type <> 'view.heartbeat'")];
+    let now = compiled(&files).await;
+    let e = change.refused(&now).await;
+    assert!(e.message().contains("the pipeline by_country has changed since (the query"), "{e}");
+    assert!(!e.message().contains("by_type"), "{e}");
+
+    let (changes, state) = change.go_on(&now, Fresh).await;
+    assert_eq!(changes.changed.keys().collect::<Vec<_>>(), ["by_country"]);
+    assert_eq!((changes.new, changes.gone), (vec![], vec![]));
+    let floor = state.floors.tables["by_country"];
+    let last = change.records[change.records.len() / 2 - 1].arrival_time.unwrap();
+    assert!((last - 5 * MICROS_PER_SEC..=last + 1).contains(&floor), "{floor} is not where reading stopped, {last}");
+    change.assert_goes_on(&then, "by_type").await;
+    change.assert_begins(&files, "by_country", floor, &before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_pipeline_begins_and_one_that_is_gone_is_dropped_without_a_word_of_the_others() {
+    let change = Change::begin(&[by_country("TRUE"), by_type()]).await;
+    let gone = change.lake.table("by_country").await;
+    let hops = table("hops", "event_type", "COUNT(DISTINCT viewer_id)", HOPS, "TRUE");
+    let files = [by_type(), hops];
+    let now = compiled(&files).await;
+    let (changes, state) = change.go_on(&now, Refuse).await;
+    assert!(changes.changed.is_empty());
+    assert_eq!((changes.new, changes.gone), (vec!["hops".to_owned()], vec!["by_country".to_owned()]));
+    change.assert_goes_on(&files, "by_type").await;
+    change.assert_begins(&files, "hops", state.floors.tables["hops"], &[]).await;
+    assert_eq!(change.lake.table("by_country").await, gone, "what it had written stays");
+    let last = change.lake.table("hops").await.pop().unwrap();
+    assert!(window_start(&last) > window_start(gone.last().unwrap()));
+}
+
+/// They share a state: a table may join it, or leave it, and the others' presence is that of before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_sessions_come_and_go_and_the_others_know_who_is_present() {
+    let [totals, by_stream] = ["platform_totals", "concurrent_viewers"].map(shipped);
+    let then = [by_stream.clone(), totals.clone(), viewers("viewers_by_country", Some("country"))];
+    let change = Change::begin(&then).await;
+    let files = [totals, viewers("viewers_of_all", None), by_stream];
+    let now = compiled(&files).await;
+    let (changes, state) = change.go_on(&now, Refuse).await;
+    assert!(!changes.presence_anew && changes.changed.is_empty(), "{changes:?}");
+    assert_eq!((changes.new, changes.gone), (vec!["viewers_of_all".to_owned()], vec!["viewers_by_country".to_owned()]));
+    change.assert_goes_on(&then, "platform_totals").await;
+    change.assert_goes_on(&then, "concurrent_viewers").await;
+    change.assert_begins(&files, "viewers_of_all", state.floors.tables["viewers_of_all"], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_dimension_of_sessions_counts_all_of_them_anew_and_windows_go_on() {
+    let change = Change::begin(&[viewers("viewers_of_all", None), by_type()]).await;
+    let before = change.lake.table("viewers_of_all").await;
+    let files = [viewers("viewers_of_all", None), by_type(), viewers("viewers_by_country", Some("country"))];
+    let now = compiled(&files).await;
+    let e = change.refused(&now).await;
+    let words =
+        "viewers_of_all has changed since (of what tables of CONCURRENCY share: sessions are counted by country too)";
+    assert!(e.message().contains(words) && !e.message().contains("by_type"), "{e}");
+
+    let (changes, state) = change.go_on(&now, Fresh).await;
+    assert!(changes.presence_anew);
+    change.assert_goes_on(&files, "by_type").await;
+    // Whoever is present has been heard of a session timeout later.
+    let floor = state.floors.presence.unwrap();
+    assert_eq!(floor, state.floors.tables["viewers_of_all"] + Options::default().session_timeout);
+    change.assert_begins(&files, "viewers_of_all", floor, &before).await;
+    change.assert_begins(&files, "viewers_by_country", floor, &[]).await;
+}
+
+/// What a shard has read that is drained is known after a reshard.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_begins_after_a_reshard_has_no_window_that_the_parents_had_rows_of() {
+    let change = Change::begin_with(&[by_country("TRUE"), by_type()], true, |_| {}).await;
+    assert!(change.state.shards.values().all(|s| s.drained));
+    let before = change.lake.table("by_country").await;
+    let files = [by_country("country IS NOT NULL"), by_type()];
+    let (_, state) = change.go_on(&compiled(&files).await, Fresh).await;
+    let floor = state.floors.tables["by_country"];
+    let last = change.records[change.records.len() / 2 - 1].arrival_time.unwrap();
+    assert!(floor >= last - 5 * MICROS_PER_SEC, "{floor} is before {last}");
+    change.assert_goes_on(&files, "by_type").await;
+    change.assert_begins(&files, "by_country", floor, &before).await;
+}
+
+/// A floor stays where it is over further stops.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_that_were_given_up_do_not_come_back_at_the_next_start() {
+    let change = Change::begin(&[by_country("TRUE")]).await;
+    let files = [by_country("country IS NOT NULL")];
+    let now = compiled(&files).await;
+    let before = change.lake.table("by_country").await;
+    let (state, _) = taken_up((&change.then, &now), &change.lake, change.state.clone(), Fresh).await.unwrap();
+    let floor = state.floors.tables["by_country"];
+    // A few records, so that the window that was given up is open still.
+    let (few, rest) = change.records[change.records.len() / 2..].split_at(40);
+    let stop = |ending: &Ending| ending.stop.cancel();
+    let (state, _) = job(&now, vec![Listed::new("a", few, false)], Some(state), &change.lake, stop).await;
+    let (state, changes) = taken_up((&now, &now), &change.lake, state, Refuse).await.unwrap();
+    assert_eq!(changes, Changes::default());
+    job(&now, vec![Listed::new("a", rest, false)], Some(state), &change.lake, drain).await;
+    change.assert_begins(&files, "by_country", floor, &before).await;
+}
+
+#[tokio::test]
+async fn what_has_changed_is_said() {
+    let largest = |windows| table("largest", "country", "MAX(bitrate_kbps)", windows, "TRUE");
+    let files = [largest(MINUTE), by_type(), viewers("viewers_of_all", None)];
+    let options = Options::default();
+    let then = compiled(&files).await;
+    let change = Change::begin(&files).await;
+    let checkpoint = |header| Checkpoint { header, state: change.state.clone(), source: vec![] };
+    let header = Header::new(&then, "a stream", 0, Summary::default());
+    let said = |header: &Header, now: &Arc<Pipelines>| {
+        let e = changes::fit(&mut checkpoint(header.clone()), now, "a stream", Refuse).unwrap_err();
+        assert_eq!(e.exit_code(), 2);
+        e.message().to_owned()
+    };
+    changes::fit(&mut checkpoint(header.clone()), &then, "a stream", Refuse).unwrap();
+    let e = changes::fit(&mut checkpoint(header.clone()), &then, "b", Fresh).unwrap_err();
+    assert!(e.message().contains("of the stream a stream, not of b"), "{e}");
+
+    // Written with another version of DataFusion.
+    let mut older = header.clone();
+    let print = older.pipelines.get_mut("largest").unwrap();
+    *print = print.clone().with("the version of DataFusion", "54.0.0");
+    let words = said(&older, &then);
+    let version = datafusion::DATAFUSION_VERSION;
+    let wanted =
+        format!("the pipeline largest has changed since (the version of DataFusion (54.0.0 then, {version} now))");
+    assert!(words.ends_with(&wanted), "{words}");
+
+    // Windows of another length.
+    let words = said(&header, &compiled(&[largest(TEN_SECONDS), by_type(), viewers("viewers_of_all", None)]).await);
+    assert!(words.contains("largest has changed since (its windows, the query)"), "{words}");
+
+    // Times: the delay decides about all windows, timeouts about sessions.
+    let slower = Options { lateness: Lateness::Replay { delay: 31 * MICROS_PER_SEC, allowed: 0 }, ..options };
+    let words = said(&header, &harness::pipelines(&files, &slower).await);
+    assert_eq!(words.matches("time.watermark_delay_secs (30 then, 31 now)").count(), 3, "{words}");
+    let longer = Options { session_timeout: 61 * MICROS_PER_SEC, ..options };
+    let words = said(&header, &harness::pipelines(&files, &longer).await);
+    assert!(words.contains("viewers_of_all has changed since"), "{words}");
+    assert!(words.contains("concurrency.session_timeout_secs (60 then, 61 now)"), "{words}");
+    assert!(!words.contains("largest") && !words.contains("by_type"), "{words}");
+
+    // A field that no query reads changes nothing; another type of one does; another id does not fit at all.
+    let text = std::fs::read_to_string("schemas/user_event.v1.json").unwrap();
+    let with = async |text: String| {
+        let contract = Arc::new(Contract::from_json(&text, "a.json").unwrap());
+        Arc::new(Pipelines::compile(contract, &files, then.options).await.unwrap_or_else(|e| panic!("{e:?}")))
+    };
+    let more = with(text.replacen(r#""properties": {"#, r#""properties": { "colour": { "type": "string" },"#, 1)).await;
+    changes::fit(&mut checkpoint(header.clone()), &more, "a stream", Refuse).unwrap();
+    let (before, after) = text.split_once("\"bitrate_kbps\": {").unwrap();
+    let wider = with(format!("{before}\"bitrate_kbps\": {{{}", after.replacen("int32", "int64", 1))).await;
+    let words = said(&header, &wider);
+    let wanted = "largest has changed since (the types of the columns that it reads, what it keeps of its groups)";
+    assert!(words.contains(wanted) && !words.contains("by_type"), "{words}");
+    let other = with(text.replace(r#""id": "event_id""#, r#""id": "schema_version""#)).await;
+    let e = changes::fit(&mut checkpoint(header.clone()), &other, "a stream", Fresh).unwrap_err();
+    assert!(e.message().contains("another field"), "{e}");
+}
