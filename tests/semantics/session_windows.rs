@@ -198,7 +198,7 @@ fn sessions_are_given_up_that_may_have_begun_before_the_job() {
             stage.process(batch).await.unwrap();
         }
         let mut combine = Combine::try_new(Arc::clone(&pipelines)).unwrap();
-        combine.give_up_before(Some(at(100)));
+        combine.give_up_before(|_| Some(at(100)));
         combine.join("0".into());
         let partials = stage.close(i64::MAX).unwrap();
         let message = ShardMessage { shard: "0".into(), seen: vec![], partials, watermark: None };
