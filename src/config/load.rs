@@ -87,6 +87,14 @@ fn typed(layers: &mut Layers, problems: &mut Problems) -> RawConfig {
                 problems.push(origin, refused_key(layers, section, key, error.inner().message()));
                 layers.remove(section, key)
             }
+            // A key of the environment that no lookup table has before it.
+            None if first == LOOKUP && layers.value(LOOKUP, second.unwrap_or_default()).is_some() => {
+                let table = second.unwrap_or_default();
+                let refused = Error::user(format!("{table} is no key of a lookup table"))
+                    .hint("write HEADCOUNT__LOOKUP__TABLE__KEY, as in HEADCOUNT__LOOKUP__CREATORS__REFRESH_SECS");
+                problems.push(layers.origin(LOOKUP, table), refused);
+                layers.remove(LOOKUP, table)
+            }
             None => {
                 let refused = if is_section(section) {
                     Error::user(format!("[{section}] cannot be read: {}", error.inner().message()))

@@ -349,6 +349,11 @@ fn the_environment_reaches_a_lookup_table() {
     let config = Config::load(Some(file.path()), variables).unwrap();
     let found: Vec<_> = config.lookups.iter().map(|l| (l.name.as_str(), l.location.as_str(), l.refresh)).collect();
     assert_eq!(found, [("creators", "b.csv", 0), ("tiers", "2026", MICROS_PER_MINUTE)]);
+    // Of one underscore too few.
+    let e = Config::load(Some(file.path()), env(&[("HEADCOUNT__LOOKUP__CREATORS_REFRESH_SECS", "0")])).unwrap_err();
+    assert_eq!(e.exit_code(), 2);
+    assert!(e.report().contains("creators_refresh_secs is no key of a lookup table"), "{}", e.report());
+    assert!(e.report().contains("HEADCOUNT__LOOKUP__CREATORS_REFRESH_SECS"), "{}", e.report());
 }
 
 #[test]
