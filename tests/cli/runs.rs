@@ -56,7 +56,8 @@ fn a_state_that_does_not_fit_into_memory_ends_the_job_with_what_takes_most() {
     let place = Place::new();
     place.run(&["simulate", "--events", "30_000", "--seed", "7", "--shards", "2", "--out", "sim"], &[]).works(&[]);
     let backfill = ["backfill", "--input", "sim/*.ndjson", "--lake", "lake"];
-    let wants = ["the state of the job needs more memory than run.memory_mib_max", "remedy: ", "with top memory consumers"];
+    let wants =
+        ["the state of the job needs more memory than run.memory_mib_max", "remedy: ", "with top memory consumers"];
     place.run(&backfill, &[("HEADCOUNT__RUN__MEMORY_MIB_MAX", "1")]).fails(1, &wants);
     assert!(place.parquet("lake").is_empty(), "nothing of it is there");
     place.run(&backfill, &[("HEADCOUNT__RUN__MEMORY_MIB_MAX", "64")]).works(&[]);
