@@ -20,7 +20,7 @@ use crate::engine::counters::Counters;
 use crate::engine::tables::{RawRows, RawTables, TableSummary, Target, WindowTables, open_tables};
 use crate::error::{Error, Result};
 use crate::limits::{BACKFILL_BUCKET_SECS, BACKFILL_RAW_WRITERS_MAX, LAKE_QUEUE_BATCHES_MAX};
-use crate::sink::lake::{DEAD_LETTERS, Lake, ReplaceSummary, Replacement};
+use crate::sink::lake::{DEAD_LETTERS, Lake, Replacement};
 use crate::source::file::{FileKind, FileShard, Progress};
 use crate::types::{MICROS_PER_SEC, Micros, format_micros};
 
@@ -71,19 +71,6 @@ pub async fn run(
                 replacement.replace_hours(&table, hours);
             }
             summary.replaced = replacement.commit().await?;
-            let ReplaceSummary { hours, files, files_removed, .. } = &summary.replaced;
-            if !options.raw {
-                return Ok(BackfillSummary { tables, ..summary });
-            }
-            tracing::info!(
-                lake = lake.url(),
-                hours,
-                files,
-                files_removed,
-                read = summary.counters.read,
-                kept = summary.counters.kept,
-                "table-hours replaced"
-            );
             summary.tables = tables;
             Ok(summary)
         }

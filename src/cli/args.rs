@@ -18,6 +18,7 @@ use crate::limits::{
     LETTERS_LISTED_MAX, QUERY_MEMORY_MIB, QUERY_MEMORY_MIB_MAX, QUERY_MEMORY_MIB_MIN, QUERY_SHOWN_ROWS,
     QUERY_SHOWN_ROWS_MAX, VERIFY_SHOWN_DIFFERENCES,
 };
+use crate::operator::window;
 use crate::types::{Micros, format_micros, parse_rfc3339};
 
 /// Real-time analytics for live-streaming platforms: Kinesis in, SQL over windows, partitioned Parquet out.
@@ -123,6 +124,15 @@ pub enum Lateness {
     Ignore,
     /// Judge each row as a live run would have: late rows go to the late output, and the tables equal the live ones.
     Replay,
+}
+
+impl From<Lateness> for window::Lateness {
+    fn from(lateness: Lateness) -> Self {
+        match lateness {
+            Lateness::Ignore => Self::Ignore,
+            Lateness::Replay => Self::Judge,
+        }
+    }
 }
 
 /// `headcount check`

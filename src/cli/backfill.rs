@@ -2,22 +2,20 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::args::{BackfillArgs, Lateness as LatenessArg};
+use super::args::BackfillArgs;
 use super::lake_columns::refuse_other_types;
 use super::out::say;
 use super::progress::{Bars, Stopwatch, thousands};
 use super::setup;
 use super::signals::{Signals, stop_on_signal};
-use crate::backfill::{BackfillOptions, BackfillSummary, Range};
+use crate::backfill::{BackfillSummary, Range};
 use crate::config::Config;
 use crate::engine::lookups::LookupHistory;
-use crate::engine::tables::{TableOptions, TableSummary, file_prefix, table_schemas};
+use crate::engine::tables::{TableSummary, table_schemas};
 use crate::error::{Error, Result};
-use crate::limits::BACKFILL_BUFFER_BYTES_MAX;
-use crate::operator::window::Lateness;
 use crate::source::file::{discover, group_by_shard_column, shards};
 use crate::telemetry::start_logging;
-use crate::types::{MICROS_PER_HOUR, format_micros};
+use crate::types::format_micros;
 
 /// Computes the tables and says what was written.
 pub fn run(args: &BackfillArgs) -> Result<()> {
@@ -31,11 +29,7 @@ pub fn run(args: &BackfillArgs) -> Result<()> {
 
 async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<()> {
     let clock = setup::clock();
-    let lateness = match args.lateness {
-        LatenessArg::Ignore => Lateness::Ignore,
-        LatenessArg::Replay => Lateness::Judge,
-    };
-    let pipelines = setup::compile(config, lateness).await.map_err(setup::first_of)?;
+    let pipelines = setup::compile(config, args.lateness.into()).await.map_err(setup::first_of)?;
     let files = discover(&args.input, &setup::bucket_options(config)).await?;
     let shards = group_by_shard_column(shards(files, args.shard_from.as_ref())?).await?;
     let lake = setup::open_lake(config, args.lake.as_deref(), clock.as_ref()).await?;
@@ -47,16 +41,7 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
     for table in pipelines.lookups.tables() {
         tracing::info!(table = %table.table.name, version = table.current().hash, "joined with a lookup table");
     }
-    let options = BackfillOptions {
-        range,
-        raw: true,
-        workers: setup::workers(config),
-        memory_bytes_max: BACKFILL_BUFFER_BYTES_MAX,
-        spill_dir: None,
-        // Whole hours are at hand, so an hour is one file.
-        tables: TableOptions { gather: MICROS_PER_HOUR, ..setup::table_options(config) },
-        prefix: file_prefix(clock.as_ref()),
-    };
+    let options = setup::backfill_options(config, range, clock.as_ref());
     let bars = Bars::new();
     let watch = Stopwatch::start();
     let stop = CancellationToken::new();
@@ -64,7 +49,17 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
     let done = crate::backfill::run(pipelines, shards, &lake, options, clock, &bars, stop).await;
     listening.abort();
     bars.finish();
-    print(&done?, lake.url(), watch.secs())
+    let done = done?;
+    tracing::info!(
+        lake = lake.url(),
+        hours = done.replaced.hours,
+        files = done.replaced.files,
+        files_removed = done.replaced.files_removed,
+        read = done.counters.read,
+        kept = done.counters.kept,
+        "table-hours replaced"
+    );
+    print(&done, lake.url(), watch.secs())
 }
 
 fn print(summary: &BackfillSummary, lake: &str, secs: f64) -> Result<()> {

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::aws::BucketOptions;
+use crate::backfill::{BackfillOptions, Range};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::engine::lookups::LoadedLookup;
-use crate::engine::tables::{TableOptions, WindowTables, published_tables};
+use crate::engine::tables::{TableOptions, WindowTables, file_prefix, published_tables};
 use crate::engine::{EngineOptions, Pipelines};
 use crate::error::{Error, Result};
+use crate::limits::BACKFILL_BUFFER_BYTES_MAX;
 use crate::operator::window::Lateness;
 use crate::pipeline::PipelineFile;
 use crate::schema::Contract;
 use crate::sink::cloudwatch::{CloudWatch, CloudWatchOptions, StorageResolution};
 use crate::sink::lake::{Lake, LakeOptions, RollPolicy};
+use crate::types::MICROS_PER_HOUR;
 
 /// The configuration from a file, or the built-in one, with the environment over it.
 pub(super) fn load_config(path: Option<&Path>) -> Result<Config> {
@@ -168,6 +171,20 @@ pub(super) async fn existing_lake(config: &Config, url: &str, clock: &dyn Clock)
         return Ok(None);
     }
     open_lake(config, Some(url), clock).await.map(Some)
+}
+
+/// How tables are computed from files.
+pub(super) fn backfill_options(config: &Config, range: Range, clock: &dyn Clock) -> BackfillOptions {
+    BackfillOptions {
+        range,
+        raw: true,
+        workers: workers(config),
+        memory_bytes_max: BACKFILL_BUFFER_BYTES_MAX,
+        spill_dir: None,
+        // Whole hours are at hand, so an hour is one file.
+        tables: TableOptions { gather: MICROS_PER_HOUR, ..table_options(config) },
+        prefix: file_prefix(clock),
+    }
 }
 
 /// Has `tables` publish to CloudWatch as configured; where to, if so.

@@ -8,17 +8,16 @@ use super::out::say;
 use super::progress::{Bars, Stopwatch, thousands};
 use super::setup;
 use super::signals::{Signals, stop_on_signal};
-use crate::backfill::{BackfillOptions, Range};
+use crate::backfill::Range;
 use crate::config::Config;
 use crate::engine::Pipelines;
-use crate::engine::tables::{TableOptions, file_prefix, table_schemas};
+use crate::engine::tables::table_schemas;
 use crate::error::{Error, Result};
-use crate::limits::{BACKFILL_BUFFER_BYTES_MAX, VERIFY_SORT_BYTES_MAX};
-use crate::operator::window::Lateness;
+use crate::limits::VERIFY_SORT_BYTES_MAX;
 use crate::sink::lake::Lake;
 use crate::source::file::{FileShard, discover, group_by_shard_column, shards};
 use crate::telemetry::start_logging;
-use crate::types::{MICROS_PER_HOUR, format_micros};
+use crate::types::format_micros;
 use crate::verify::{TableVerdict, Verified, VerifyOptions};
 
 /// Compares the tables of a lake with its raw events, and says what differs: how many rows.
@@ -32,11 +31,7 @@ pub fn run(args: &VerifyArgs) -> Result<u64> {
 
 async fn verify(args: &VerifyArgs, config: &Config, range: Range) -> Result<u64> {
     let clock = setup::clock();
-    let lateness = match args.lateness {
-        LatenessArg::Ignore => Lateness::Ignore,
-        LatenessArg::Replay => Lateness::Judge,
-    };
-    let pipelines = setup::compile(config, lateness).await.map_err(setup::first_of)?;
+    let pipelines = setup::compile(config, args.lateness.into()).await.map_err(setup::first_of)?;
     let url = args.lake.as_deref().unwrap_or(&config.lake.url);
     let lake = Lake::existing(url, &setup::lake_options(config))?.ok_or_else(|| setup::no_such_lake(url))?;
     refuse_other_types(config, &lake, &table_schemas(&pipelines)).await?;
@@ -44,15 +39,7 @@ async fn verify(args: &VerifyArgs, config: &Config, range: Range) -> Result<u64>
     let folder = tempfile::Builder::new().prefix("headcount-verify-").tempdir();
     let folder = folder.map_err(|e| Error::external("no temporary folder can be made").at("TMPDIR").because(e))?;
     let options = VerifyOptions {
-        backfill: BackfillOptions {
-            range,
-            raw: false,
-            workers: setup::workers(config),
-            memory_bytes_max: BACKFILL_BUFFER_BYTES_MAX,
-            spill_dir: None,
-            tables: TableOptions { gather: MICROS_PER_HOUR, ..setup::table_options(config) },
-            prefix: file_prefix(clock.as_ref()),
-        },
+        backfill: setup::backfill_options(config, range, clock.as_ref()),
         sort_bytes_max: VERIFY_SORT_BYTES_MAX,
         told_max: args.differences,
         folder: folder.path().to_owned(),
