@@ -18,7 +18,7 @@ pub(super) struct Cursor<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
     /// Not 0 if a string may have had a character that is not ASCII.
-    beyond_ascii: u32,
+    pub(super) beyond_ascii: u32,
 }
 
 impl<'a> Cursor<'a> {
@@ -123,71 +123,85 @@ impl<'a> Cursor<'a> {
         (len > 0).then_some(len)
     }
 
-    /// A string, behind its first quote, with its last; its text, escapes resolved, goes into `texts`, or nothing does.
+    /// A string, behind its first quote, with its last; its text, escapes resolved, is written to where `texts` end. Where it ends there.
     #[inline(always)]
-    pub(super) fn string_into(&mut self, texts: &mut Texts) -> Option<()> {
-        match self.copy_plain(texts.bytes()) {
-            Some(b'"') => return Some(()),
-            Some(b'\\') if self.unescape(texts.bytes()).is_some() => return Some(()),
-            _ => {}
+    pub(super) fn string_into(&mut self, texts: &mut Texts) -> Option<usize> {
+        let end = self.copy_plain(texts, texts.end())?;
+        match self.next()? {
+            b'"' => Some(end),
+            b'\\' => self.escaped_into(texts, end),
+            _ => None,
         }
-        texts.drop_pieces();
-        None
     }
 
-    /// Appends what comes before the next special byte, and takes that byte too.
+    /// Writes what comes before the next special byte to `at` in `texts`. Where it ends there.
     #[inline(always)]
-    fn copy_plain(&mut self, to: &mut Vec<u8>) -> Option<u8> {
-        let mut rest = self.rest()?;
-        let special = loop {
-            let Some((chunk, more)) = rest.split_first_chunk::<CHUNK>() else {
+    fn copy_plain(&mut self, texts: &mut Texts, at: usize) -> Option<usize> {
+        let start = self.at;
+        self.seek_special()?;
+        let plain = self.bytes.get(start..self.at)?;
+        texts.write(at, plain);
+        Some(at + plain.len())
+    }
+
+    /// Goes to the next special byte.
+    #[inline(always)]
+    fn seek_special(&mut self) -> Option<u8> {
+        loop {
+            let rest = self.rest()?;
+            let Some(chunk) = rest.first_chunk::<CHUNK>() else {
                 let len = rest.iter().position(|&byte| is_special(byte))?;
                 let (plain, special) = rest.split_at_checked(len)?;
-                to.extend_from_slice(plain);
                 self.beyond_ascii |= u32::from(!plain.is_ascii());
-                break special;
+                self.at += len;
+                return special.first().copied();
             };
-            // All of the chunk, whose length is known, and then less of it: quicker than as much as is needed.
-            to.extend_from_slice(chunk);
             let Specials { specials, beyond_ascii } = Specials::of(chunk);
             self.beyond_ascii |= beyond_ascii;
             if specials != 0 {
-                let len = specials.trailing_zeros() as usize;
-                to.truncate(to.len() - (CHUNK - len));
-                break rest.get(len..)?;
+                self.at += specials.trailing_zeros() as usize;
+                return self.bytes.get(self.at).copied();
             }
-            rest = more;
-        };
-        self.at = self.bytes.len() - special.len() + 1;
-        special.first().copied()
+            self.at += CHUNK;
+        }
     }
 
-    /// The rest of a string, after its first backslash, with its closing quote.
-    fn unescape(&mut self, to: &mut Vec<u8>) -> Option<()> {
+    /// The rest of a string, behind its first backslash, with its last quote.
+    #[inline(never)]
+    fn escaped_into(&mut self, texts: &mut Texts, mut end: usize) -> Option<usize> {
+        let mut utf8 = [0; 4];
         loop {
-            match self.next()? {
-                b'u' => to.extend_from_slice(self.code_point()?.encode_utf8(&mut [0; 4]).as_bytes()),
-                escaped => to.push(match escaped {
-                    b'"' | b'\\' | b'/' => escaped,
-                    b'b' => 0x8,
-                    b'f' => 0xc,
-                    b'n' => b'\n',
-                    b'r' => b'\r',
-                    b't' => b'\t',
-                    _ => return None,
-                }),
-            }
+            let char = self.escape()?;
+            let bytes = char.encode_utf8(&mut utf8).as_bytes();
+            texts.write(end, bytes);
+            end += bytes.len();
             if self.bytes.get(self.at) == Some(&b'\\') {
                 // One behind the other, as in text of another alphabet.
                 self.at += 1;
                 continue;
             }
-            match self.copy_plain(to)? {
-                b'"' => return Some(()),
+            end = self.copy_plain(texts, end)?;
+            match self.next()? {
+                b'"' => return Some(end),
                 b'\\' => {}
                 _ => return None,
             }
         }
+    }
+
+    /// What a backslash and what comes behind it stand for.
+    #[inline]
+    fn escape(&mut self) -> Option<char> {
+        Some(match self.next()? {
+            b'u' => return self.code_point(),
+            escaped @ (b'"' | b'\\' | b'/') => char::from(escaped),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            _ => return None,
+        })
     }
 
     /// What `\u` stands for: four hexadecimal digits, or two times four that are a surrogate pair.
@@ -208,30 +222,12 @@ impl<'a> Cursor<'a> {
 
     /// A string without escapes, with its quotes.
     pub(super) fn string(&mut self) -> Option<&'a [u8]> {
-        let rest = self.rest()?;
-        if rest.first() != Some(&b'"') {
+        let start = self.at;
+        if self.next()? != b'"' || self.seek_special()? != b'"' {
             return None;
         }
-        let mut len = 1;
-        loop {
-            let rest = rest.get(len..)?;
-            let special = match rest.split_first_chunk() {
-                Some((chunk, _)) => {
-                    let Specials { specials, beyond_ascii } = Specials::of(chunk);
-                    self.beyond_ascii |= beyond_ascii;
-                    (specials != 0).then_some(specials.trailing_zeros() as usize)
-                }
-                None => {
-                    self.beyond_ascii |= u32::from(!rest.is_ascii());
-                    Some(rest.iter().position(|&byte| is_special(byte))?)
-                }
-            };
-            match special {
-                Some(more) if rest.get(more) == Some(&b'"') => return self.take(len + more + 1),
-                Some(_) => return None,
-                None => len += CHUNK,
-            }
-        }
+        self.at += 1;
+        self.bytes.get(start..self.at)
     }
 
     /// An integer in the range of 64 bits: no leading zero, no fraction, no exponent.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 
+use super::ahead::{self, RECORDS_AHEAD};
 use super::dead_letter::{DeadLetter, Reason, Rejection, number_within};
 use super::forms::{self, Piece, Pieces};
 use super::open::{Opened, Opener};
@@ -80,21 +81,6 @@ impl Decoded {
     }
 }
 
-/// Records that are fetched from memory at a time: with as much of each as [`warm`] touches they fit a first-level cache.
-const WARMED: usize = 16;
-
-/// Touches the bytes of records that are about to be read. Each record is an allocation of its own, so its first bytes would be waited
-/// for, one line of the cache after the other, while they are parsed; here nothing depends on them, and they are waited for together.
-fn warm<'r>(records: impl Iterator<Item = &'r Record>) {
-    const CACHE_LINE_BYTES: usize = 64;
-    const LINES: usize = 16;
-    let touched = records.flat_map(|record| {
-        let number = record.sequence_number.as_bytes().first();
-        record.data.iter().step_by(CACHE_LINE_BYTES).take(LINES).chain(number)
-    });
-    std::hint::black_box(touched.fold(0, |all, byte| all ^ byte));
-}
-
 /// Turns records into rows by a contract, one read at a time.
 ///
 /// A record of two events, of which the second lacks its `stream_id`:
@@ -143,9 +129,10 @@ impl Decoder {
         let mut dead_letters = Vec::new();
         let mut scratch = self.rules.scratch();
         let mut opener = Opener::new();
+        read.records.iter().take(RECORDS_AHEAD).for_each(ahead::fetch);
         for (index, record) in read.records.iter().enumerate() {
-            if index % WARMED == 0 {
-                warm(read.records.iter().skip(index).take(WARMED));
+            if let Some(next) = read.records.get(index + RECORDS_AHEAD) {
+                ahead::fetch(next);
             }
             let mut bin = Bin::new(&read.shard, record, &mut dead_letters);
             if record.data.len() > RECORD_BYTES_MAX {
@@ -224,7 +211,7 @@ impl Decoder {
             Some(end) => {
                 let first = if end == all.end { all.clone() } else { forms::trim(data, 0..end) };
                 let verdict = self.judge(&data[first.clone()], scratch, bin, ENVELOPES_MAX);
-                if self.settle((record, opened), first, verdict, data, bin).is_break() {
+                if self.settle((record, opened), first, verdict, data, bin).is_break() || end == all.end {
                     return;
                 }
                 Pieces::Lines(data, end)

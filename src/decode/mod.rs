@@ -12,7 +12,9 @@
 //! * [`unpack`] makes records of what `aws kinesis get-records` prints, before they are decoded.
 //! * `forms` tells by content whether a payload is one object, newline-delimited objects or an array of objects, and cuts it
 //!   into events.
-//! * `plain` is the fast way through the plain events that nearly all are. What is unusual or wrong it leaves to the next two.
+//! * `plain` is the fast way through the plain events that nearly all are. What is unusual or wrong it leaves to the next two. What it needs
+//!   besides: `cursor` (values of JSON), `specials` and `digits` (many bytes at a time), `names` (which key comes next), `ahead` (records are
+//!   fetched from memory before they are read).
 //! * `scan` parses any event: it looks each key up among the contract's fields and keeps the raw text of the last value.
 //! * `envelope` takes out what EventBridge has wrapped.
 //! * `values` turns raw text into typed values, strictly: nothing is coerced.
@@ -27,10 +29,12 @@
 //! alone, and numbered by its place in the record, good or bad ([`crate::schema::SUB_SEQUENCE_NUMBER`]).
 
 mod aggregate;
+mod ahead;
 mod column;
 mod cursor;
 mod dead_letter;
 mod decoder;
+mod digits;
 mod elements;
 mod envelope;
 mod forms;

@@ -27,17 +27,56 @@ pub(super) struct Key {
     bare_mask: [u64; HEAD_WORDS],
     /// Whether the text has the quote that begins a string.
     quoted: bool,
+    /// How long it is with a mark before it; more than any text if it is longer than what is compared.
+    skip: usize,
     /// Its place among the values of an event.
     pub(super) place: usize,
     /// What stands for that place in [`Told`], if it has room for it.
     pub(super) bit: u64,
-    /// Whether its values are texts, any of which will do.
-    pub(super) any_text: bool,
-    /// Whether only some values are allowed.
-    pub(super) limited: bool,
+    /// How its values are read.
+    pub(super) reading: Reading,
+    /// How long its last text was: more than any if texts of this key are of one length and another.
+    len: Cell<usize>,
+    /// How often in a row that came as a surprise, soon after it had, and the row in which it last did.
+    surprises: Cell<u8>,
+    surprised_at: Cell<usize>,
     /// The places of the key that came after this one last time, which is likely the next, and of the one that came before that.
     followers: Cell<[usize; 2]>,
 }
+
+/// How a value is read, if it is as most are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Any text.
+    Text,
+    /// One of few texts.
+    Choice,
+    /// A timestamp.
+    Time,
+    /// An integer.
+    Whole,
+    /// By looking at it first.
+    Other,
+}
+
+impl Reading {
+    fn of(place: usize, field: &Field) -> Self {
+        match field.kind {
+            // There it takes more to tell that there is a value.
+            _ if Told::bit(place) == 0 => Reading::Other,
+            Kind::String if field.allowed.is_empty() => Reading::Text,
+            Kind::String => Reading::Choice,
+            Kind::Timestamp => Reading::Time,
+            Kind::Int32 | Kind::Int64 => Reading::Whole,
+            Kind::Json | Kind::Bool => Reading::Other,
+        }
+    }
+}
+
+/// A length that surprises within so many rows does so often, and after so many such surprises none is expected any more: to be wrong costs
+/// more than to wait.
+const OFTEN: usize = 16;
+const SURPRISES_MAX: u8 = 16;
 
 /// Most keys are no longer than this many words of eight bytes, so that they are told from others without a loop.
 const HEAD_WORDS: usize = 3;
@@ -53,12 +92,15 @@ impl Key {
             head: words(&std::array::from_fn(|at| text.as_bytes().get(at).copied().unwrap_or_default())),
             mask: mask_of(text.len()),
             bare_mask: mask_of(bare.len()),
-            text: text.into_bytes().into(),
             quoted,
+            skip: if text.len() <= HEAD { 1 + text.len() } else { usize::MAX },
+            text: text.into_bytes().into(),
             place,
             bit: Told::bit(place),
-            any_text: field.kind == Kind::String && field.allowed.is_empty(),
-            limited: !field.allowed.is_empty(),
+            reading: Reading::of(place, field),
+            len: Cell::new(0),
+            surprises: Cell::new(0),
+            surprised_at: Cell::new(0),
             followers: Cell::new([next; 2]),
         }
     }
@@ -72,24 +114,48 @@ impl Key {
             mask: none,
             bare_mask: none,
             quoted: false,
+            skip: usize::MAX,
             place,
             bit: 0,
-            any_text: false,
-            limited: false,
+            reading: Reading::Other,
+            len: Cell::default(),
+            surprises: Cell::default(),
+            surprised_at: Cell::default(),
             followers: Cell::default(),
         }
     }
 
-    /// How long `mark`, this key, its colon and, if its value is mostly a string, that one's quote are, if `text` begins with them.
+    /// What comes behind `mark`, this key, its colon and, if its value is mostly a string, that one's quote, if `text` begins with them.
     #[inline(always)]
-    pub(super) fn begins_behind(&self, mark: u8, text: &[u8]) -> Option<usize> {
-        let len = self.text.len();
+    pub(super) fn behind<'t>(&self, mark: u8, text: &'t [u8]) -> Option<&'t [u8]> {
         let Some([first, head @ ..]) = text.first_chunk::<{ 1 + HEAD }>() else {
-            let (first, rest) = text.split_first()?;
-            return (*first == mark && rest.starts_with(&self.text)).then_some(1 + len);
+            return self.behind_near_end(mark, text);
         };
-        let same = *first == mark && self.differs(head, self.mask) == 0;
-        (same && (len <= HEAD || text.get(1..)?.starts_with(&self.text))).then_some(1 + len)
+        let behind = text.get(self.skip..)?;
+        (*first == mark && self.differs(head, self.mask) == 0).then_some(behind)
+    }
+
+    #[inline(never)]
+    fn behind_near_end<'t>(&self, mark: u8, text: &'t [u8]) -> Option<&'t [u8]> {
+        let (first, text) = text.split_first()?;
+        text.strip_prefix(&*self.text).filter(|_| *first == mark)
+    }
+
+    /// How long the next text of this key is if it is as long as the last one; more than any if that says nothing.
+    #[inline(always)]
+    pub(super) fn expected_len(&self) -> usize {
+        self.len.get()
+    }
+
+    /// That of `row` is `len` long, which was not expected.
+    #[inline(never)]
+    pub(super) fn learn_len(&self, row: usize, len: usize) {
+        if self.surprises.get() < SURPRISES_MAX {
+            let is_often = row.wrapping_sub(self.surprised_at.get()) < OFTEN;
+            self.surprises.set(if is_often { self.surprises.get() + 1 } else { 0 });
+            self.surprised_at.set(row);
+            self.len.set(if self.surprises.get() < SURPRISES_MAX { len } else { usize::MAX });
+        }
     }
 
     /// How long this key and its colon are, if `text` begins with them.
@@ -107,12 +173,6 @@ impl Key {
     fn differs(&self, head: &[u8; HEAD], [m0, m1, m2]: [u64; HEAD_WORDS]) -> u64 {
         let ([t0, t1, t2], [h0, h1, h2]) = (words(head), self.head);
         (t0 ^ h0) & m0 | (t1 ^ h1) & m1 | (t2 ^ h2) & m2
-    }
-
-    /// Whether what [`Key::begins_behind`] tells has the quote that begins a string.
-    #[inline]
-    pub(super) fn is_quoted(&self) -> bool {
-        self.quoted
     }
 }
 
@@ -209,22 +269,44 @@ mod tests {
     }
 
     #[test]
+    fn a_length_is_expected_until_it_varies() {
+        let names = names_of(&["a"], Kind::String);
+        let key = names.get("a").unwrap();
+        // Now and then another one.
+        for row in (0..1_000).step_by(OFTEN) {
+            key.learn_len(row, row % 3);
+            assert_eq!(key.expected_len(), row % 3);
+        }
+        // In each row another one, also where a read ends and another begins.
+        for row in (0..10).chain(0..10) {
+            key.learn_len(row, row % 3);
+        }
+        assert_eq!(key.expected_len(), 9 % 3);
+        (10..20).for_each(|row| key.learn_len(row, row % 3));
+        assert_eq!(key.expected_len(), usize::MAX);
+        key.learn_len(1_000, 7);
+        assert_eq!(key.expected_len(), usize::MAX);
+    }
+
+    #[test]
     fn a_key_of_any_length_is_told_from_all_others() {
         for (len, kind) in (1..40).flat_map(|len| [(len, Kind::String), (len, Kind::Int64)]) {
             let name: String = ('a'..='z').cycle().take(len).collect();
             let names = names_of(&[&name], kind);
             let key = names.get(&name).unwrap();
-            assert_eq!(key.is_quoted(), kind == Kind::String);
-            let whole = len + 3 + usize::from(key.is_quoted());
+            assert_eq!(key.quoted, kind == Kind::String);
+            let whole = len + 3 + usize::from(key.quoted);
             for more in ["", "1", "more than the head of a key", &"x".repeat(30)] {
                 let text = format!(",\"{name}\":\"{more}").into_bytes();
-                assert_eq!((key.begins_behind(b',', &text), key.begins(&text[1..])), (Some(1 + whole), Some(len + 3)));
-                assert_eq!(key.begins_behind(b'{', &text), None);
-                assert_eq!((key.begins_behind(b',', &text[..whole]), key.begins(&text[1..len + 3])), (None, None));
+                // A long one is told near the end of an event alone.
+                let behind = (whole <= HEAD || text.len() <= HEAD).then(|| &text[1 + whole..]);
+                assert_eq!((key.behind(b',', &text), key.begins(&text[1..])), (behind, Some(len + 3)));
+                assert_eq!(key.behind(b'{', &text), None);
+                assert_eq!((key.behind(b',', &text[..whole]), key.begins(&text[1..len + 3])), (None, None));
                 for at in 0..whole {
                     let mut other = text.clone();
                     other[1 + at] ^= 1;
-                    assert_eq!(key.begins_behind(b',', &other), None, "{len} {at}");
+                    assert_eq!(key.behind(b',', &other), None, "{len} {at}");
                     assert_eq!(key.begins(&other[1..]).is_none(), at < len + 3, "{len} {at}");
                 }
             }

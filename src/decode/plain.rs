@@ -6,15 +6,18 @@
 //!
 //! What makes it fast: the next key is guessed from the one before, so that all that is between two values costs one comparison; a
 //! value is read as what the contract says it is, once, and straight into its column; a string is copied while its end is looked for,
-//! and seen to be ASCII.
+//! and seen to be ASCII. Where a value ends is guessed too, by the one of the event before, where values are of one length: what comes
+//! behind it is read while that is still being proved.
 
 use super::column::Column;
 use super::cursor::Cursor;
-use super::names::{Key, Names};
+use super::digits;
+use super::names::{Key, Names, Reading};
 use super::rows::{Rows, Told};
+use super::specials::{CHUNK, Specials};
 use super::timestamp::{self, LastMinute};
 use super::unknown::UnknownField;
-use crate::schema::Field;
+use crate::schema::{Field, Kind};
 use crate::types::Micros;
 
 /// Reads the object at the beginning of `bytes` into the row under way of `rows`, which has no value yet, and its unknown keys into
@@ -37,6 +40,7 @@ pub(super) fn read<'a>(
     read?;
     cursor.end()
 }
+
 /// Finds the values of the UTF-8 text `bytes`: the JSON text of each known field's last one into `values`, none for null, and unknown
 /// keys into `unknown`. `None` if it is not plain in its form; of which kinds values are does not matter here.
 pub(super) fn cut<'a>(
@@ -73,36 +77,26 @@ impl<'a> Cursor<'a> {
         fields: &[Field],
         names: &Names,
         minute: &mut LastMinute,
-        (row, columns, told): (u32, &mut [Column], &mut Told),
+        (row, columns, told): (usize, &mut [Column], &mut Told),
         unknown: &mut Vec<UnknownField<'a>>,
     ) -> Option<()> {
         let mut before = names.start()?;
         let mut mark = b'{';
         loop {
-            let guess = names.guess(before)?;
-            if let Some(len) = guess.begins_behind(mark, self.rest()?) {
-                before = guess;
-                self.at += len;
-                let column = columns.get_mut(guess.place)?;
-                match column {
-                    Column::Text(texts) if guess.any_text && !told.may_have(guess.bit) => {
-                        self.string_into(texts)?;
-                        told.tell(guess.bit, texts.end(row));
-                    }
-                    _ => {
-                        // Back to the quote.
-                        self.at -= usize::from(guess.is_quoted());
-                        self.field(guess, fields, row, column, told, minute)?;
-                    }
-                }
-            } else {
-                if self.ends_or(mark)? {
-                    return Some(());
-                }
-                if let Some(key) = self.key(before, names, unknown)? {
+            (before, mark) = self.usual((before, mark), fields, names, minute, (row, columns, told))?;
+            if mark == b',' && self.bytes.get(self.at) == Some(&b'}') {
+                self.at += 1;
+                return Some(());
+            }
+            if self.ends_or(mark)? {
+                return Some(());
+            }
+            match self.key(before, names, unknown)? {
+                Some(key) => {
                     before = key;
                     self.field(key, fields, row, columns.get_mut(key.place)?, told, minute)?;
-                } else {
+                }
+                None => {
                     let value = self.skip()?;
                     unknown.last_mut()?.value = value;
                 }
@@ -111,17 +105,65 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Fields as they mostly come, from `mark` behind the value of `before` up to the first that is not. The last of them, and the mark behind
+    /// it.
+    #[inline(always)]
+    fn usual<'n>(
+        &mut self,
+        (mut before, mut mark): (&'n Key, u8),
+        fields: &[Field],
+        names: &'n Names,
+        minute: &LastMinute,
+        (row, columns, told): (usize, &mut [Column], &mut Told),
+    ) -> Option<(&'n Key, u8)> {
+        // Here, where it may stay in registers.
+        let (mut rest, mut beyond_ascii, mut now_told) = (self.rest()?, self.beyond_ascii, *told);
+        loop {
+            // Mostly one text comes behind the other.
+            while let Some(guess) = names.guess(before)
+                && guess.reading == Reading::Text
+                && let Some(value) = guess.behind(mark, rest)
+                && !now_told.has(guess.bit)
+                && let Some(Column::Text(texts)) = columns.get_mut(guess.place)
+                && let Some((len, behind)) = copy_string(value, texts.room(), (guess, row), &mut beyond_ascii)
+            {
+                now_told.tell(guess.bit, texts.end_at(row, texts.end() + len));
+                (before, mark, rest) = (guess, b',', behind);
+            }
+            let Some(guess) = names.guess(before) else { break };
+            let Some(value) = guess.behind(mark, rest) else {
+                let Some(second) = names.second_guess(before) else { break };
+                if second.behind(mark, rest).is_none() {
+                    break;
+                }
+                names.learn(before, second);
+                continue;
+            };
+            if now_told.has(guess.bit) {
+                break;
+            }
+            let (Some(field), Some(column)) = (fields.get(guess.place), columns.get_mut(guess.place)) else { break };
+            let Some(behind) = no_text(value, guess.reading, field, row, column, minute) else { break };
+            now_told.tell(guess.bit, true);
+            (before, mark, rest) = (guess, b',', behind);
+        }
+        self.at = self.bytes.len() - rest.len();
+        (self.beyond_ascii, *told) = (beyond_ascii, now_told);
+        Some((before, mark))
+    }
+
     /// The value of a field of any kind.
     #[inline(never)]
     fn field(
         &mut self,
         key: &Key,
         fields: &[Field],
-        row: u32,
+        row: usize,
         column: &mut Column,
         told: &mut Told,
         minute: &mut LastMinute,
     ) -> Option<()> {
+        let field = fields.get(key.place)?;
         let first = self.peek()?;
         if told.may_have(key.bit) && column.has(row) {
             // It comes twice, and the last one counts. (A null that takes a value back is for the full parser.)
@@ -131,34 +173,50 @@ impl<'a> Cursor<'a> {
                 return None;
             }
         }
+        if key.reading == Reading::Whole
+            && let Some((len, whole)) = digits::leading(self.rest()?)
+        {
+            column.put_whole(row, whole)?;
+            self.at += len;
+            told.tell(key.bit, true);
+            return Some(());
+        }
         let mut says_something = true;
-        match (column, first) {
-            (Column::Int32(numbers), b'-' | b'0'..=b'9') => numbers.push(row, self.integer()?.try_into().ok()?),
-            (Column::Time(times), b'"') => times.push(row, self.time(minute)?),
-            (Column::Text(texts), b'"') => {
+        match (&mut *column, first) {
+            (Column::Int32(_) | Column::Int64(_), b'-' | b'0'..=b'9') => column.put_whole(row, self.integer()?)?,
+            (Column::Time(times), b'"') => times.put(row, self.time(minute)?),
+            (Column::Time(times), b'0'..=b'9') => times.put(row, timestamp::from_epoch_millis(self.integer()?)?),
+            (Column::Text(texts), b'"') if field.kind == Kind::String => {
                 self.at += 1;
-                self.string_into(texts)?;
-                says_something = texts.end(row);
-                if key.limited {
+                let text = self.rest()?;
+                let end = match copy_string(text, texts.room(), (key, row), &mut self.beyond_ascii) {
+                    Some((len, behind)) => {
+                        self.at += text.len() - behind.len();
+                        texts.end() + len
+                    }
+                    None => self.string_into(texts)?,
+                };
+                says_something = texts.end_at(row, end);
+                if !field.allowed.is_empty() {
                     let text = texts.of(row)?;
-                    let is_allowed = fields.get(key.place)?.allowed.iter().any(|allowed| allowed.as_bytes() == text);
+                    let is_allowed = field.allowed.iter().any(|allowed| allowed.as_bytes() == text);
                     if !is_allowed {
                         texts.undo(row);
                         return None;
                     }
                 }
             }
-            (Column::Time(times), b'0'..=b'9') => times.push(row, timestamp::from_epoch_millis(self.integer()?)?),
-            (Column::Int64(numbers), b'-' | b'0'..=b'9') => numbers.push(row, self.integer()?),
+            (Column::Text(texts), b'{') if field.kind == Kind::Json => {
+                texts.put(row, std::str::from_utf8(self.skip()?).ok()?);
+            }
             (Column::Bool(truths), b't') => {
                 self.word("true")?;
-                truths.push(row, true);
+                truths.put(row, true);
             }
             (Column::Bool(truths), b'f') => {
                 self.word("false")?;
-                truths.push(row, false);
+                truths.put(row, false);
             }
-            (Column::Json(texts), b'{') => texts.push(row, std::str::from_utf8(self.skip()?).ok()?),
             (_, b'n') => return self.word("null"),
             _ => return None,
         }
@@ -167,15 +225,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A timestamp, with its quotes.
-    #[inline]
     fn time(&mut self, minute: &mut LastMinute) -> Option<Micros> {
-        // As most are: `"2026-01-31T18:00:00.000Z"`.
-        if let Some([_, text @ .., b'"']) = self.rest()?.first_chunk::<26>()
-            && let Some(time) = minute.parse(text)
-        {
-            self.at += 26;
-            return Some(time);
-        }
         let quoted = self.string()?;
         minute.parse(quoted.get(1..quoted.len() - 1)?)
     }
@@ -209,6 +259,80 @@ impl<'a> Cursor<'a> {
             None => unknown.push(UnknownField { name: name.into(), value: &[] }),
         }
         Some(key)
+    }
+}
+
+/// Reads the value that `text` begins with, behind the quote that it mostly has, if it is one of few texts, a timestamp or an integer, and
+/// as those mostly are. What comes behind it.
+#[inline(always)]
+fn no_text<'a>(
+    text: &'a [u8],
+    reading: Reading,
+    field: &Field,
+    row: usize,
+    column: &mut Column,
+    minute: &LastMinute,
+) -> Option<&'a [u8]> {
+    match (reading, column) {
+        (Reading::Whole, column) => {
+            let (len, whole) = digits::leading(text)?;
+            column.put_whole(row, whole)?;
+            text.get(len..)
+        }
+        (Reading::Time, Column::Time(times)) => {
+            let (text, rest) = text.split_first_chunk()?;
+            times.put(row, minute.parse_quoted(text)?);
+            Some(rest)
+        }
+        (Reading::Choice, Column::Text(texts)) => {
+            let behind = |choice: &str| text.strip_prefix(choice.as_bytes())?.strip_prefix(b"\"");
+            // An empty one says nothing.
+            let mut choices = field.allowed.iter().filter(|choice| !choice.is_empty());
+            let (choice, rest) = choices.find_map(|choice| Some((choice, behind(choice)?)))?;
+            texts.put(row, choice);
+            Some(rest)
+        }
+        _ => None,
+    }
+}
+
+/// Copies the string that `text` is behind its first quote, if it has no escapes. How long it is, and what comes behind its last quote.
+#[inline(always)]
+fn copy_string<'a>(
+    text: &'a [u8],
+    mut room: &mut [u8],
+    (key, row): (&Key, usize),
+    beyond_ascii: &mut u32,
+) -> Option<(usize, &'a [u8])> {
+    let mut before = 0;
+    let mut rest = text;
+    loop {
+        let (chunk, more) = rest.split_first_chunk::<CHUNK>()?;
+        let (to, more_room) = room.split_first_chunk_mut()?;
+        // All of the chunk, whose length is known, and then less of it: quicker than as much as is needed.
+        *to = *chunk;
+        let Specials { specials, beyond_ascii: beyond } = Specials::of(chunk);
+        *beyond_ascii |= beyond;
+        if specials != 0 {
+            let expected = key.expected_len();
+            let in_chunk = expected.wrapping_sub(before);
+            let first = specials & specials.wrapping_neg();
+            let (b'"', behind) = (if in_chunk < CHUNK && first == 1 << in_chunk {
+                // The processor reads on from there before it knows that this is true.
+                text.get(expected..)?.split_first()?
+            } else {
+                let found = text.get(before + first.trailing_zeros() as usize..)?;
+                if found.starts_with(b"\"") {
+                    key.learn_len(row, text.len() - found.len());
+                }
+                found.split_first()?
+            }) else {
+                return None;
+            };
+            return Some((text.len() - behind.len() - 1, behind));
+        }
+        before += CHUNK;
+        (rest, room) = (more, more_room);
     }
 }
 

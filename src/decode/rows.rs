@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::column::Column;
+use super::column::{BLOCK, Column};
 use super::values::Value;
 use crate::Result;
 use crate::schema::{Contract, PROVENANCE};
@@ -16,7 +16,7 @@ use crate::types::Record;
 pub(super) struct Rows {
     contract: Arc<Contract>,
     /// Rows so far, without the one under way.
-    rows: u32,
+    rows: usize,
     /// The contract's, then the provenance.
     columns: Vec<Column>,
     /// Where the provenance begins.
@@ -54,6 +54,12 @@ impl Told {
     #[inline]
     pub(super) fn may_have(self, bit: u64) -> bool {
         bit == 0 || self.values & bit != 0
+    }
+
+    /// Whether there is a value at the place of `bit`, which stands for one.
+    #[inline(always)]
+    pub(super) fn has(self, bit: u64) -> bool {
+        self.values & bit != 0
     }
 
     /// There is a value at the place of `bit`.
@@ -95,7 +101,7 @@ impl Rows {
 
     /// The number of the row under way, which has no value yet, the columns, and what they are given.
     #[inline]
-    pub(super) fn begin(&mut self) -> (u32, &mut [Column], &mut Told) {
+    pub(super) fn begin(&mut self) -> (usize, &mut [Column], &mut Told) {
         (self.rows, &mut self.columns, &mut self.told)
     }
 
@@ -130,7 +136,7 @@ impl Rows {
     /// Gives it a value at `place`, where it has none.
     pub(super) fn set(&mut self, place: usize, value: &Value<'_>) {
         if let Some(column) = self.columns.get_mut(place) {
-            column.push(self.rows, value);
+            column.put(self.rows, value);
             if column.has(self.rows) {
                 self.told.tell(Told::bit(place), value.text() != Some(""));
             }
@@ -154,30 +160,31 @@ impl Rows {
         if let Column::Text(shards) = shards
             && !shards.has(row)
         {
-            shards.push(row, shard);
+            shards.put(row, shard);
         }
         if let Column::Text(sequences) = sequences
             && !sequences.has(row)
         {
-            sequences.push(row, &record.sequence_number);
+            sequences.put(row, &record.sequence_number);
         }
-        if let Column::Int64(subs) = subs
-            && !subs.has(row)
-        {
-            subs.push(row, sub_sequence_number);
+        if !subs.has(row) {
+            subs.put_whole(row, sub_sequence_number);
         }
-        if let (Column::Time(arrivals), Some(arrival)) = (arrivals, record.arrival_time)
+        if let Some(arrival) = record.arrival_time
             && !arrivals.has(row)
         {
-            arrivals.push(row, arrival);
+            arrivals.put_whole(row, arrival);
         }
         self.rows += 1;
         self.told = Told::default();
+        if self.rows.is_multiple_of(BLOCK) {
+            self.columns.iter_mut().for_each(Column::end_block);
+        }
     }
 
     /// The batch so far; empties the columns.
     pub(super) fn finish(&mut self) -> Result<RecordBatch> {
-        let rows = std::mem::take(&mut self.rows) as usize;
+        let rows = std::mem::take(&mut self.rows);
         let columns = self.columns.iter_mut().map(|column| column.finish(rows)).collect::<Result<_>>()?;
         Ok(RecordBatch::try_new(self.contract.events_schema(), columns)?)
     }

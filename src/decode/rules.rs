@@ -240,8 +240,9 @@ impl Rules {
         }
         let Some(event_type) = self.type_index.and_then(|place| rows.text(place)) else { return Ok(()) };
         for (prefixes, required) in &self.required_by_type {
-            if prefixes.iter().any(|prefix| event_type.starts_with(prefix.as_bytes()))
-                && let Some(place) = required.missing(rows)
+            // In this order: most events have what any must have.
+            if let Some(place) = required.missing(rows)
+                && prefixes.iter().any(|prefix| event_type.starts_with(prefix.as_bytes()))
             {
                 return Err(absent(fields, place, rows, &String::from_utf8_lossy(event_type)));
             }

@@ -2,9 +2,13 @@
 //!
 //! Strict on purpose: a timestamp that is read wrongly puts a row into the wrong window, where nobody looks for it.
 
+use super::digits::no_digits;
 use crate::types::{
     CALENDAR_FIRST, CALENDAR_LAST, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SEC, Micros,
 };
+
+/// How long a timestamp with milliseconds in UTC is, with a quote behind it.
+pub(super) const QUOTED_LEN: usize = 25;
 
 /// 9999-12-31T23:59:59.999999Z, the last instant that RFC 3339 can write.
 const LAST: Micros = CALENDAR_LAST;
@@ -33,6 +37,25 @@ struct Minute {
 }
 
 impl LastMinute {
+    /// As [`parse`], of what has the form of `2026-01-31T18:00:00.000Z"` and lies in the minute of the one before; `None` for all else.
+    #[inline(always)]
+    pub(super) fn parse_quoted(&self, text: &[u8; QUOTED_LEN]) -> Option<Micros> {
+        /// What digits and signs are when all that the form has is taken from them: digits, and zeros.
+        const FORM: u64 = u64::from_le_bytes(*b"00.000Z\"");
+        const SIGNS: u64 = u64::from_le_bytes(*b"\0\0\xff\0\0\0\xff\xff");
+        let (head, rest) = text.split_first_chunk()?;
+        let last = self.0.filter(|last| last.head == *head)?;
+        let bytes = u64::from_le_bytes(*rest.first_chunk()?) ^ FORM;
+        let digit = |at: u32| (bytes >> (8 * at) & 0xff).cast_signed();
+        let second = digit(0) * 10 + digit(1);
+        if bytes & SIGNS != 0 || no_digits(bytes) != 0 || second > 59 {
+            return None;
+        }
+        let millis = digit(3) * 100 + digit(4) * 10 + digit(5);
+        let utc = last.start + second * MICROS_PER_SEC + millis * 1_000;
+        (FIRST..=LAST).contains(&utc).then_some(utc)
+    }
+
     #[inline]
     pub(super) fn parse(&mut self, text: &[u8]) -> Option<Micros> {
         let (head, rest) = text.split_first_chunk()?;
