@@ -31,7 +31,8 @@ enum Work {
 pub(super) struct Windowed {
     /// By pipeline, touches that were ignored still counted as in windows.
     pub counts: Vec<PipelineCounts>,
-    pub ignored_touches: u64,
+    /// By pipeline.
+    pub ignored_touches: Vec<u64>,
     pub tables: Vec<TableSummary>,
 }
 
@@ -169,7 +170,7 @@ async fn write_windows(
     mut messages: Receiver<ShardMessage>,
     mut tables: WindowTables,
     range: Range,
-) -> Result<(u64, Vec<TableSummary>)> {
+) -> Result<(Vec<u64>, Vec<TableSummary>)> {
     while let Some(message) = messages.recv().await {
         let emissions = combine.handle(message).await?;
         write(&pipelines, &mut tables, emissions, range).await?;

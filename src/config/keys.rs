@@ -151,8 +151,8 @@ pub(super) const SECTIONS: &[SectionWords] = &[
     SectionWords {
         name: "concurrency",
         title: "how long presence lasts without news",
-        about: "What [`CONCURRENCY`](sql.md#concurrency) counts by; [semantics](semantics.md#4-concurrency) has the exact rules. \
-            All in event time, each at least 1 s.",
+        about: "What [`CONCURRENCY`](sql.md#concurrency) counts by, unless a query sets its own; [semantics](semantics.md#4-concurrency) \
+            has the exact rules. All in event time, each at least 1 s.",
         keys: &[
             key(
                 "session_timeout_secs",

@@ -264,11 +264,7 @@ impl Combine {
     pub fn status(&self) -> CombineStatus {
         CombineStatus {
             watermark: self.watermark,
-            presence: self
-                .concurrency
-                .as_ref()
-                .filter(|c| c.has_begun())
-                .map(|c| (c.present_sessions(), c.active_streams())),
+            presence: self.concurrency.as_ref().and_then(Concurrency::present),
             remembered: self.concurrency.as_ref().map_or((0, 0), Concurrency::remembered),
             ignored_touches: self.ignored_touches(),
             state_bytes: (self.pipelines.memory.bytes(), self.pipelines.memory.bytes_max()),
@@ -276,9 +272,13 @@ impl Combine {
         }
     }
 
-    /// Touches of closed sessions so far.
-    pub fn ignored_touches(&self) -> u64 {
-        self.concurrency.as_ref().map_or(0, Concurrency::ignored_touches)
+    /// Touches of closed sessions so far, by pipeline: those that count for it nowhere.
+    pub fn ignored_touches(&self) -> Vec<u64> {
+        let of_plan = |plan| {
+            let query = self.pipelines.ignoring_query(plan)?;
+            self.concurrency.as_ref().map(|concurrency| concurrency.ignored_touches(query))
+        };
+        self.pipelines.plans.iter().map(|plan| of_plan(plan).unwrap_or(0)).collect()
     }
 
     /// Windows of a pipeline that shards have begun to hand over and that are not complete.

@@ -98,7 +98,7 @@ pub async fn run<S: ShardSource + 'static>(
         Some(state) => Combine::resume(Arc::clone(&pipelines), state)?,
         None => Combine::try_new(Arc::clone(&pipelines))?,
     };
-    combine.give_up_before(|plan| floors.of(plan));
+    combine.give_up_before(|plan| floors.of(plan, &pipelines));
     shards.iter().for_each(|s| combine.join(s.shard()));
     board.begin(&pipelines, shards.iter().map(ShardSource::shard));
     let mut tasks: JoinSet<Result<Part>> = JoinSet::new();

@@ -173,7 +173,7 @@ async fn tables_of_sessions_come_and_go_and_the_others_know_who_is_present() {
     let files = [totals, viewers("viewers_of_all", None), by_stream];
     let now = compiled(&files).await;
     let (changes, state) = change.go_on(&now, Refuse).await;
-    assert!(!changes.presence_anew && changes.changed.is_empty(), "{changes:?}");
+    assert!(changes.presence_anew.is_empty() && changes.changed.is_empty(), "{changes:?}");
     assert_eq!((changes.new, changes.gone), (vec!["viewers_of_all".to_owned()], vec!["viewers_by_country".to_owned()]));
     change.assert_goes_on(&then, "platform_totals").await;
     change.assert_goes_on(&then, "concurrent_viewers").await;
@@ -192,10 +192,11 @@ async fn a_new_dimension_of_sessions_counts_all_of_them_anew_and_windows_go_on()
     assert!(e.message().contains(words) && !e.message().contains("by_type"), "{e}");
 
     let (changes, state) = change.go_on(&now, Fresh).await;
-    assert!(changes.presence_anew);
+    let timeouts = BTreeSet::from([now.options.concurrency]);
+    assert_eq!(changes.presence_anew, timeouts);
     change.assert_goes_on(&files, "by_type").await;
     // Whoever is present has been heard of a session timeout later.
-    let floor = state.floors.presence.unwrap();
+    let floor = state.floors.presence[&now.options.concurrency];
     assert_eq!(floor, state.floors.tables["viewers_of_all"] + Options::default().session_timeout);
     change.assert_begins(&files, "viewers_of_all", floor, &before).await;
     change.assert_begins(&files, "viewers_by_country", floor, &[]).await;

@@ -69,6 +69,7 @@ fn aggregates(windows: &[&WindowSpec], plan: &ContinuousPlan, tree: &Tree, times
 }
 
 fn concurrency(query: &ConcurrencyQuery, tree: &Tree, times: &JobTimes) -> String {
+    let timeouts = query.timeouts.over(&times.concurrency);
     let dimensions: Vec<&str> =
         query.partition_by.iter().map(String::as_str).filter(|name| *name != "stream_id").collect();
     let (last_known, for_good) = match dimensions.is_empty() {
@@ -83,11 +84,11 @@ fn concurrency(query: &ConcurrencyQuery, tree: &Tree, times: &JobTimes) -> Strin
          the end of a stream comes through another shard than the heartbeats of its viewers. Where shards meet, the marks are \
          played in the order of time: a sign of life holds a session present for {}, an end cuts that short.{last_known} Memory \
          grows with the sessions that are present or have been seen in the last {} and the streams of the last {}; it is shared \
-         by all concurrency tables, and depends neither on the size of the windows nor on the time that the job has run{for_good}.",
+         by all concurrency tables of these timeouts, and depends neither on the size of the windows nor on the time that the job has run{for_good}.",
         tree.columns.len(),
-        format_span(times.concurrency.session_timeout),
-        format_span(times.concurrency.closed_retention),
-        format_span(times.concurrency.announced_timeout),
+        format_span(timeouts.session_timeout),
+        format_span(timeouts.closed_retention),
+        format_span(timeouts.announced_timeout),
     )
 }
 

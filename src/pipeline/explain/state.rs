@@ -195,7 +195,12 @@ fn partials(windowing: Windowing, allowed: Micros, times: &JobTimes) -> Kept {
 }
 
 fn presence(query: &ConcurrencyQuery, times: &JobTimes) -> Vec<Kept> {
-    let c = &times.concurrency;
+    let c = query.timeouts.over(&times.concurrency);
+    // Who sets it.
+    let key = |name: &str| match query.timeouts.sets(name) {
+        true => name.to_ascii_uppercase(),
+        false => format!("concurrency.{name}_secs"),
+    };
     let bucket = format_span(times.finest_concurrency_window.unwrap_or(query.size));
     let retention = format_span(c.closed_retention);
     let kept = |what: &str, holds: String, dropped: String| Kept { what: what.to_owned(), holds, dropped };
@@ -212,23 +217,22 @@ fn presence(query: &ConcurrencyQuery, times: &JobTimes) -> Vec<Kept> {
             format!("when the shard's events are {} past the end of the bucket", delay(times)),
         ),
         kept(
-            "sessions, where shards meet, shared by all concurrency tables",
+            "sessions, where shards meet, shared by all concurrency tables of these timeouts",
             format!(
-                "those that are present (for {} after a sign of life: concurrency.session_timeout_secs) or not forgotten",
-                format_span(c.session_timeout)
+                "those that are present (for {} after a sign of life: {}) or not forgotten",
+                format_span(c.session_timeout),
+                key("session_timeout")
             ),
-            format!(
-                "{retention} after the last mark or closure (concurrency.closed_retention_secs), and not while present"
-            ),
+            format!("{retention} after the last mark or closure ({}), and not while present", key("closed_retention")),
         ),
         kept(
-            "streams, where shards meet, shared by all concurrency tables",
+            "streams, where shards meet, shared by all concurrency tables of these timeouts",
             format!(
-                "active or silent; one that nobody announced is active for {} after its last event \
-                 (concurrency.stream_timeout_secs)",
-                format_span(c.stream_timeout)
+                "active or silent; one that nobody announced is active for {} after its last event ({})",
+                format_span(c.stream_timeout),
+                key("stream_timeout")
             ),
-            format!("{} after the last event (concurrency.announced_timeout_secs)", format_span(c.announced_timeout)),
+            format!("{} after the last event ({})", format_span(c.announced_timeout), key("announced_timeout")),
         ),
         kept(
             "the open window, where shards meet",
