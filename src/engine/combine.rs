@@ -11,10 +11,10 @@ use super::pipeline_windows::{PipelineWindows, PipelineWindowsState, is_given_up
 use super::pipelines::Pipelines;
 use super::shard_stage::ShardPartials;
 use crate::error::{Error, Result};
-use crate::operator::concurrency::{Concurrency, ConcurrencyState, Seen};
+use crate::operator::concurrency::{Concurrency, ConcurrencyQuery, ConcurrencyState, Seen};
 use crate::operator::memory::StateReservation;
 use crate::operator::window::Partial;
-use crate::pipeline::{ContinuousPlan, Node};
+use crate::pipeline::{ContinuousPlan, Node, StatefulNode};
 use crate::types::{Micros, ShardId};
 
 /// News of one shard. Messages of a shard must come in the order of its reads.
@@ -228,31 +228,34 @@ impl Combine {
         for plan in &self.pipelines.plans {
             plan.put_lookups(|wanted| self.pipelines.lookups.index(wanted))?;
         }
+        let counted = self.count_presence(watermark)?;
         let of_pipelines = self.pipelines.plans.iter().zip(&self.floors);
-        for (i, ((plan, floor), windows)) in of_pipelines.clone().zip(&mut self.windows).enumerate() {
-            for complete in windows.close(plan, watermark, *floor).await? {
+        for (i, ((plan, floor), windows)) in of_pipelines.zip(&mut self.windows).enumerate() {
+            let until = complete_until(plan, watermark, &self.pipelines, self.concurrency.as_ref());
+            for complete in windows.close(plan, until, *floor).await? {
                 push(&mut out, i, complete.end, complete.revision, complete.rows);
             }
         }
-        if let Some(concurrency) = &mut self.concurrency {
-            for window in concurrency.advance(watermark)? {
-                let query = self.pipelines.queries.get(window.query);
-                for (i, (plan, floor)) in of_pipelines.clone().enumerate() {
-                    let asks = |n: &Node| matches!(n, Node::Concurrency(q) if Some(q) == query);
-                    if is_given_up(*floor, window.window_end, plan.windowing().size) {
-                        continue;
-                    }
-                    if plan.nodes.iter().any(|n| asks(&n.node)) {
-                        let rows = plan.finish(vec![Some(window.rows.clone())], 0).await?;
-                        push(&mut out, i, window.window_end, 0, rows);
-                    }
-                }
-            }
-        }
-        if !out.is_empty() {
+        if counted || !out.is_empty() {
             self.hold()?;
         }
         Ok(out)
+    }
+
+    /// Resolves presence up to `watermark` and gives its complete windows to the nodes that ask for them. Whether there were any.
+    fn count_presence(&mut self, watermark: Micros) -> Result<bool> {
+        let Some(concurrency) = &mut self.concurrency else { return Ok(false) };
+        let complete = concurrency.advance(watermark)?;
+        for window in &complete {
+            let query = self.pipelines.queries.get(window.query);
+            for (plan, windows) in self.pipelines.plans.iter().zip(&mut self.windows) {
+                let asks = |node: &StatefulNode| matches!(&node.node, Node::Concurrency(q) if Some(q) == query);
+                for (node, _) in plan.nodes.iter().enumerate().filter(|(_, node)| asks(node)) {
+                    windows.add_presence(node, window.window_end, window.rows.clone());
+                }
+            }
+        }
+        Ok(!complete.is_empty())
     }
 
     /// The pipeline watermark: the lowest of its shards'.
@@ -296,6 +299,22 @@ impl Combine {
         }
         open
     }
+}
+
+/// Up to where the windows of a pipeline are complete at `watermark`: those of `CONCURRENCY` may be held back until it is known whether
+/// they are to be given, and the others of the same query with them.
+fn complete_until(
+    plan: &ContinuousPlan,
+    watermark: Micros,
+    pipelines: &Pipelines,
+    concurrency: Option<&Concurrency>,
+) -> Micros {
+    if watermark == Micros::MAX {
+        return watermark;
+    }
+    let query = |asked: &ConcurrencyQuery| pipelines.queries.iter().position(|q| q == asked);
+    let given = |asked| concurrency?.given_until(query(asked)?);
+    plan.concurrency_queries().filter_map(given).fold(watermark, Micros::min)
 }
 
 fn push(out: &mut Vec<Emission>, pipeline: usize, window_end: Micros, revision: i32, rows: RecordBatch) {

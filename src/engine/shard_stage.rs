@@ -169,17 +169,24 @@ impl ShardStage {
 
     async fn process_slice(&mut self, events: &RecordBatch, out: &mut Processed) -> Result<()> {
         self.rows_seen += events.num_rows() as u64;
+        let marked = self.marks.as_mut().map(|marks| marks.update(events)).transpose()?.unwrap_or_default();
+        out.seen.extend(marked.seen);
         let numbered = number_rows(events)?;
         for (i, nodes) in self.plans.iter_mut().enumerate() {
-            let mut late = BTreeSet::new();
-            let mut taken = BTreeSet::new();
-            let mut partly_late = BTreeSet::new();
+            let (mut late, mut taken, mut partly_late) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
             for plan in nodes.iter_mut().flatten() {
                 plan.run(&numbered).await?;
                 let rows = lock(&plan.windows).take_rows();
                 late.extend(rows.late);
                 taken.extend(rows.taken);
                 partly_late.extend(rows.partly_late);
+            }
+            if nodes.iter().any(Option::is_none) {
+                late.extend(&marked.late);
+                // Where presence is all that the query asks for, no row is late in one of its parts and taken in another.
+                if nodes.iter().any(Option::is_some) {
+                    taken.extend(&marked.taken);
+                }
             }
             // Late is who is late for every window of the query.
             let late: Vec<u32> = late.difference(&taken).copied().collect();
@@ -190,14 +197,6 @@ impl ShardStage {
             }
             if !late.is_empty() {
                 out.late.push((i, rows_by_number(events, &late)?));
-            }
-        }
-        if let Some(marks) = &mut self.marks {
-            let (late, seen) = marks.update(events)?;
-            out.seen.extend(seen);
-            if !late.is_empty() {
-                let rows = rows_by_number(events, &late)?;
-                out.late.extend(self.pipelines.concurrency_plans().map(|i| (i, rows.clone())));
             }
         }
         Ok(())

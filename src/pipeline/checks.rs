@@ -49,13 +49,9 @@ impl ContinuousPlan {
         if windowing.session {
             self.check_sessions(file)?;
         }
-        let concurrent = self.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
-        if concurrent && self.nodes.len() > 1 {
-            return Err(Error::user("CONCURRENCY cannot be joined with another windowed result yet")
-                .at(places.second_window(file))
-                .hint("write two tables and join them in the lake"));
-        }
-        if concurrent && self.header.allowed_lateness_secs > 0 {
+        // Of several parts of a query, those that count rows may be revised.
+        let revises = self.nodes.iter().any(|n| n.node.window().is_some());
+        if !revises && self.header.allowed_lateness_secs > 0 {
             let reason =
                 "concurrency tables take no allowed_lateness_secs: one late mark would change every window after it";
             return Err(Error::user(reason)

@@ -44,7 +44,7 @@ pub use exec::ConcurrencyExec;
 pub use mark::MarksPartial;
 pub use query::ConcurrencyQuery;
 pub use resolve::WindowRows;
-pub use shard::{MarkCounts, MarksState, Seen, ShardMarks};
+pub use shard::{MarkCounts, Marked, MarksState, Seen, ShardMarks};
 pub use shared::Concurrency;
 pub use state::ConcurrencyState;
 pub use timeouts::{ConcurrencyOptions, OwnTimeouts};

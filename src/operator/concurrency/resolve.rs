@@ -253,6 +253,11 @@ impl Presence {
         self.cursor.and_then(|_| self.queries.iter().map(QueryWindows::oldest_start).min())
     }
 
+    /// The start of a query's oldest window that is not given yet; none before the first window is known.
+    pub(super) fn given_until(&self, query: usize) -> Option<Micros> {
+        self.cursor.and_then(|_| self.queries.get(query)).map(QueryWindows::oldest_start)
+    }
+
     /// Sessions present and streams active, as far as resolved; none before anything was.
     pub(super) fn present(&self) -> Option<(i64, i64)> {
         self.cursor.map(|_| (self.present_sessions, self.active_streams.value))

@@ -143,6 +143,12 @@ impl Concurrency {
         Ok(out)
     }
 
+    /// The windows of a query that end by it were given, or have no rows; none before anything was resolved, when all that are complete
+    /// have none.
+    pub fn given_until(&self, query: usize) -> Option<Micros> {
+        self.of_query(query).and_then(|(presence, place)| presence.given_until(place))
+    }
+
     /// Who is shown to be present: by the job's own timeouts, if some query counts by them.
     fn shown(&self) -> Option<&Presence> {
         self.presences.get(&self.job).or_else(|| self.presences.values().next())

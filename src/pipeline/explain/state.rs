@@ -11,7 +11,7 @@ use crate::pipeline::plan::{ContinuousPlan, Node};
 use crate::types::{Micros, format_span};
 
 /// Something that is kept.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kept {
     /// What, and where.
     pub what: String,
@@ -75,16 +75,32 @@ pub(super) fn open_panes(slide: Micros, times: &JobTimes, allowed: Micros) -> Mi
 pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
     let mut kept = Vec::new();
     let windowed = plan.nodes.iter().filter(|n| n.node.window().is_some()).count();
-    for (i, node) in plan.nodes.iter().enumerate() {
-        let which = if plan.nodes.len() > 1 { format!(" ({} of {windowed})", i + 1) } else { String::new() };
+    let mut number = 0;
+    for node in &plan.nodes {
         match &node.node {
-            Node::Window(window) if plan.windowing().session => kept.extend(sessions(&which, window.spec(), times)),
-            Node::Window(window) => kept.push(panes(&which, window.spec(), plan.allowed_lateness(), times)),
-            Node::Concurrency(query) => kept.extend(presence(query, times)),
+            Node::Window(window) => {
+                number += 1;
+                let which = if windowed > 1 { format!(" ({number} of {windowed})") } else { String::new() };
+                match plan.windowing().session {
+                    true => kept.extend(sessions(&which, window.spec(), times)),
+                    false => kept.push(panes(&which, window.spec(), plan.allowed_lateness(), times)),
+                }
+            }
+            Node::Concurrency(query) => {
+                // Several questions to the shared state have most of it in common.
+                for part in presence(query, times) {
+                    if !kept.contains(&part) {
+                        kept.push(part);
+                    }
+                }
+            }
         }
     }
     if windowed > 0 && !plan.windowing().session {
         kept.push(partials(plan.windowing(), plan.allowed_lateness(), times));
+    }
+    if windowed > 0 && plan.reads_concurrency() {
+        kept.push(presence_of_windows(plan.allowed_lateness()));
     }
     kept.extend(plan.lookups.iter().map(|table| lookup(table)));
     kept
@@ -240,6 +256,19 @@ fn presence(query: &ConcurrencyQuery, times: &JobTimes) -> Vec<Kept> {
             "when the watermark of every shard has passed window_end".to_owned(),
         ),
     ]
+}
+
+/// Where a query has presence and rows in one.
+fn presence_of_windows(allowed: Micros) -> Kept {
+    let again = match allowed {
+        0 => String::new(),
+        _ => format!(", and {} after that, when late rows may have changed it", format_span(allowed)),
+    };
+    Kept {
+        what: "the presence of complete windows, where shards meet".to_owned(),
+        holds: "its rows, for the rest of the query".to_owned(),
+        dropped: format!("when the rest of the query has run over the window{again}"),
+    }
 }
 
 /// How far a shard's watermark is behind its events.
