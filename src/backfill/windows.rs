@@ -23,7 +23,7 @@ use crate::types::{Micros, ShardId};
 /// What a worker of the second pass is given.
 enum Work {
     Rows(RecordBatch),
-    /// Every row before this instant has been given.
+    /// The watermark of the job: by each table's own, every row before it has been given.
     Until(Micros),
 }
 
@@ -96,6 +96,8 @@ async fn feed(
     let mut rows_done = 0;
     let mut turn = queues.iter().cycle();
     let mut writer = raw.iter().cycle();
+    // Of the job. A table that waits shorter is ahead of it, but not of the rows that were given.
+    let watermark = |given: Micros| given.saturating_sub(pipelines.lead());
     for of_time in merge_buckets(buffers) {
         for (_, part) in of_time.parts {
             for batch in part {
@@ -112,7 +114,7 @@ async fn feed(
             }
         }
         for queue in queues {
-            queue.send(Work::Until(of_time.start.saturating_add(bucket))).await.map_err(|e| ended(e.0))?;
+            queue.send(Work::Until(watermark(of_time.start.saturating_add(bucket)))).await.map_err(|e| ended(e.0))?;
         }
     }
     Ok(())

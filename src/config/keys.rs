@@ -138,7 +138,7 @@ pub(super) const SECTIONS: &[SectionWords] = &[
                 "60",
                 "How long a window waits for rows that come out of order: the watermark stays \
                 this far behind the highest time seen. More is later and loses fewer rows; open windows, and memory, grow \
-                with it.",
+                with it. A pipeline may have [its own](sql.md#how-long-a-table-waits).",
             ),
             key(
                 "dedupe_horizon_secs",

@@ -16,7 +16,7 @@ use crate::operator::concurrency::{Concurrency, ConcurrencyOptions};
 use crate::pipeline::{ContinuousPlan, Fingerprint};
 use crate::types::{MICROS_PER_SEC, Micros, format_micros};
 
-/// The delay decides which windows are out.
+/// The job's delay decides which windows of `CONCURRENCY` are out.
 const WATERMARK_DELAY: &str = "time.watermark_delay_secs";
 
 /// What the state depends on that all tables of `CONCURRENCY` share.
@@ -63,12 +63,16 @@ fn secs(time: Micros) -> String {
 
 /// By table: what the state of its pipeline depends on. Of a question to the shared state those are its timeouts.
 pub(super) fn fingerprints(pipelines: &Pipelines) -> BTreeMap<String, Fingerprint> {
-    let delay = secs(pipelines.options.watermark_delay);
     let of = |plan: &ContinuousPlan| match plan.reads_concurrency() {
         true => with_timeouts(plan.fingerprint.clone(), &pipelines.timeouts_of(plan)),
-        false => plan.fingerprint.clone().with(WATERMARK_DELAY, &delay),
+        false => with_delay(plan, pipelines),
     };
     pipelines.plans.iter().map(|plan| (plan.name.clone(), of(plan))).collect()
+}
+
+/// The delay, whoever sets it: it decides which windows of the table are out.
+fn with_delay(plan: &ContinuousPlan, pipelines: &Pipelines) -> Fingerprint {
+    plan.fingerprint.clone().with("watermark_delay_secs", &secs(pipelines.watermark_delay(plan)))
 }
 
 /// The timeouts by the keys that set them where the query does not; of a query that counts by several sets, all.

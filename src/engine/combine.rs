@@ -49,8 +49,12 @@ pub struct CombineState {
     concurrency: Option<ConcurrencyState>,
     /// By the pipeline's table.
     windows: BTreeMap<String, PipelineWindowsState>,
-    watermarks: BTreeMap<ShardId, Option<Micros>>,
-    watermark: Option<Micros>,
+    /// By shard. Watermarks depend on delays, which another run may have others of.
+    high_times: BTreeMap<ShardId, Option<Micros>>,
+    /// The lowest that the job has gone by.
+    high_time: Option<Micros>,
+    /// Windows that end by it are out, of some table.
+    out: Option<Micros>,
 }
 
 /// Merges what shards hand over; owns the state that needs all shards.
@@ -68,9 +72,14 @@ pub struct Combine {
 }
 
 impl CombineState {
-    /// The watermark: windows that end by it are out.
-    pub fn watermark(&self) -> Option<Micros> {
-        self.watermark
+    /// The lowest high time of the shards: by it was decided which windows are out.
+    pub fn high_time(&self) -> Option<Micros> {
+        self.high_time
+    }
+
+    /// Windows that end by it may be out; no window that ends later is, of any table.
+    pub fn out(&self) -> Option<Micros> {
+        self.out
     }
 
     /// Sessions and streams remembered.
@@ -118,11 +127,14 @@ impl Combine {
     /// A copy of the state.
     pub fn state(&self) -> CombineState {
         let names = self.pipelines.plans.iter().map(|p| p.name.clone());
+        let (delay, lead) = (self.pipelines.options.watermark_delay, self.pipelines.lead());
+        let high_time = |watermark: Micros| watermark.saturating_add(delay);
         CombineState {
             concurrency: self.concurrency.as_ref().map(Concurrency::state),
             windows: names.zip(&self.windows).map(|(name, windows)| (name, windows.state())).collect(),
-            watermarks: self.watermarks.iter().map(|(shard, w)| (Arc::clone(shard), *w)).collect(),
-            watermark: self.watermark,
+            high_times: self.watermarks.iter().map(|(shard, w)| (Arc::clone(shard), w.map(high_time))).collect(),
+            high_time: self.watermark.map(high_time),
+            out: self.watermark.map(|watermark| watermark.saturating_add(lead)),
         }
     }
 
@@ -148,8 +160,14 @@ impl Combine {
         if let Some(table) = state.windows.keys().next() {
             return Err(Error::internal(format!("a state of the pipeline {table}, which is not there")));
         }
-        combine.watermarks = state.watermarks.into_iter().collect();
-        combine.watermark = state.watermark;
+        let delay = combine.pipelines.options.watermark_delay;
+        // The end of all input stays that.
+        let watermark = |high_time: Micros| match high_time {
+            Micros::MAX => high_time,
+            _ => high_time.saturating_sub(delay),
+        };
+        combine.watermarks = state.high_times.into_iter().map(|(shard, high)| (shard, high.map(watermark))).collect();
+        combine.watermark = state.high_time.map(watermark);
         combine.hold()?;
         Ok(combine)
     }
@@ -231,7 +249,8 @@ impl Combine {
         let counted = self.count_presence(watermark)?;
         let of_pipelines = self.pipelines.plans.iter().zip(&self.floors);
         for (i, ((plan, floor), windows)) in of_pipelines.zip(&mut self.windows).enumerate() {
-            let until = complete_until(plan, watermark, &self.pipelines, self.concurrency.as_ref());
+            let of_table = self.pipelines.watermark_of(plan, watermark);
+            let until = complete_until(plan, of_table, &self.pipelines, self.concurrency.as_ref());
             for complete in windows.close(plan, until, *floor).await? {
                 push(&mut out, i, complete.end, complete.revision, complete.rows);
             }

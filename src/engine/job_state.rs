@@ -56,8 +56,8 @@ impl JobState {
     /// All rows of windows that begin here or later are yet to be read, and no such window is out; none if nothing was read.
     pub fn reached(&self) -> Option<Micros> {
         let events = self.shards.values().filter_map(ShardState::last_event).map(|last| last.saturating_add(1));
-        let watermark = self.combine.as_ref().and_then(CombineState::watermark);
-        events.chain(watermark).chain(self.floors.all).chain(self.reached).max()
+        let out = self.combine.as_ref().and_then(CombineState::out);
+        events.chain(out).chain(self.floors.all).chain(self.reached).max()
     }
 
     /// Gives up the windows that are open, and with them who is present. What stays is where shards are read on, and by what their

@@ -202,10 +202,11 @@ impl ShardStage {
         Ok(())
     }
 
-    /// Hands over what can take no more rows of this shard.
+    /// Hands over what can take no more rows of this shard, whose watermark by the job's delay is `watermark`.
     pub fn close(&mut self, watermark: Micros) -> Result<ShardPartials> {
         let mut out = ShardPartials::default();
-        for (i, nodes) in self.plans.iter().enumerate() {
+        for (i, (pipeline, nodes)) in self.pipelines.plans.iter().zip(&self.plans).enumerate() {
+            let watermark = self.pipelines.watermark_of(pipeline, watermark);
             for (n, plan) in nodes.iter().enumerate() {
                 let Some(plan) = plan else { continue };
                 out.windows.extend(lock(&plan.windows).close(watermark)?.into_iter().map(|p| (i, n, p)));

@@ -177,6 +177,23 @@ async fn sets_of_timeouts_are_counted() {
 }
 
 #[tokio::test]
+async fn no_table_waits_for_events_that_would_be_dead_letters() {
+    let waiting = |secs: u32| {
+        format!(
+            "/*\ntitle = \"t\"\nwatermark_delay_secs = {secs}\n*/\nSELECT window_start, window_end, COUNT(*) AS n\n\
+             FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' HOUR)) GROUP BY window_start, window_end\n"
+        )
+    };
+    assert_eq!(
+        problems(&[("pipelines/a.sql", &waiting(7 * 86_400)), ("pipelines/b.sql", &waiting(7 * 86_400 + 3_600))]).await,
+        [
+            "pipelines/b.sql:3: watermark_delay_secs is 169 h, more than time.max_event_age_secs, 168 h: events that windows wait for \
+          would be dead letters\n  remedy: shorten it, or raise time.max_event_age_secs"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn no_table_may_have_the_name_of_the_stream() {
     assert_eq!(
         problems(&[("pipelines/user_events.sql", &totals(10))]).await,

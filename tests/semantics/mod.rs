@@ -5,7 +5,8 @@
 //! * [`windows`]: tumbling windows, revisions, what runs over complete windows. * [`hops`]: windows that hop.
 //! * [`session_windows`]: windows that are sessions. * [`sessions`]: leases and closures.
 //! * [`memory`]: what the state may take. * [`aggregates`]: distinct values, order and ties, sub-queries, JSON, functions of one's own.
-//! * [`timeouts`]: a query's own. * [`joined`]: presence beside counts of rows. * [`streams`]: activity, channels, which windows there are. * [`counting`]: averages, peaks, uniques, groups.
+//! * [`timeouts`]: a query's own. * [`joined`]: presence beside counts of rows.
+//! * [`streams`]: activity, channels, which windows there are. * [`counting`]: averages, peaks, uniques, groups.
 //! * [`property`]: whatever the query, concurrency equals the brute-force reference; [`hops`] and [`session_windows`] have their like.
 
 mod aggregates;

@@ -249,7 +249,8 @@ fn as_plain_datafusion_says() {
                 let file = job.files.iter().find(|file| file.name == plan.name).unwrap();
                 let revised = late == Late::Judged && plan.header.allowed_lateness_secs > 0;
                 let open = revised || plan.name.ends_with(TIES);
-                let Some(query) = plain::query(&file.sql, late).filter(|_| !open) else { continue };
+                let delay = file.header.watermark_delay_secs.unwrap_or(30);
+                let Some(query) = plain::query(&file.sql, late, delay).filter(|_| !open) else { continue };
                 let presence = query.presence(&kept, late);
                 let rows = plain::rows(&query.sql, plan.schema(), &judged, presence).await;
                 let Some(rows) = rows else { continue };

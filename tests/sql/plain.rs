@@ -46,8 +46,9 @@ impl Plain {
 }
 
 /// The query over a table of the stream's rows that has the columns of their windows; `None` where it means something else over all
-/// windows at once than window by window, or has functions that are this project's alone.
-pub(super) fn query(sql: &str, late: Late) -> Option<Plain> {
+/// windows at once than window by window, or has functions that are this project's alone. Rows are late by a watermark that is `delay`
+/// seconds behind.
+pub(super) fn query(sql: &str, late: Late, delay: u32) -> Option<Plain> {
     let mut can_say = true;
     let (sql, presence) = presence::calls(sql);
     let plain = TUMBLE.replace_all(&sql, |call: &Captures<'_>| {
@@ -55,8 +56,10 @@ pub(super) fn query(sql: &str, late: Late) -> Option<Plain> {
         // What a sub-query has left of the rows does not say when they came.
         can_say &= late == Late::Never || table.eq_ignore_ascii_case("user_events");
         let in_time = match late {
-            Late::Judged => "shard_high_time IS NULL OR window_end > shard_high_time - INTERVAL '30' SECOND",
-            Late::Never => "true",
+            Late::Judged => {
+                format!("shard_high_time IS NULL OR window_end > shard_high_time - INTERVAL '{delay}' SECOND")
+            }
+            Late::Never => "true".to_owned(),
         };
         format!(
             "(SELECT * FROM (SELECT *, date_bin({size}, event_time) AS window_start,

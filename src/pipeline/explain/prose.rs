@@ -96,7 +96,8 @@ fn concurrency(query: &ConcurrencyQuery, begins: &str, times: &JobTimes) -> Stri
          the end of a stream comes through another shard than the heartbeats of its viewers. Where shards meet, the marks are \
          played in the order of time: a sign of life holds a session present for {}, an end cuts that short.{last_known} Memory \
          grows with the sessions that are present or have been seen in the last {} and the streams of the last {}; it is shared \
-         by all concurrency tables of these timeouts, and depends neither on the size of the windows nor on the time that the job has run{for_good}.",
+         by all concurrency tables of these timeouts, and depends neither on the size of the windows nor on the time that the \
+         job has run{for_good}.",
         format_span(timeouts.session_timeout),
         format_span(timeouts.closed_retention),
         format_span(timeouts.announced_timeout),

@@ -80,15 +80,16 @@ pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
         match &node.node {
             Node::Window(window) => {
                 number += 1;
+                let delay = delay(plan, times);
                 let which = if windowed > 1 { format!(" ({number} of {windowed})") } else { String::new() };
                 match plan.windowing().session {
-                    true => kept.extend(sessions(&which, window.spec(), times)),
-                    false => kept.push(panes(&which, window.spec(), plan.allowed_lateness(), times)),
+                    true => kept.extend(sessions(&which, window.spec(), &delay, times)),
+                    false => kept.push(panes(&which, window.spec(), &delay, plan.allowed_lateness(), times)),
                 }
             }
             Node::Concurrency(query) => {
                 // Several questions to the shared state have most of it in common.
-                for part in presence(query, times) {
+                for part in presence(query, &delay(plan, times), times) {
                     if !kept.contains(&part) {
                         kept.push(part);
                     }
@@ -128,7 +129,7 @@ fn of_group(spec: &WindowSpec) -> String {
 }
 
 /// Where windows are sessions.
-fn sessions(which: &str, spec: &WindowSpec, times: &JobTimes) -> [Kept; 2] {
+fn sessions(which: &str, spec: &WindowSpec, delay: &str, times: &JobTimes) -> [Kept; 2] {
     let by = group_by(spec);
     let groups = format!("a group for each session and value of {}{}", by.trim_start_matches(" by "), of_group(spec));
     let gap = format_span(spec.windowing.size);
@@ -136,7 +137,7 @@ fn sessions(which: &str, spec: &WindowSpec, times: &JobTimes) -> [Kept; 2] {
     [
         Kept {
             what: format!("panes{which}, in each shard"),
-            holds: format!("the rows of the last {}, some seconds in one pane; in it {groups}", delay(times)),
+            holds: format!("the rows of the last {delay}, some seconds in one pane; in it {groups}"),
             dropped: format!(
                 "when the shard's events are {} past its beginning, whether or not its sessions are over",
                 format_span(times.watermark_delay)
@@ -153,7 +154,7 @@ fn sessions(which: &str, spec: &WindowSpec, times: &JobTimes) -> [Kept; 2] {
     ]
 }
 
-fn panes(which: &str, spec: &WindowSpec, allowed: Micros, times: &JobTimes) -> Kept {
+fn panes(which: &str, spec: &WindowSpec, delay: &str, allowed: Micros, times: &JobTimes) -> Kept {
     let of_group = of_group(spec);
     let group = match spec.keys.is_empty() {
         true => "one group".to_owned(),
@@ -177,7 +178,7 @@ fn panes(which: &str, spec: &WindowSpec, allowed: Micros, times: &JobTimes) -> K
     Kept {
         what: format!("panes{which}, in each shard"),
         holds: format!("{each}, about {open} at a time; in it {group}{of_group}"),
-        dropped: format!("when the shard's events are {} past {end}{late}{again}", delay(times)),
+        dropped: format!("when the shard's events are {delay} past {end}{late}{again}"),
     }
 }
 
@@ -210,7 +211,7 @@ fn partials(windowing: Windowing, allowed: Micros, times: &JobTimes) -> Kept {
     }
 }
 
-fn presence(query: &ConcurrencyQuery, times: &JobTimes) -> Vec<Kept> {
+fn presence(query: &ConcurrencyQuery, delay: &str, times: &JobTimes) -> Vec<Kept> {
     let c = query.timeouts.over(&times.concurrency);
     // Who sets it.
     let key = |name: &str| match query.timeouts.sets(name) {
@@ -230,7 +231,7 @@ fn presence(query: &ConcurrencyQuery, times: &JobTimes) -> Vec<Kept> {
             format!(
                 "a line for each event of a stream, in buckets of {bucket}, the finest concurrency window of the job"
             ),
-            format!("when the shard's events are {} past the end of the bucket", delay(times)),
+            format!("when the shard's events are {delay} past the end of the bucket"),
         ),
         kept(
             "sessions, where shards meet, shared by all concurrency tables of these timeouts",
@@ -272,6 +273,7 @@ fn presence_of_windows(allowed: Micros) -> Kept {
 }
 
 /// How far a shard's watermark is behind its events.
-fn delay(times: &JobTimes) -> String {
-    format!("{} (time.watermark_delay_secs)", format_span(times.watermark_delay))
+fn delay(plan: &ContinuousPlan, times: &JobTimes) -> String {
+    let key = if plan.header.watermark_delay_secs.is_some() { "" } else { "time." };
+    format!("{} ({key}watermark_delay_secs)", format_span(times.watermark_delay))
 }
