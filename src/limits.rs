@@ -59,6 +59,15 @@ pub const FEEDER_REPLAY_EVENTS_MAX: u64 = 10_000_000;
 /// shard.
 pub const HOP_PANES_MAX: i64 = 3_600;
 
+/// The shortest timeout of a call of `CONCURRENCY`, in seconds, as in the configuration.
+pub const CONCURRENCY_TIMEOUT_SECS_MIN: i64 = 1;
+
+/// The longest timeout of a call of `CONCURRENCY`, in seconds, as in the configuration: a year.
+pub const CONCURRENCY_TIMEOUT_SECS_MAX: i64 = 366 * 24 * 3_600;
+
+/// Sets of timeouts by which the calls of `CONCURRENCY` of one job may count: every session and stream is remembered once for each.
+pub const CONCURRENCY_TIMEOUTS_MAX: usize = 8;
+
 /// How long a stopped run may take to put its checkpoint into the lake.
 pub const CHECKPOINT_WRITE_SECS_MAX: u64 = 15;
 

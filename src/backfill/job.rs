@@ -167,8 +167,8 @@ async fn read_and_compute(
     for (plan, counts) in pipelines.plans.iter().zip(computed.counts) {
         counters.add_pipeline(&plan.name, counts);
     }
-    for plan in pipelines.concurrency_plans().filter_map(|i| pipelines.plans.get(i)) {
-        counters.ignore_touches(&plan.name, computed.ignored_touches);
+    for (plan, ignored) in pipelines.plans.iter().zip(computed.ignored_touches) {
+        counters.ignore_touches(&plan.name, ignored);
     }
     let Span { events, hours } = span;
     let summary =

@@ -23,7 +23,7 @@ use crate::types::{Micros, ShardId};
 /// What a worker of the second pass is given.
 enum Work {
     Rows(RecordBatch),
-    /// Every row before this instant has been given.
+    /// The watermark of the job: by each table's own, every row before it has been given.
     Until(Micros),
 }
 
@@ -31,7 +31,8 @@ enum Work {
 pub(super) struct Windowed {
     /// By pipeline, touches that were ignored still counted as in windows.
     pub counts: Vec<PipelineCounts>,
-    pub ignored_touches: u64,
+    /// By pipeline.
+    pub ignored_touches: Vec<u64>,
     pub tables: Vec<TableSummary>,
 }
 
@@ -95,6 +96,8 @@ async fn feed(
     let mut rows_done = 0;
     let mut turn = queues.iter().cycle();
     let mut writer = raw.iter().cycle();
+    // Of the job. A table that waits shorter is ahead of it, but not of the rows that were given.
+    let watermark = |given: Micros| given.saturating_sub(pipelines.lead());
     for of_time in merge_buckets(buffers) {
         for (_, part) in of_time.parts {
             for batch in part {
@@ -111,7 +114,7 @@ async fn feed(
             }
         }
         for queue in queues {
-            queue.send(Work::Until(of_time.start.saturating_add(bucket))).await.map_err(|e| ended(e.0))?;
+            queue.send(Work::Until(watermark(of_time.start.saturating_add(bucket)))).await.map_err(|e| ended(e.0))?;
         }
     }
     Ok(())
@@ -169,7 +172,7 @@ async fn write_windows(
     mut messages: Receiver<ShardMessage>,
     mut tables: WindowTables,
     range: Range,
-) -> Result<(u64, Vec<TableSummary>)> {
+) -> Result<(Vec<u64>, Vec<TableSummary>)> {
     while let Some(message) = messages.recv().await {
         let emissions = combine.handle(message).await?;
         write(&pipelines, &mut tables, emissions, range).await?;

@@ -138,7 +138,7 @@ pub(super) const SECTIONS: &[SectionWords] = &[
                 "60",
                 "How long a window waits for rows that come out of order: the watermark stays \
                 this far behind the highest time seen. More is later and loses fewer rows; open windows, and memory, grow \
-                with it.",
+                with it. A pipeline may have [its own](sql.md#how-long-a-table-waits).",
             ),
             key(
                 "dedupe_horizon_secs",
@@ -151,8 +151,8 @@ pub(super) const SECTIONS: &[SectionWords] = &[
     SectionWords {
         name: "concurrency",
         title: "how long presence lasts without news",
-        about: "What [`CONCURRENCY`](sql.md#concurrency) counts by; [semantics](semantics.md#4-concurrency) has the exact rules. \
-            All in event time, each at least 1 s.",
+        about: "What [`CONCURRENCY`](sql.md#concurrency) counts by, unless a query sets its own; [semantics](semantics.md#4-concurrency) \
+            has the exact rules. All in event time, each at least 1 s.",
         keys: &[
             key(
                 "session_timeout_secs",

@@ -3,7 +3,7 @@
 //! Pipelines are told by the names of their tables, and their states by fingerprints: what one does not depend on cannot make it unfit.
 //! The tables of `CONCURRENCY` share one state, which has a fingerprint of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,38 +12,39 @@ use super::job_state::JobState;
 use super::pipelines::Pipelines;
 use crate::config::OnChangedPipeline;
 use crate::error::{Error, Result};
-use crate::operator::concurrency::Concurrency;
+use crate::operator::concurrency::{Concurrency, ConcurrencyOptions};
 use crate::pipeline::{ContinuousPlan, Fingerprint};
 use crate::types::{MICROS_PER_SEC, Micros, format_micros};
 
-/// The delay decides which windows are out.
+/// The job's delay decides which windows of `CONCURRENCY` are out.
 const WATERMARK_DELAY: &str = "time.watermark_delay_secs";
 
 /// What the state depends on that all tables of `CONCURRENCY` share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SharedState {
-    /// Timeouts, and the size of the buckets in which it is resolved.
+    /// The delay of the watermark, and the size of the buckets in which it is resolved.
     pub fingerprint: Fingerprint,
     /// The columns that some table counts by, besides the stream. One that nobody asks for any more does no harm.
     pub dimensions: Vec<String>,
+    /// The sets of timeouts by which tables count. Each has sessions and streams of its own.
+    pub timeouts: BTreeSet<ConcurrencyOptions>,
 }
 
 impl SharedState {
     /// That of a job; none if no table counts sessions.
     pub(super) fn of(pipelines: &Pipelines) -> Option<Self> {
         let finest = pipelines.queries.iter().map(|q| q.size).min()?;
-        let options = &pipelines.options.concurrency;
         let times = [
             (WATERMARK_DELAY, pipelines.options.watermark_delay),
-            ("concurrency.session_timeout_secs", options.session_timeout),
-            ("concurrency.closed_retention_secs", options.closed_retention),
-            ("concurrency.stream_timeout_secs", options.stream_timeout),
-            ("concurrency.announced_timeout_secs", options.announced_timeout),
             ("the shortest window of any table of CONCURRENCY, in seconds", finest),
         ];
         let fingerprint =
             times.iter().fold(Fingerprint::default(), |print, (part, time)| print.with(part, &secs(*time)));
-        Some(Self { fingerprint, dimensions: Concurrency::dimension_names(&pipelines.queries) })
+        Some(Self {
+            fingerprint,
+            dimensions: Concurrency::dimension_names(&pipelines.queries),
+            timeouts: pipelines.plans.iter().flat_map(|plan| pipelines.timeouts_of(plan)).collect(),
+        })
     }
 
     /// Why a state that depended on this does not fit a job that depends on `now`; none if it does.
@@ -60,14 +61,30 @@ fn secs(time: Micros) -> String {
     (time as f64 / MICROS_PER_SEC as f64).to_string()
 }
 
-/// By table: what the state of its pipeline depends on. That of a question to the shared state depends on no time of its own.
+/// By table: what the state of its pipeline depends on. Of a question to the shared state those are its timeouts.
 pub(super) fn fingerprints(pipelines: &Pipelines) -> BTreeMap<String, Fingerprint> {
-    let delay = secs(pipelines.options.watermark_delay);
     let of = |plan: &ContinuousPlan| match plan.reads_concurrency() {
-        true => plan.fingerprint.clone(),
-        false => plan.fingerprint.clone().with(WATERMARK_DELAY, &delay),
+        true => with_timeouts(plan.fingerprint.clone(), &pipelines.timeouts_of(plan)),
+        false => with_delay(plan, pipelines),
     };
     pipelines.plans.iter().map(|plan| (plan.name.clone(), of(plan))).collect()
+}
+
+/// The delay, whoever sets it: it decides which windows of the table are out.
+fn with_delay(plan: &ContinuousPlan, pipelines: &Pipelines) -> Fingerprint {
+    plan.fingerprint.clone().with("watermark_delay_secs", &secs(pipelines.watermark_delay(plan)))
+}
+
+/// The timeouts by the keys that set them where the query does not; of a query that counts by several sets, all.
+fn with_timeouts(print: Fingerprint, sets: &BTreeSet<ConcurrencyOptions>) -> Fingerprint {
+    let mut values: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (name, time) in sets.iter().flat_map(ConcurrencyOptions::named) {
+        values.entry(name).or_default().push(secs(time));
+    }
+    let part = |print: Fingerprint, (name, values): (&str, Vec<String>)| {
+        print.with(&format!("concurrency.{name}_secs"), &values.join(" and "))
+    };
+    values.into_iter().fold(print, part)
 }
 
 /// How the pipelines of a job differ from those that a state is of.
@@ -79,8 +96,8 @@ pub struct Changes {
     pub new: Vec<String>,
     /// Tables that are there no more.
     pub gone: Vec<String>,
-    /// Who is present is counted anew.
-    pub presence_anew: bool,
+    /// The sets of timeouts by which who is present is counted anew.
+    pub presence_anew: BTreeSet<ConcurrencyOptions>,
 }
 
 /// Makes a checkpoint one of this job: pipelines that have not changed go on, new ones begin without state, and that of those which are
@@ -99,7 +116,10 @@ pub fn fit(
     let changes = match checkpoint.state.combine {
         Some(_) => Changes::between(&checkpoint.header, pipelines),
         // Windows and presence were given up, or there were none yet.
-        None => Changes { presence_anew: !pipelines.queries.is_empty(), ..Changes::default() },
+        None => Changes {
+            presence_anew: SharedState::of(pipelines).map(|now| now.timeouts).unwrap_or_default(),
+            ..Changes::default()
+        },
     };
     if on_changed == OnChangedPipeline::Refuse {
         changes.refuse()?;
@@ -123,8 +143,12 @@ impl Changes {
             (Some(then), Some(now)) => then.changes(now),
             _ => None,
         };
+        let mut presence_anew = shared.map(|now| now.timeouts).unwrap_or_default();
+        if let (Some(then), None) = (&header.shared, &shared_changes) {
+            presence_anew.retain(|set| !then.timeouts.contains(set));
+        }
         let mut changes = Self {
-            presence_anew: shared.is_some() && (header.shared.is_none() || shared_changes.is_some()),
+            presence_anew,
             gone: header.pipelines.keys().filter(|table| pipelines.plan(table).is_none()).cloned().collect(),
             ..Self::default()
         };
@@ -159,13 +183,15 @@ impl Changes {
 
     fn apply(&self, state: &mut JobState, pipelines: &Pipelines) {
         let reached = state.reached();
-        if self.presence_anew || pipelines.queries.is_empty() {
+        let sets: BTreeSet<_> = pipelines.plans.iter().flat_map(|plan| pipelines.timeouts_of(plan)).collect();
+        if self.presence_anew == sets {
             state.forget_presence();
         }
-        if self.presence_anew {
+        state.floors.presence.retain(|set, _| sets.contains(set));
+        if let Some(reached) = reached {
             // Whoever is present has been heard of by then.
-            let timeout = pipelines.options.concurrency.session_timeout;
-            state.floors.presence = reached.map(|reached| reached.saturating_add(timeout));
+            let floors = self.presence_anew.iter().map(|set| (*set, reached.saturating_add(set.session_timeout)));
+            state.floors.presence.extend(floors);
         }
         self.gone.iter().for_each(|table| state.forget(table));
         for table in self.changed.keys().chain(&self.new) {
@@ -179,7 +205,7 @@ impl Changes {
     /// Says in the log what begins, from which window on, and what is gone.
     pub fn log(&self, state: &JobState, pipelines: &Pipelines) {
         let from = |table: &str| {
-            let floor = pipelines.plan(table).and_then(|plan| state.floors.of(plan));
+            let floor = pipelines.plan(table).and_then(|plan| state.floors.of(plan, pipelines));
             floor.map_or_else(|| "the first event".to_owned(), format_micros)
         };
         for (table, why) in &self.changed {

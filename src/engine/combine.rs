@@ -11,10 +11,10 @@ use super::pipeline_windows::{PipelineWindows, PipelineWindowsState, is_given_up
 use super::pipelines::Pipelines;
 use super::shard_stage::ShardPartials;
 use crate::error::{Error, Result};
-use crate::operator::concurrency::{Concurrency, ConcurrencyState, Seen};
+use crate::operator::concurrency::{Concurrency, ConcurrencyQuery, ConcurrencyState, Seen};
 use crate::operator::memory::StateReservation;
 use crate::operator::window::Partial;
-use crate::pipeline::{ContinuousPlan, Node};
+use crate::pipeline::{ContinuousPlan, Node, StatefulNode};
 use crate::types::{Micros, ShardId};
 
 /// News of one shard. Messages of a shard must come in the order of its reads.
@@ -49,8 +49,12 @@ pub struct CombineState {
     concurrency: Option<ConcurrencyState>,
     /// By the pipeline's table.
     windows: BTreeMap<String, PipelineWindowsState>,
-    watermarks: BTreeMap<ShardId, Option<Micros>>,
-    watermark: Option<Micros>,
+    /// By shard. Watermarks depend on delays, which another run may have others of.
+    high_times: BTreeMap<ShardId, Option<Micros>>,
+    /// The lowest that the job has gone by.
+    high_time: Option<Micros>,
+    /// Windows that end by it are out, of some table.
+    out: Option<Micros>,
 }
 
 /// Merges what shards hand over; owns the state that needs all shards.
@@ -68,9 +72,14 @@ pub struct Combine {
 }
 
 impl CombineState {
-    /// The watermark: windows that end by it are out.
-    pub fn watermark(&self) -> Option<Micros> {
-        self.watermark
+    /// The lowest high time of the shards: by it was decided which windows are out.
+    pub fn high_time(&self) -> Option<Micros> {
+        self.high_time
+    }
+
+    /// Windows that end by it may be out; no window that ends later is, of any table.
+    pub fn out(&self) -> Option<Micros> {
+        self.out
     }
 
     /// Sessions and streams remembered.
@@ -118,11 +127,14 @@ impl Combine {
     /// A copy of the state.
     pub fn state(&self) -> CombineState {
         let names = self.pipelines.plans.iter().map(|p| p.name.clone());
+        let (delay, lead) = (self.pipelines.options.watermark_delay, self.pipelines.lead());
+        let high_time = |watermark: Micros| watermark.saturating_add(delay);
         CombineState {
             concurrency: self.concurrency.as_ref().map(Concurrency::state),
             windows: names.zip(&self.windows).map(|(name, windows)| (name, windows.state())).collect(),
-            watermarks: self.watermarks.iter().map(|(shard, w)| (Arc::clone(shard), *w)).collect(),
-            watermark: self.watermark,
+            high_times: self.watermarks.iter().map(|(shard, w)| (Arc::clone(shard), w.map(high_time))).collect(),
+            high_time: self.watermark.map(high_time),
+            out: self.watermark.map(|watermark| watermark.saturating_add(lead)),
         }
     }
 
@@ -148,8 +160,14 @@ impl Combine {
         if let Some(table) = state.windows.keys().next() {
             return Err(Error::internal(format!("a state of the pipeline {table}, which is not there")));
         }
-        combine.watermarks = state.watermarks.into_iter().collect();
-        combine.watermark = state.watermark;
+        let delay = combine.pipelines.options.watermark_delay;
+        // The end of all input stays that.
+        let watermark = |high_time: Micros| match high_time {
+            Micros::MAX => high_time,
+            _ => high_time.saturating_sub(delay),
+        };
+        combine.watermarks = state.high_times.into_iter().map(|(shard, high)| (shard, high.map(watermark))).collect();
+        combine.watermark = state.high_time.map(watermark);
         combine.hold()?;
         Ok(combine)
     }
@@ -228,31 +246,35 @@ impl Combine {
         for plan in &self.pipelines.plans {
             plan.put_lookups(|wanted| self.pipelines.lookups.index(wanted))?;
         }
+        let counted = self.count_presence(watermark)?;
         let of_pipelines = self.pipelines.plans.iter().zip(&self.floors);
-        for (i, ((plan, floor), windows)) in of_pipelines.clone().zip(&mut self.windows).enumerate() {
-            for complete in windows.close(plan, watermark, *floor).await? {
+        for (i, ((plan, floor), windows)) in of_pipelines.zip(&mut self.windows).enumerate() {
+            let of_table = self.pipelines.watermark_of(plan, watermark);
+            let until = complete_until(plan, of_table, &self.pipelines, self.concurrency.as_ref());
+            for complete in windows.close(plan, until, *floor).await? {
                 push(&mut out, i, complete.end, complete.revision, complete.rows);
             }
         }
-        if let Some(concurrency) = &mut self.concurrency {
-            for window in concurrency.advance(watermark)? {
-                let query = self.pipelines.queries.get(window.query);
-                for (i, (plan, floor)) in of_pipelines.clone().enumerate() {
-                    let asks = |n: &Node| matches!(n, Node::Concurrency(q) if Some(q) == query);
-                    if is_given_up(*floor, window.window_end, plan.windowing().size) {
-                        continue;
-                    }
-                    if plan.nodes.iter().any(|n| asks(&n.node)) {
-                        let rows = plan.finish(vec![Some(window.rows.clone())], 0).await?;
-                        push(&mut out, i, window.window_end, 0, rows);
-                    }
-                }
-            }
-        }
-        if !out.is_empty() {
+        if counted || !out.is_empty() {
             self.hold()?;
         }
         Ok(out)
+    }
+
+    /// Resolves presence up to `watermark` and gives its complete windows to the nodes that ask for them. Whether there were any.
+    fn count_presence(&mut self, watermark: Micros) -> Result<bool> {
+        let Some(concurrency) = &mut self.concurrency else { return Ok(false) };
+        let complete = concurrency.advance(watermark)?;
+        for window in &complete {
+            let query = self.pipelines.queries.get(window.query);
+            for (plan, windows) in self.pipelines.plans.iter().zip(&mut self.windows) {
+                let asks = |node: &StatefulNode| matches!(&node.node, Node::Concurrency(q) if Some(q) == query);
+                for (node, _) in plan.nodes.iter().enumerate().filter(|(_, node)| asks(node)) {
+                    windows.add_presence(node, window.window_end, window.rows.clone());
+                }
+            }
+        }
+        Ok(!complete.is_empty())
     }
 
     /// The pipeline watermark: the lowest of its shards'.
@@ -264,11 +286,7 @@ impl Combine {
     pub fn status(&self) -> CombineStatus {
         CombineStatus {
             watermark: self.watermark,
-            presence: self
-                .concurrency
-                .as_ref()
-                .filter(|c| c.has_begun())
-                .map(|c| (c.present_sessions(), c.active_streams())),
+            presence: self.concurrency.as_ref().and_then(Concurrency::present),
             remembered: self.concurrency.as_ref().map_or((0, 0), Concurrency::remembered),
             ignored_touches: self.ignored_touches(),
             state_bytes: (self.pipelines.memory.bytes(), self.pipelines.memory.bytes_max()),
@@ -276,9 +294,13 @@ impl Combine {
         }
     }
 
-    /// Touches of closed sessions so far.
-    pub fn ignored_touches(&self) -> u64 {
-        self.concurrency.as_ref().map_or(0, Concurrency::ignored_touches)
+    /// Touches of closed sessions so far, by pipeline: those that count for it nowhere.
+    pub fn ignored_touches(&self) -> Vec<u64> {
+        let of_plan = |plan| {
+            let query = self.pipelines.ignoring_query(plan)?;
+            self.concurrency.as_ref().map(|concurrency| concurrency.ignored_touches(query))
+        };
+        self.pipelines.plans.iter().map(|plan| of_plan(plan).unwrap_or(0)).collect()
     }
 
     /// Windows of a pipeline that shards have begun to hand over and that are not complete.
@@ -296,6 +318,22 @@ impl Combine {
         }
         open
     }
+}
+
+/// Up to where the windows of a pipeline are complete at `watermark`: those of `CONCURRENCY` may be held back until it is known whether
+/// they are to be given, and the others of the same query with them.
+fn complete_until(
+    plan: &ContinuousPlan,
+    watermark: Micros,
+    pipelines: &Pipelines,
+    concurrency: Option<&Concurrency>,
+) -> Micros {
+    if watermark == Micros::MAX {
+        return watermark;
+    }
+    let query = |asked: &ConcurrencyQuery| pipelines.queries.iter().position(|q| q == asked);
+    let given = |asked| concurrency?.given_until(query(asked)?);
+    plan.concurrency_queries().filter_map(given).fold(watermark, Micros::min)
 }
 
 fn push(out: &mut Vec<Emission>, pipeline: usize, window_end: Micros, revision: i32, rows: RecordBatch) {

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::combine::CombineState;
 use super::intake::IntakeState;
+use super::pipelines::Pipelines;
 use super::shard_stage::StageState;
+use crate::operator::concurrency::ConcurrencyOptions;
 use crate::pipeline::ContinuousPlan;
 use crate::types::{Micros, ShardId, ShardPosition};
 
@@ -29,16 +31,16 @@ pub struct JobState {
 pub struct Floors {
     /// Of all tables.
     pub all: Option<Micros>,
-    /// Of the tables of `CONCURRENCY`: before it, not everybody who is present was heard of.
-    pub presence: Option<Micros>,
+    /// Of the tables of `CONCURRENCY`, by their timeouts: before it, not everybody who is present was heard of.
+    pub presence: BTreeMap<ConcurrencyOptions, Micros>,
     /// By table.
     pub tables: BTreeMap<String, Micros>,
 }
 
 impl Floors {
     /// That of one table.
-    pub fn of(&self, plan: &ContinuousPlan) -> Option<Micros> {
-        let presence = if plan.reads_concurrency() { self.presence } else { None };
+    pub fn of(&self, plan: &ContinuousPlan, pipelines: &Pipelines) -> Option<Micros> {
+        let presence = pipelines.timeouts_of(plan).iter().filter_map(|set| self.presence.get(set)).max().copied();
         self.all.max(presence).max(self.tables.get(&plan.name).copied())
     }
 }
@@ -54,8 +56,8 @@ impl JobState {
     /// All rows of windows that begin here or later are yet to be read, and no such window is out; none if nothing was read.
     pub fn reached(&self) -> Option<Micros> {
         let events = self.shards.values().filter_map(ShardState::last_event).map(|last| last.saturating_add(1));
-        let watermark = self.combine.as_ref().and_then(CombineState::watermark);
-        events.chain(watermark).chain(self.floors.all).chain(self.reached).max()
+        let out = self.combine.as_ref().and_then(CombineState::out);
+        events.chain(out).chain(self.floors.all).chain(self.reached).max()
     }
 
     /// Gives up the windows that are open, and with them who is present. What stays is where shards are read on, and by what their
@@ -78,7 +80,7 @@ impl JobState {
     pub(super) fn forget_presence(&mut self) {
         self.stages().for_each(StageState::forget_marks);
         self.combine.iter_mut().for_each(CombineState::forget_presence);
-        self.floors.presence = None;
+        self.floors.presence.clear();
     }
 
     fn stages(&mut self) -> impl Iterator<Item = &mut StageState> {

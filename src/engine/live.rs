@@ -93,12 +93,12 @@ pub async fn run<S: ShardSource + 'static>(
     let (raw, raw_rows) = channel(LAKE_QUEUE_BATCHES_MAX);
     let (to_combine, messages) = channel(COMBINE_QUEUE_MAX);
     let JobState { shards: mut states, combine, reached, floors } = from.unwrap_or_default();
-    let decided = combine.as_ref().and_then(CombineState::watermark);
+    let decided = combine.as_ref().and_then(CombineState::high_time);
     let mut combine = match combine {
         Some(state) => Combine::resume(Arc::clone(&pipelines), state)?,
         None => Combine::try_new(Arc::clone(&pipelines))?,
     };
-    combine.give_up_before(|plan| floors.of(plan));
+    combine.give_up_before(|plan| floors.of(plan, &pipelines));
     shards.iter().for_each(|s| combine.join(s.shard()));
     board.begin(&pipelines, shards.iter().map(ShardSource::shard));
     let mut tasks: JoinSet<Result<Part>> = JoinSet::new();
@@ -258,7 +258,9 @@ impl Combining {
             }
         }
         if let Some(watermark) = self.combine.watermark() {
-            self.tables.advance(watermark).await?;
+            let pipelines = &self.pipelines;
+            let of_table = |plan| pipelines.watermark_of(plan, watermark);
+            self.tables.advance(|pipeline| pipelines.plans.get(pipeline).map_or(watermark, of_table)).await?;
         }
         self.board.writing(WINDOWS, None);
         self.tables.post(&self.board);

@@ -11,6 +11,7 @@
 //! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
 //! * [`job_state`]: all that a job remembers; * [`checkpoint`]: that state as an object of the lake; * [`changes`]: what of it fits
 //!   another job; * [`event_ids`]: what of it the lake has already;
+//! * `timeouts`: by which sessions are counted; * `watermarks`: of tables that wait by themselves;
 //! * [`lookups`]: the lookup tables, and their versions; * `memory`: what there is of it;
 //! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
 //! * [`board`]: what a live job says about itself;
@@ -34,6 +35,8 @@ mod session_windows;
 pub mod shard_stage;
 pub mod shard_task;
 pub mod tables;
+mod timeouts;
+mod watermarks;
 
 pub use combine::{Combine, Emission, ShardMessage};
 pub use intake::{Intake, Taken};

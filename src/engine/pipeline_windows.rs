@@ -1,6 +1,7 @@
 //! One pipeline's windows where shards meet: partials in, rows of complete windows out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,8 @@ pub(super) struct PipelineWindowsState {
     closed: Option<Micros>,
     to_revise: BTreeSet<Micros>,
     emitted: BTreeMap<Micros, StoredBatch>,
+    /// By end of the window, then node.
+    presence: BTreeMap<Micros, Vec<Option<StoredBatch>>>,
     /// How many windows wait.
     pub open: usize,
 }
@@ -48,6 +51,8 @@ pub(super) struct PipelineWindows {
     to_revise: BTreeSet<Micros>,
     /// By end of the window: revision 0 of those that may be revised.
     emitted: BTreeMap<Micros, StoredBatch>,
+    /// By end of the window, then node: the rows of `CONCURRENCY`, until no more rows of the other nodes can come to them.
+    presence: BTreeMap<Micros, Vec<Option<StoredBatch>>>,
 }
 
 /// One windowed aggregate's partials.
@@ -80,6 +85,7 @@ impl PipelineWindows {
             closed: None,
             to_revise: BTreeSet::new(),
             emitted: BTreeMap::new(),
+            presence: BTreeMap::new(),
         })
     }
 
@@ -87,7 +93,7 @@ impl PipelineWindows {
     ///
     /// # Errors
     /// Internal if the state is of another one.
-    pub(super) fn resume(plan: &ContinuousPlan, state: PipelineWindowsState) -> Result<Self> {
+    pub(super) fn resume(plan: &ContinuousPlan, mut state: PipelineWindowsState) -> Result<Self> {
         let mut windows = Self::try_new(plan)?;
         if let Some(sessions) = &mut windows.sessions {
             for (node, (partials, _)) in state.nodes.into_iter().enumerate() {
@@ -99,7 +105,7 @@ impl PipelineWindows {
         if windows.nodes.len() != state.nodes.len() {
             return Err(Error::internal("a state of another pipeline"));
         }
-        for (node, (on_time, revised)) in windows.nodes.iter_mut().zip(state.nodes) {
+        for (node, (on_time, revised)) in windows.nodes.iter_mut().zip(std::mem::take(&mut state.nodes)) {
             match node {
                 Some(node) => {
                     on_time.into_iter().for_each(|p| node.on_time.add(p));
@@ -111,7 +117,8 @@ impl PipelineWindows {
                 None => return Err(Error::internal("a state of another pipeline")),
             }
         }
-        Ok(Self { closed: state.closed, to_revise: state.to_revise, emitted: state.emitted, ..windows })
+        let PipelineWindowsState { closed, to_revise, emitted, presence, .. } = state;
+        Ok(Self { closed, to_revise, emitted, presence, ..windows })
     }
 
     /// A copy of the state.
@@ -129,6 +136,7 @@ impl PipelineWindows {
             closed: self.closed,
             to_revise: self.to_revise.clone(),
             emitted: self.emitted.clone(),
+            presence: self.presence.clone(),
             open: self.open().count(),
         }
     }
@@ -155,6 +163,21 @@ impl PipelineWindows {
             node.on_time.add(partial);
         }
         Ok(())
+    }
+
+    /// Takes the rows of a complete window of `CONCURRENCY` in, for a node that asks for it.
+    pub(super) fn add_presence(&mut self, node: usize, end: Micros, rows: RecordBatch) {
+        let nodes = self.nodes.len();
+        let of_window = self.presence.entry(end).or_insert_with(|| vec![None; nodes]);
+        if let Some(place) = of_window.get_mut(node) {
+            *place = Some(StoredBatch(rows));
+        }
+    }
+
+    /// The end of the first window that is not out and has rows of `CONCURRENCY`.
+    fn next_presence(&self) -> Option<Micros> {
+        let after = self.closed.map_or(Bound::Unbounded, Bound::Excluded);
+        self.presence.range((after, Bound::Unbounded)).next().map(|(end, _)| *end)
     }
 
     /// The rows of all windows that are complete at `watermark`, but for those that begin before `floor`: revision 0 of those that end
@@ -219,15 +242,15 @@ impl PipelineWindows {
             out.push(WindowRows { end, revision: 1, rows });
         }
         self.nodes.iter_mut().flatten().filter_map(|node| node.revised.as_mut()).for_each(|merge| merge.skip(last));
-        self.emitted = match last.checked_add(1) {
-            Some(next) => self.emitted.split_off(&next),
-            None => BTreeMap::new(),
-        };
+        let next = last.checked_add(1);
+        self.emitted = next.map(|next| self.emitted.split_off(&next)).unwrap_or_default();
+        self.presence = next.map(|next| self.presence.split_off(&next)).unwrap_or_default();
         Ok(())
     }
 
     fn next_end(&self) -> Option<Micros> {
-        self.nodes.iter().flatten().filter_map(|node| node.on_time.next_end(self.closed)).min()
+        let of_nodes = self.nodes.iter().flatten().filter_map(|node| node.on_time.next_end(self.closed));
+        of_nodes.chain(self.next_presence()).min()
     }
 
     /// Each node's rows of one window.
@@ -237,10 +260,11 @@ impl PipelineWindows {
         merge: impl Fn(&mut NodeWindows) -> Option<&mut WindowMerge>,
     ) -> Result<Vec<Option<RecordBatch>>> {
         let mut rows = Vec::new();
-        for node in &mut self.nodes {
+        let presence = self.presence.get(&end);
+        for (i, node) in self.nodes.iter_mut().enumerate() {
             rows.push(match node.as_mut().and_then(&merge) {
                 Some(merge) => merge.window(end)?,
-                None => None,
+                None => presence.and_then(|nodes| Some(nodes.get(i)?.as_ref()?.0.clone())),
             });
         }
         Ok(rows)
@@ -255,8 +279,9 @@ impl PipelineWindows {
             Some(revised) => node.on_time.bytes().max(revised.bytes()),
             None => node.on_time.bytes(),
         };
-        let emitted = self.emitted.values().map(|StoredBatch(rows)| rows.get_array_memory_size());
-        self.nodes.iter().flatten().map(of_node).sum::<usize>() + emitted.sum::<usize>()
+        let presence = self.presence.values().flatten().flatten();
+        let stored = self.emitted.values().chain(presence).map(|StoredBatch(rows)| rows.get_array_memory_size());
+        self.nodes.iter().flatten().map(of_node).sum::<usize>() + stored.sum::<usize>()
     }
 
     /// Windows that shards have begun to hand over and that are not complete.
@@ -264,7 +289,8 @@ impl PipelineWindows {
         if let Some(sessions) = &self.sessions {
             return sessions.open();
         }
-        let mut open = OpenWindows { ends: self.emitted.keys().copied().collect(), ..OpenWindows::default() };
+        let waiting = self.emitted.keys().chain(self.presence.keys());
+        let mut open = OpenWindows { ends: waiting.copied().collect(), ..OpenWindows::default() };
         for node in self.nodes.iter().flatten() {
             let windowing = node.on_time.spec().windowing;
             let after =

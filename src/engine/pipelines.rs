@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::lookups::{LoadedLookup, Lookups};
-use super::memory;
+use super::{memory, timeouts, watermarks};
 use crate::config::Config;
 use crate::engine::judge::{JudgeOptions, SkewLimits};
 use crate::error::{Error, Result};
@@ -116,19 +116,15 @@ impl Pipelines {
                     .push(Error::user("the table of raw events has this name").at(&file.place).hint("rename the file"));
             }
         }
-        let mut queries: Vec<ConcurrencyQuery> = plans
-            .iter()
-            .flat_map(|p| &p.nodes)
-            .filter_map(|n| match &n.node {
-                Node::Concurrency(q) => Some(q.clone()),
-                Node::Window(_) => None,
-            })
-            .collect();
+        let mut queries: Vec<ConcurrencyQuery> =
+            plans.iter().flat_map(ContinuousPlan::concurrency_queries).cloned().collect();
         queries.sort();
         queries.dedup();
         if let Err(e) = check_sizes(&queries, &plans) {
             problems.push(e);
         }
+        problems.extend(timeouts::problems(&plans, &options.concurrency));
+        problems.extend(watermarks::problems(&plans, files, options.judge.skew.max_event_age));
         let marks = ShardMarks::try_new(
             &contract.events_schema(),
             1,
@@ -154,10 +150,14 @@ impl Pipelines {
 
     /// When a row is late for a window of `plan`.
     pub fn rule(&self, plan: &ContinuousPlan) -> LatenessRule {
-        LatenessRule { allowed_lateness: plan.allowed_lateness(), ..self.base_rule() }
+        LatenessRule {
+            lateness: self.options.lateness,
+            watermark_delay: self.watermark_delay(plan),
+            allowed_lateness: plan.allowed_lateness(),
+        }
     }
 
-    /// The rule without allowed lateness, by which marks are judged.
+    /// The rule by which marks are judged: the job's delay, and no allowed lateness.
     pub fn base_rule(&self) -> LatenessRule {
         LatenessRule {
             lateness: self.options.lateness,

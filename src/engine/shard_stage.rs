@@ -169,17 +169,24 @@ impl ShardStage {
 
     async fn process_slice(&mut self, events: &RecordBatch, out: &mut Processed) -> Result<()> {
         self.rows_seen += events.num_rows() as u64;
+        let marked = self.marks.as_mut().map(|marks| marks.update(events)).transpose()?.unwrap_or_default();
+        out.seen.extend(marked.seen);
         let numbered = number_rows(events)?;
         for (i, nodes) in self.plans.iter_mut().enumerate() {
-            let mut late = BTreeSet::new();
-            let mut taken = BTreeSet::new();
-            let mut partly_late = BTreeSet::new();
+            let (mut late, mut taken, mut partly_late) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
             for plan in nodes.iter_mut().flatten() {
                 plan.run(&numbered).await?;
                 let rows = lock(&plan.windows).take_rows();
                 late.extend(rows.late);
                 taken.extend(rows.taken);
                 partly_late.extend(rows.partly_late);
+            }
+            if nodes.iter().any(Option::is_none) {
+                late.extend(&marked.late);
+                // Where presence is all that the query asks for, no row is late in one of its parts and taken in another.
+                if nodes.iter().any(Option::is_some) {
+                    taken.extend(&marked.taken);
+                }
             }
             // Late is who is late for every window of the query.
             let late: Vec<u32> = late.difference(&taken).copied().collect();
@@ -192,21 +199,14 @@ impl ShardStage {
                 out.late.push((i, rows_by_number(events, &late)?));
             }
         }
-        if let Some(marks) = &mut self.marks {
-            let (late, seen) = marks.update(events)?;
-            out.seen.extend(seen);
-            if !late.is_empty() {
-                let rows = rows_by_number(events, &late)?;
-                out.late.extend(self.pipelines.concurrency_plans().map(|i| (i, rows.clone())));
-            }
-        }
         Ok(())
     }
 
-    /// Hands over what can take no more rows of this shard.
+    /// Hands over what can take no more rows of this shard, whose watermark by the job's delay is `watermark`.
     pub fn close(&mut self, watermark: Micros) -> Result<ShardPartials> {
         let mut out = ShardPartials::default();
-        for (i, nodes) in self.plans.iter().enumerate() {
+        for (i, (pipeline, nodes)) in self.pipelines.plans.iter().zip(&self.plans).enumerate() {
+            let watermark = self.pipelines.watermark_of(pipeline, watermark);
             for (n, plan) in nodes.iter().enumerate() {
                 let Some(plan) = plan else { continue };
                 out.windows.extend(lock(&plan.windows).close(watermark)?.into_iter().map(|p| (i, n, p)));

@@ -56,7 +56,7 @@ pub(super) struct Shared {
     pub ending: Ending,
     pub raw: Sender<RawRows>,
     pub combine: Sender<Message>,
-    /// The watermark of the run before: windows that end by it are out.
+    /// The high time of the run before: by it was decided which windows are out.
     pub decided: Option<Micros>,
 }
 
@@ -137,7 +137,7 @@ impl Reading {
             None => {
                 // A child of a shard that was read before: its events are late for what is out.
                 if let Some(decided) = shared.decided {
-                    intake.begin_at(decided.saturating_add(pipelines.options.watermark_delay));
+                    intake.begin_at(decided);
                 }
                 None
             }

@@ -246,10 +246,10 @@ impl WindowTables {
         Ok(())
     }
 
-    /// Closes files that no later window can join.
-    pub async fn advance(&mut self, watermark: Micros) -> Result<()> {
-        for writer in &mut self.writers {
-            writer.advance(watermark).await?;
+    /// Closes files that no later window can join, given the watermark of each pipeline's table.
+    pub async fn advance(&mut self, watermark: impl Fn(usize) -> Micros) -> Result<()> {
+        for (pipeline, writer) in self.writers.iter_mut().enumerate() {
+            writer.advance(watermark(pipeline)).await?;
         }
         Ok(())
     }

@@ -8,7 +8,8 @@ use datafusion::logical_expr::sqlparser::ast::{
 };
 
 use super::refusal::refusal;
-use crate::types::Micros;
+use crate::limits::{CONCURRENCY_TIMEOUT_SECS_MAX, CONCURRENCY_TIMEOUT_SECS_MIN};
+use crate::types::{MICROS_PER_SEC, Micros};
 
 /// `f(…)` where a table may stand.
 pub(super) struct Call {
@@ -18,6 +19,7 @@ pub(super) struct Call {
 }
 
 /// `value`, or `NAME => value`.
+#[derive(Clone)]
 pub(super) struct Argument {
     /// In capitals.
     name: Option<String>,
@@ -35,6 +37,16 @@ impl Call {
             _ => return None,
         };
         Some(Self { name, arguments: arguments.iter().map(Argument::of).collect::<Option<_>>()?, alias: alias.clone() })
+    }
+}
+
+impl Call {
+    /// The size of the windows, or the gap of sessions, as written: of this name, else the last argument without one.
+    pub(super) fn size(&self) -> Option<String> {
+        let named = |a: &&Argument| matches!(a.name.as_deref(), Some("SIZE" | "GAP"));
+        let argument = self.arguments.iter().find(named);
+        let argument = argument.or_else(|| self.arguments.iter().rev().find(|a| a.name.is_none()));
+        argument.map(|a| a.value.to_string().to_ascii_uppercase())
     }
 }
 
@@ -70,12 +82,9 @@ pub(super) fn take<'a, const N: usize>(
     if named > 0 && named < arguments.len() {
         return Err(form(&format!("{function} has arguments with and without a name"), usage));
     }
+    check_names(arguments, &names, function)?;
     for (i, argument) in arguments.iter().enumerate() {
         let Some(name) = &argument.name else { continue };
-        if !names.contains(&name.as_str()) {
-            let remedy = format!("its arguments are {}", names.join(", "));
-            return Err(refusal(format!("{function} has no argument {name}"), remedy));
-        }
         if arguments.iter().take(i).any(|a| a.name.as_ref() == Some(name)) {
             return Err(form(&format!("{function} is given {name} twice"), usage));
         }
@@ -92,6 +101,45 @@ pub(super) fn take<'a, const N: usize>(
         (Ok(values), true) => Ok(values),
         _ => Err(form(&format!("{function} takes {count} arguments"), usage)),
     }
+}
+
+/// How many arguments have no name.
+pub(super) fn unnamed(arguments: &[Argument]) -> usize {
+    arguments.iter().filter(|a| a.name.is_none()).count()
+}
+
+/// Whether the arguments that have names have some of these.
+pub(super) fn check_names(arguments: &[Argument], names: &[&str], function: &str) -> Result<()> {
+    match arguments.iter().filter_map(|a| a.name.as_deref()).find(|name| !names.contains(name)) {
+        Some(name) => {
+            let remedy = format!("its arguments are {}", names.join(", "));
+            Err(refusal(format!("{function} has no argument {name}"), remedy))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Takes the arguments called `names` out, which may be left out and stand behind those without a name: their values in that order, and
+/// the other arguments.
+pub(super) fn take_optional<'a, const N: usize>(
+    arguments: &'a [Argument],
+    names: [&str; N],
+    function: &str,
+    usage: &str,
+) -> Result<([Option<&'a SqlExpr>; N], Vec<Argument>)> {
+    let mut values = [None; N];
+    let mut others = Vec::new();
+    for argument in arguments {
+        let place = names.iter().position(|name| argument.name.as_deref() == Some(name));
+        let Some(place) = place else {
+            others.push(argument.clone());
+            continue;
+        };
+        if values[place].replace(&argument.value).is_some() {
+            return Err(form(&format!("{function} is given {} twice", names[place]), usage));
+        }
+    }
+    Ok((values, others))
 }
 
 /// Takes the tuple of [`super::dialect`] apart.
@@ -147,24 +195,39 @@ pub(super) fn interval_argument(
     context: &mut dyn RelationPlannerContext,
     usage: &str,
 ) -> Result<Micros> {
+    match length(arg, &format!("the window's {what}"), context, usage)? {
+        // A window's last millisecond is its time, so it cannot be shorter than one.
+        Some(length) if length >= 1_000 => Ok(length),
+        _ => {
+            let reason = format!("the {what} of a window must be a whole number of microseconds, 1 ms or more");
+            Err(form(&reason, usage))
+        }
+    }
+}
+
+/// A constant length of time in microseconds, within the bounds of a timeout: the argument called `name`.
+pub(super) fn timeout_argument(arg: &SqlExpr, name: &str, context: &mut dyn RelationPlannerContext) -> Result<Micros> {
+    let bounds = CONCURRENCY_TIMEOUT_SECS_MIN * MICROS_PER_SEC..=CONCURRENCY_TIMEOUT_SECS_MAX * MICROS_PER_SEC;
+    let usage = format!("{name} => INTERVAL '90' SECOND");
+    match length(arg, name, context, &usage)? {
+        Some(length) if bounds.contains(&length) => Ok(length),
+        _ => Err(form(&format!("{name} is {arg}, and a timeout is at least 1 s and at most a year"), &usage)),
+    }
+}
+
+/// A constant length of time, `what` in words; none if it is no whole number of microseconds.
+fn length(arg: &SqlExpr, what: &str, context: &mut dyn RelationPlannerContext, usage: &str) -> Result<Option<Micros>> {
     let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) =
         context.sql_to_expr(arg.clone(), &DFSchema::empty())?
     else {
         return Err(form(&format!("expected an interval and found {arg}"), usage));
     };
     if interval.months != 0 {
-        let remedy = format!("give the window's {what} in days, hours, minutes or seconds");
+        let remedy = format!("give {what} in days, hours, minutes or seconds");
         return Err(refusal("a month has no fixed length", remedy));
     }
     let micros = i64::from(interval.days)
         .checked_mul(crate::types::MICROS_PER_DAY)
         .and_then(|days| days.checked_add(interval.nanoseconds / 1_000));
-    match micros {
-        // A window's last millisecond is its time, so it cannot be shorter than one.
-        Some(length) if length >= 1_000 && interval.nanoseconds % 1_000 == 0 => Ok(length),
-        _ => {
-            let reason = format!("the {what} of a window must be a whole number of microseconds, 1 ms or more");
-            Err(form(&reason, usage))
-        }
-    }
+    Ok(micros.filter(|_| interval.nanoseconds % 1_000 == 0))
 }

@@ -49,13 +49,16 @@ impl ContinuousPlan {
         if windowing.session {
             self.check_sessions(file)?;
         }
-        let concurrent = self.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)));
-        if concurrent && self.nodes.len() > 1 {
-            return Err(Error::user("CONCURRENCY cannot be joined with another windowed result yet")
-                .at(places.second_window(file))
-                .hint("write two tables and join them in the lake"));
+        if self.reads_concurrency() && self.header.watermark_delay_secs.is_some() {
+            let reason =
+                "concurrency tables take no watermark_delay_secs: they share one state, which waits as long as the job";
+            return Err(Error::user(reason).at(file.at_key("watermark_delay_secs")).hint(
+                "remove the key, or set time.watermark_delay_secs; a table without CONCURRENCY may have its own",
+            ));
         }
-        if concurrent && self.header.allowed_lateness_secs > 0 {
+        // Of several parts of a query, those that count rows may be revised.
+        let revises = self.nodes.iter().any(|n| n.node.window().is_some());
+        if !revises && self.header.allowed_lateness_secs > 0 {
             let reason =
                 "concurrency tables take no allowed_lateness_secs: one late mark would change every window after it";
             return Err(Error::user(reason)
@@ -71,7 +74,7 @@ impl ContinuousPlan {
                 "tables of sessions take no allowed_lateness_secs: one late row may join up sessions that were written";
             return Err(Error::user(reason)
                 .at(file.at_key("allowed_lateness_secs"))
-                .hint("remove the key, or raise time.watermark_delay_secs"));
+                .hint("remove the key, or set a longer watermark_delay_secs"));
         }
         if !self.metrics.is_empty() {
             return Err(Error::user("a metric is of windows of one length, and sessions have none")

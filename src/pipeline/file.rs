@@ -35,6 +35,9 @@ pub struct Header {
     /// How long after its end a window still takes rows, in seconds; they are emitted as revision 1.
     #[serde(default)]
     pub allowed_lateness_secs: u32,
+    /// How far the table's watermark is behind the high time of a shard, in seconds, if not as far as the job's.
+    #[serde(default)]
+    pub watermark_delay_secs: Option<u32>,
     /// The metrics that the sink `cloudwatch` makes of the rows.
     #[serde(default)]
     pub cloudwatch: Vec<MetricHeader>,
@@ -140,7 +143,7 @@ impl PipelineFile {
             let line = e.span().map_or(0, |s| after[..s.start.min(end)].matches('\n').count());
             Error::user(format!("the header is wrong: {}", e.message()))
                 .at(format!("{place}:{}", 1 + text[..leading].matches('\n').count() + line))
-                .hint("known keys: title, keys, sinks, allowed_lateness_secs, and [[cloudwatch]] with its own")
+                .hint("known keys: title, keys, sinks, allowed_lateness_secs, watermark_delay_secs, and [[cloudwatch]] with its own")
         })?;
         let sql_start = leading + 2 + end + 2;
         let body = &text[sql_start..];

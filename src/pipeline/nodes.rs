@@ -89,7 +89,7 @@ impl UserDefinedLogicalNodeCore for WindowAggregate {
     }
 }
 
-/// `CONCURRENCY(TABLE stream [PARTITION BY k, …], DESCRIPTOR(time), size)`: a leaf, since all concurrency tables share one
+/// `CONCURRENCY(TABLE stream [PARTITION BY k, …], DESCRIPTOR(time), size [, timeouts])`: a leaf, since all concurrency tables share one
 /// state, which reads the stream by itself.
 ///
 /// Schema: [`ConcurrencyQuery::fields`], with the window columns marked as such.

@@ -8,6 +8,7 @@ use datafusion::logical_expr::sqlparser::ast::{
 use datafusion::logical_expr::sqlparser::tokenizer::Span;
 use datafusion::sql::parser::Statement;
 
+use super::call::Call;
 use super::file::PipelineFile;
 
 /// Lines of the query, from 1.
@@ -17,7 +18,7 @@ pub(super) struct Places {
     from: Option<usize>,
     /// Of each selected column; empty if a wildcard stands for some.
     columns: Vec<Option<usize>>,
-    /// Of each call of a function in a `FROM`, with its last argument as written: the size of its windows.
+    /// Of each call of a function in a `FROM`, with the size of its windows as written.
     calls: Vec<(usize, String)>,
 }
 
@@ -106,16 +107,8 @@ impl Visitor for Calls {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        let text = match factor {
-            TableFactor::TableFunction { expr, .. } => Some(expr.to_string()),
-            TableFactor::Table { name, args: Some(args), .. } => {
-                let args: Vec<String> = args.args.iter().map(ToString::to_string).collect();
-                Some(format!("{name}({})", args.join(", ")))
-            }
-            _ => None,
-        };
-        if let (Some(text), Some(line)) = (text, line(factor.span())) {
-            let size = text.rsplit(',').next().unwrap_or(&text).trim_end_matches(')').trim().to_ascii_uppercase();
+        let size = Call::of(factor).and_then(|call| call.size());
+        if let (Some(size), Some(line)) = (size, line(factor.span())) {
             self.0.push((line, size));
         }
         ControlFlow::Continue(())

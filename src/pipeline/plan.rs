@@ -123,9 +123,23 @@ impl ContinuousPlan {
         self.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)))
     }
 
+    /// What it asks that state.
+    pub fn concurrency_queries(&self) -> impl Iterator<Item = &ConcurrencyQuery> {
+        self.nodes.iter().filter_map(|n| match &n.node {
+            Node::Concurrency(query) => Some(query),
+            Node::Window(_) => None,
+        })
+    }
+
     /// How long after its end a window still takes rows.
     pub fn allowed_lateness(&self) -> Micros {
         i64::from(self.header.allowed_lateness_secs) * crate::types::MICROS_PER_SEC
+    }
+
+    /// How far its watermark is behind the high time of a shard, in a job whose own is `of_job` behind.
+    pub fn watermark_delay(&self, of_job: Micros) -> Micros {
+        let own = self.header.watermark_delay_secs;
+        own.map_or(of_job, |secs| i64::from(secs) * crate::types::MICROS_PER_SEC)
     }
 
     /// Schema of the table: the query's columns with `revision` (`Int32`) after `window_end`; times are timestamps in

@@ -12,12 +12,15 @@ use datafusion::logical_expr::sqlparser::ast::{Expr as SqlExpr, Ident, ObjectNam
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
 
 use super::bound::{Bound, bound_of_time};
-use super::call::{Argument, Call, column_argument, interval_argument, object_name, table_argument, take};
+use super::call::{
+    Argument, Call, check_names, column_argument, form, interval_argument, object_name, table_argument, take,
+    take_optional, timeout_argument, unnamed,
+};
 use super::nodes::Concurrency;
 use super::refusal::{at_sql, refusal};
 use super::session_keys::SessionKeys;
 use crate::limits::HOP_PANES_MAX;
-use crate::operator::concurrency::ConcurrencyQuery;
+use crate::operator::concurrency::{ConcurrencyQuery, OwnTimeouts};
 use crate::operator::window::Windowing;
 use crate::types::{Micros, format_span};
 
@@ -192,7 +195,13 @@ impl WindowTableFunctions {
             return Err(refusal("CONCURRENCY is computed as events come, not over a table", remedy));
         };
         let usage = &self.concurrency_form;
-        let [table, time, size] = take(args, ["DATA", "TIMECOL", "SIZE"], "CONCURRENCY", "three", usage)?;
+        let names: Vec<&str> = ["DATA", "TIMECOL", "SIZE"].into_iter().chain(OwnTimeouts::ARGUMENTS).collect();
+        check_names(args, &names, "CONCURRENCY")?;
+        if unnamed(args) > 3 {
+            return Err(form("a timeout of CONCURRENCY has a name", "SESSION_TIMEOUT => INTERVAL '90' SECOND"));
+        }
+        let (timeouts, args) = take_optional(args, OwnTimeouts::ARGUMENTS, "CONCURRENCY", usage)?;
+        let [table, time, size] = take(&args, ["DATA", "TIMECOL", "SIZE"], "CONCURRENCY", "three", usage)?;
         let (table, partition) = table_argument(table, usage)?;
         if object_name(&table) != *name {
             return Err(refusal("CONCURRENCY reads the stream itself", format!("write TABLE {name}")));
@@ -211,7 +220,8 @@ impl WindowTableFunctions {
             }
             partition_by.push(name);
         }
-        let query = ConcurrencyQuery { size, partition_by };
+        let timeouts = own_timeouts(timeouts, context)?;
+        let query = ConcurrencyQuery { size, partition_by, timeouts };
         let schema = Arc::new(DFSchema::from_unqualified_fields(marked_fields(&query).into(), Default::default())?);
         Ok(LogicalPlan::Extension(Extension { node: Arc::new(Concurrency { query, schema }) }))
     }
@@ -257,6 +267,15 @@ impl WindowTableFunctions {
         let (qualifier, field) = schema.qualified_field_with_unqualified_name(&column)?;
         Ok(Column::from((qualifier, field)))
     }
+}
+
+/// The timeouts that a call of `CONCURRENCY` sets. Whether they fit those that it leaves to the job is seen when that is known.
+fn own_timeouts(args: [Option<&SqlExpr>; 4], context: &mut dyn RelationPlannerContext) -> Result<OwnTimeouts> {
+    let mut values = [None; 4];
+    for ((value, arg), name) in values.iter_mut().zip(args).zip(OwnTimeouts::ARGUMENTS) {
+        *value = arg.map(|arg| timeout_argument(arg, name, context)).transpose()?;
+    }
+    Ok(OwnTimeouts::new(values))
 }
 
 /// The columns of the query, with the window columns marked as such.

@@ -363,7 +363,7 @@ mod tests {
                 watermark: Some(START),
                 presence: Some((3, 1)),
                 remembered: (4, 2),
-                ignored_touches: 2,
+                ignored_touches: vec![2],
                 state_bytes: (1_024, 2_048),
                 open: vec![OpenWindows { ends: [2, 3].into(), sessions: 0, groups: 1 }],
             },

@@ -104,8 +104,8 @@ catalogue! {
     Counter Count PARTLY_LATE_ROWS_TOTAL ["pipeline"] = "headcount_partly_late_rows_total";
     /// Rows that a pipeline's own WHERE leaves out.
     Counter Count FILTERED_ROWS_TOTAL ["pipeline"] = "headcount_filtered_rows_total";
-    /// Touches of sessions that had ended, ignored: a part of the windowed rows of each pipeline that counts concurrency.
-    Counter Count IGNORED_TOUCHES_TOTAL [] = "headcount_ignored_touches_total";
+    /// Touches of sessions that had ended, ignored: a part of the windowed rows of a pipeline that counts concurrency.
+    Counter Count IGNORED_TOUCHES_TOTAL ["pipeline"] = "headcount_ignored_touches_total";
     /// Windows whose result was emitted.
     Counter Count WINDOWS_EMITTED_TOTAL ["pipeline"] = "headcount_windows_emitted_total";
     /// Windows of a pipeline that have events and are not complete.
@@ -118,9 +118,9 @@ catalogue! {
     Gauge Count CONCURRENT_VIEWERS [] = "headcount_concurrent_viewers";
     /// Streams active at the end of the last window.
     Gauge Count ACTIVE_STREAMS [] = "headcount_active_streams";
-    /// Sessions that concurrency remembers, present or not.
+    /// Sessions that concurrency remembers, present or not; once for each set of timeouts.
     Gauge Count REMEMBERED_SESSIONS [] = "headcount_remembered_sessions";
-    /// Streams that concurrency remembers, active or not.
+    /// Streams that concurrency remembers, active or not; once for each set of timeouts.
     Gauge Count REMEMBERED_STREAMS [] = "headcount_remembered_streams";
     /// Memory that the state takes: open windows, sessions, remembered ids.
     Gauge Bytes STATE_BYTES [] = "headcount_state_bytes";

@@ -83,7 +83,7 @@ pub fn engine_options(options: &reference::Options) -> EngineOptions {
             session_timeout: options.session_timeout,
             closed_retention: options.closed_retention,
             stream_timeout: options.stream_timeout,
-            announced_timeout: 48 * 3_600 * SEC,
+            announced_timeout: options.announced_timeout,
         },
         lateness,
         memory_bytes_max: usize::MAX,
@@ -246,8 +246,8 @@ async fn end(pipelines: &Arc<Pipelines>, tasks: Vec<Task>, mut combine: Combine,
         task.count(pipelines, &mut run);
     }
     emit(pipelines, combine.finish().await.unwrap(), &mut run);
-    for i in pipelines.concurrency_plans() {
-        run.counters.ignore_touches(&pipelines.plans[i].name, combine.ignored_touches());
+    for (plan, ignored) in pipelines.plans.iter().zip(combine.ignored_touches()) {
+        run.counters.ignore_touches(&plan.name, ignored);
     }
     run.tables.values_mut().for_each(|rows| rows.sort());
     run.events.sort();

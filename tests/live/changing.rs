@@ -7,9 +7,10 @@ use headcount::config::OnChangedPipeline::{self, Fresh, Refuse};
 use headcount::engine::Pipelines;
 use headcount::engine::changes::{self, Changes};
 use headcount::engine::checkpoint::{Checkpoint, Header, Summary};
-use headcount::engine::job_state::JobState;
+use headcount::engine::job_state::{Floors, JobState};
 use headcount::engine::live::Ending;
 use headcount::error::Error;
+use headcount::operator::concurrency::ConcurrencyOptions;
 use headcount::pipeline::PipelineFile;
 use headcount::schema::Contract;
 use headcount::types::{MICROS_PER_SEC, Micros, Record};
@@ -50,6 +51,33 @@ fn viewers(name: &str, by: Option<&str>) -> PipelineFile {
          viewers_current, unique_viewers FROM TABLE(CONCURRENCY(TABLE user_events{partition}, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))"
     );
     PipelineFile::parse(&format!("{name}.sql"), &sql).unwrap()
+}
+
+/// The same by a session timeout of its own, in seconds.
+fn viewers_by_timeout(name: &str, seconds: i64) -> PipelineFile {
+    let mut file = viewers(name, None);
+    let timeout = format!("INTERVAL '1' MINUTE, SESSION_TIMEOUT => INTERVAL '{seconds}' SECOND");
+    file.sql = file.sql.replace("INTERVAL '1' MINUTE", &timeout);
+    file
+}
+
+/// Who is present beside how many events of some types there were, by the minute.
+fn viewers_and_events(condition: &str) -> PipelineFile {
+    let sql = format!(
+        "/*\ntitle = \"t\"\nkeys = [\"stream_id\"]\n*/\nSELECT COALESCE(v.window_start, e.window_start) AS window_start, \
+         COALESCE(v.window_end, e.window_end) AS window_end, COALESCE(v.stream_id, e.stream_id) AS stream_id, v.viewers_avg, e.events \
+         FROM TABLE(CONCURRENCY(TABLE user_events PARTITION BY stream_id, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) v FULL JOIN ( \
+         SELECT window_start, window_end, stream_id, COUNT(*) AS events FROM TABLE({MINUTE}) WHERE {condition} \
+         GROUP BY window_start, window_end, stream_id) e ON v.window_start = e.window_start AND v.window_end = e.window_end \
+         AND v.stream_id = e.stream_id"
+    );
+    PipelineFile::parse("viewers_and_events.sql", &sql).unwrap()
+}
+
+/// A table that waits so many seconds by itself.
+fn waiting(mut file: PipelineFile, seconds: u32) -> PipelineFile {
+    file.header.watermark_delay_secs = Some(seconds);
+    file
 }
 
 fn shipped(name: &str) -> PipelineFile {
@@ -173,7 +201,7 @@ async fn tables_of_sessions_come_and_go_and_the_others_know_who_is_present() {
     let files = [totals, viewers("viewers_of_all", None), by_stream];
     let now = compiled(&files).await;
     let (changes, state) = change.go_on(&now, Refuse).await;
-    assert!(!changes.presence_anew && changes.changed.is_empty(), "{changes:?}");
+    assert!(changes.presence_anew.is_empty() && changes.changed.is_empty(), "{changes:?}");
     assert_eq!((changes.new, changes.gone), (vec!["viewers_of_all".to_owned()], vec!["viewers_by_country".to_owned()]));
     change.assert_goes_on(&then, "platform_totals").await;
     change.assert_goes_on(&then, "concurrent_viewers").await;
@@ -192,13 +220,116 @@ async fn a_new_dimension_of_sessions_counts_all_of_them_anew_and_windows_go_on()
     assert!(e.message().contains(words) && !e.message().contains("by_type"), "{e}");
 
     let (changes, state) = change.go_on(&now, Fresh).await;
-    assert!(changes.presence_anew);
+    let timeouts = BTreeSet::from([now.options.concurrency]);
+    assert_eq!(changes.presence_anew, timeouts);
     change.assert_goes_on(&files, "by_type").await;
     // Whoever is present has been heard of a session timeout later.
-    let floor = state.floors.presence.unwrap();
+    let floor = state.floors.presence[&now.options.concurrency];
     assert_eq!(floor, state.floors.tables["viewers_of_all"] + Options::default().session_timeout);
     change.assert_begins(&files, "viewers_of_all", floor, &before).await;
     change.assert_begins(&files, "viewers_by_country", floor, &[]).await;
+}
+
+/// By other timeouts others are present: those of before go on, and the new ones begin beside them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_of_timeouts_begins_beside_the_others() {
+    let then = [viewers("viewers_of_all", None), viewers_by_timeout("viewers_longer", 90), by_type()];
+    let change = Change::begin(&then).await;
+    let before = change.lake.table("viewers_longer").await;
+    let files = [viewers("viewers_of_all", None), viewers_by_timeout("viewers_longer", 80), by_type()];
+    let now = compiled(&files).await;
+    let e = change.refused(&now).await;
+    assert!(
+        e.message().contains("viewers_longer has changed since (concurrency.session_timeout_secs (90 then, 80 now)"),
+        "{e}"
+    );
+    assert!(!e.message().contains("viewers_of_all"), "{e}");
+
+    let (changes, state) = change.go_on(&now, Fresh).await;
+    let own = ConcurrencyOptions { session_timeout: 80 * MICROS_PER_SEC, ..now.options.concurrency };
+    assert_eq!(changes.presence_anew, BTreeSet::from([own]));
+    assert_eq!(changes.changed.keys().collect::<Vec<_>>(), ["viewers_longer"]);
+    change.assert_goes_on(&files, "viewers_of_all").await;
+    change.assert_goes_on(&files, "by_type").await;
+    let floor = state.floors.presence[&own];
+    assert_eq!(floor, state.floors.tables["viewers_longer"] + own.session_timeout);
+    change.assert_begins(&files, "viewers_longer", floor, &before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sets_of_timeouts_go_on_and_one_that_is_gone_is_dropped() {
+    let then =
+        [viewers("viewers_of_all", None), viewers_by_timeout("viewers_longer", 90), viewers_by_timeout("gone", 70)];
+    let change = Change::begin(&then).await;
+    let files = [viewers_by_timeout("viewers_longer", 90), viewers("viewers_of_all", None)];
+    let (changes, state) = change.go_on(&compiled(&files).await, Refuse).await;
+    assert!(changes.presence_anew.is_empty() && changes.changed.is_empty(), "{changes:?}");
+    assert_eq!((changes.gone, state.floors), (vec!["gone".to_owned()], Floors::default()));
+    change.assert_goes_on(&files, "viewers_of_all").await;
+    change.assert_goes_on(&files, "viewers_longer").await;
+}
+
+/// The rows of presence that wait for the counts beside them are put away with these.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn presence_beside_counts_goes_on_and_begins_like_other_tables() {
+    let then = [viewers_and_events("event_type <> 'view.heartbeat'"), viewers("viewers_of_all", None)];
+    let change = Change::begin(&then).await;
+    let before = change.lake.table("viewers_and_events").await;
+    change.go_on(&change.then, Refuse).await;
+    change.assert_goes_on(&then, "viewers_and_events").await;
+
+    let change = Change::begin(&then).await;
+    let files = [viewers_and_events("event_type = 'view.heartbeat'"), viewers("viewers_of_all", None)];
+    let (changes, state) = change.go_on(&compiled(&files).await, Fresh).await;
+    assert!(changes.presence_anew.is_empty(), "{changes:?}");
+    change.assert_goes_on(&files, "viewers_of_all").await;
+    change.assert_begins(&files, "viewers_and_events", state.floors.tables["viewers_and_events"], &before).await;
+}
+
+/// What a table waits by itself does not depend on the job's delay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_with_a_delay_of_its_own_goes_on_when_the_jobs_changes() {
+    let files = [waiting(by_country("TRUE"), 70), by_type()];
+    for delay in [5, 60] {
+        let change = Change::begin(&files).await;
+        let before = change.lake.table("by_type").await;
+        let lateness = Lateness::Replay { delay: delay * MICROS_PER_SEC, allowed: 0 };
+        let now = harness::pipelines(&files, &Options { lateness, ..Options::default() }).await;
+        let e = change.refused(&now).await;
+        let words = format!("by_type has changed since (watermark_delay_secs (30 then, {delay} now))");
+        assert!(e.message().contains(&words) && !e.message().contains("by_country"), "{e}");
+        let (changes, state) = change.go_on(&now, Fresh).await;
+        assert_eq!(changes.changed.keys().collect::<Vec<_>>(), ["by_type"]);
+        change.assert_goes_on(&files, "by_country").await;
+        change.assert_begins(&files, "by_type", state.floors.tables["by_type"], &before).await;
+    }
+    // Nor does one that says the same fit one that said another.
+    let change = Change::begin(&files).await;
+    let now = compiled(&[waiting(by_country("TRUE"), 71), by_type()]).await;
+    let e = change.refused(&now).await;
+    assert!(e.message().contains("by_country has changed since (watermark_delay_secs (70 then, 71 now))"), "{e}");
+}
+
+/// Windows of a table that waits shorter are out before the job's watermark says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_windows_are_out_is_where_the_shortest_delay_says() {
+    let mut records = evening(100);
+    let last = records.last().unwrap().clone();
+    // Nothing that is an event, but it arrived: the high time is 30 seconds behind that.
+    let arrival = last.arrival_time.unwrap() + 500 * MICROS_PER_SEC;
+    let sequence_number = "999999".into();
+    records.push(Record { data: b"7".as_slice().into(), sequence_number, arrival_time: Some(arrival) });
+    let high = arrival - 30 * MICROS_PER_SEC;
+    let stop = |ending: &Ending| ending.stop.cancel();
+    for (files, out) in [
+        (vec![by_type()], high - 30 * MICROS_PER_SEC),
+        (vec![by_type(), waiting(by_country("TRUE"), 3_600)], high - 30 * MICROS_PER_SEC),
+        (vec![by_type(), waiting(by_country("TRUE"), 10)], high - 10 * MICROS_PER_SEC),
+    ] {
+        let lake = TempLake::new();
+        let (state, _) = job(&compiled(&files).await, vec![Listed::new("a", &records, false)], None, &lake, stop).await;
+        assert_eq!(state.reached(), Some(out));
+    }
 }
 
 /// What a shard has read that is drained is known after a reshard.
@@ -270,7 +401,7 @@ async fn what_has_changed_is_said() {
     // Times: the delay decides about all windows, timeouts about sessions.
     let slower = Options { lateness: Lateness::Replay { delay: 31 * MICROS_PER_SEC, allowed: 0 }, ..options };
     let words = said(&header, &harness::pipelines(&files, &slower).await);
-    assert_eq!(words.matches("time.watermark_delay_secs (30 then, 31 now)").count(), 3, "{words}");
+    assert_eq!(words.matches("watermark_delay_secs (30 then, 31 now)").count(), 3, "{words}");
     let longer = Options { session_timeout: 61 * MICROS_PER_SEC, ..options };
     let words = said(&header, &harness::pipelines(&files, &longer).await);
     assert!(words.contains("viewers_of_all has changed since"), "{words}");

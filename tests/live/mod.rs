@@ -192,7 +192,7 @@ impl Running {
 /// As it comes back from the lake; so do the ids of events, from their rows.
 async fn put_away(pipelines: &Pipelines, lake: &TempLake, state: JobState) -> JobState {
     let (state, changes) = taken_up((pipelines, pipelines), lake, state, OnChangedPipeline::Refuse).await.unwrap();
-    assert_eq!(Changes { presence_anew: false, ..changes }, Changes::default());
+    assert_eq!(Changes { presence_anew: BTreeSet::new(), ..changes }, Changes::default());
     state
 }
 

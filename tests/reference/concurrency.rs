@@ -27,7 +27,7 @@ pub fn concurrency(events: &[Kept], options: &Options, size: i64, partition: &[&
             for (column, value) in partition.iter().zip(&values) {
                 row.insert((*column).to_owned(), value.clone());
                 if let ("stream_id", Val::Str(stream)) = (*column, value) {
-                    let channel = channel_before(stream, &accepted, end);
+                    let channel = channel_before(stream, &accepted, options, end);
                     row.insert("channel_id".to_owned(), Val::text(channel.as_deref()));
                 }
             }

@@ -28,6 +28,8 @@ pub struct Options {
     pub closed_retention: i64,
     /// How long a never-announced stream stays active after its last event.
     pub stream_timeout: i64,
+    /// How long an announced stream stays active after its last event, and after which silence a stream is forgotten.
+    pub announced_timeout: i64,
     /// F: the finest concurrency window in use, whose lateness all concurrency tables share.
     pub finest_window: i64,
 }
@@ -39,13 +41,12 @@ impl Default for Options {
             session_timeout: 60 * SEC,
             closed_retention: 600 * SEC,
             stream_timeout: 120 * SEC,
+            announced_timeout: 2 * DAY,
             finest_window: 10 * SEC,
         }
     }
 }
 
-/// An announced stream without any event for this long is no longer active, and a stream is forgotten over a longer gap.
-pub const STREAM_SILENCE: i64 = 2 * DAY;
 /// Windows between events further apart than this are not filled.
 pub const UNFILLED_GAP: i64 = DAY;
 /// The window of the shipped tables, but for `platform_totals`.

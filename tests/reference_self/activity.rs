@@ -84,7 +84,7 @@ fn the_channel_is_the_last_one_named_before_the_end_of_the_window() {
     ]);
     let options = Options::default().ignoring_lateness();
     let accepted = accepted_for_concurrency(&judged.kept, &options);
-    let channel = |second: i64| channel_before("s", &accepted, at(second));
+    let channel = |second: i64| channel_before("s", &accepted, &options, at(second));
     assert_eq!(channel(10), None);
     assert_eq!(channel(60), Some("second".to_owned()));
     assert_eq!(channel(61), Some("third".to_owned()));

@@ -132,6 +132,67 @@ async fn concurrency_windows_must_be_multiples_of_the_finest() {
     );
 }
 
+/// The totals of a minute by these timeouts.
+fn totals_by(timeouts: &str) -> String {
+    totals(60).replace("SECOND))", &format!("SECOND, {timeouts}))"))
+}
+
+#[tokio::test]
+async fn timeouts_of_a_query_must_fit_each_other_and_those_of_the_job() {
+    assert_eq!(
+        problems(&[
+            ("pipelines/a.sql", &totals_by("SESSION_TIMEOUT => INTERVAL '11' MINUTE")),
+            (
+                "pipelines/b.sql",
+                &totals_by("CLOSED_RETENTION => INTERVAL '10' SECOND, SESSION_TIMEOUT => INTERVAL '10500' MILLISECOND")
+            ),
+            ("pipelines/c.sql", &totals_by("ANNOUNCED_TIMEOUT => INTERVAL '1' MINUTE")),
+            ("pipelines/d.sql", &totals_by("SESSION_TIMEOUT => INTERVAL '10' MINUTE")),
+        ])
+        .await,
+        [
+            "pipelines/a.sql:5: concurrency.closed_retention_secs is 10 min, and SESSION_TIMEOUT is 11 min: sessions still present \
+             would survive the end of their stream\n  remedy: set CLOSED_RETENTION => INTERVAL '660' SECOND or more",
+            "pipelines/b.sql:5: CLOSED_RETENTION is 10 s, and SESSION_TIMEOUT is 10500 ms: sessions still present would survive the \
+             end of their stream\n  remedy: set CLOSED_RETENTION => INTERVAL '11' SECOND or more",
+            "pipelines/c.sql:5: ANNOUNCED_TIMEOUT is 1 min, and concurrency.stream_timeout_secs is 2 min: an announced stream would be \
+             given up before an unannounced one\n  remedy: set ANNOUNCED_TIMEOUT => INTERVAL '120' SECOND or more",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn sets_of_timeouts_are_counted() {
+    let tables = |n: usize| -> Vec<(String, String)> {
+        let text = |i| totals_by(&format!("SESSION_TIMEOUT => INTERVAL '{}' SECOND", 60 + i / 2));
+        (0..n).map(|i| (format!("pipelines/t{i:02}.sql"), text(i))).collect()
+    };
+    let all = tables(20);
+    let files: Vec<_> = all.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    assert_eq!(
+        problems(&files).await,
+        ["pipelines/t16.sql:5: the queries of CONCURRENCY have more than 8 sets of timeouts\n  \
+          remedy: give some of them the same timeouts: who is present is remembered once for each set"]
+    );
+}
+
+#[tokio::test]
+async fn no_table_waits_for_events_that_would_be_dead_letters() {
+    let waiting = |secs: u32| {
+        format!(
+            "/*\ntitle = \"t\"\nwatermark_delay_secs = {secs}\n*/\nSELECT window_start, window_end, COUNT(*) AS n\n\
+             FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' HOUR)) GROUP BY window_start, window_end\n"
+        )
+    };
+    assert_eq!(
+        problems(&[("pipelines/a.sql", &waiting(7 * 86_400)), ("pipelines/b.sql", &waiting(7 * 86_400 + 3_600))]).await,
+        [
+            "pipelines/b.sql:3: watermark_delay_secs is 169 h, more than time.max_event_age_secs, 168 h: events that windows wait for \
+          would be dead letters\n  remedy: shorten it, or raise time.max_event_age_secs"
+        ]
+    );
+}
+
 #[tokio::test]
 async fn no_table_may_have_the_name_of_the_stream() {
     assert_eq!(

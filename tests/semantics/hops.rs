@@ -228,6 +228,8 @@ struct Query {
     key: Option<&'static str>,
     /// In seconds.
     allowed: i64,
+    /// The delay of its watermark in seconds, if it is not the job's.
+    delay: Option<i64>,
 }
 
 impl Query {
@@ -242,7 +244,8 @@ impl Query {
             self.slide,
             self.slide * self.panes,
         );
-        pipeline("table", &format!("keys = [{keys}]\nallowed_lateness_secs = {}", self.allowed), &sql)
+        let delay = self.delay.map_or(String::new(), |secs| format!("\nwatermark_delay_secs = {secs}"));
+        pipeline("table", &format!("keys = [{keys}]\nallowed_lateness_secs = {}{delay}", self.allowed), &sql)
     }
 }
 
@@ -251,7 +254,14 @@ fn queries() -> impl Strategy<Value = Query> {
     let slide = prop::sample::select(vec![1i64, 3, 5, 10, 20, 60]);
     let panes = prop::sample::select(vec![1i64, 2, 3, 4, 5, 6, 7, 12, 30]);
     let allowed = prop_oneof![Just(0i64), Just(10), Just(60), 1..300i64];
-    (slide, panes, key, allowed).prop_map(|(slide, panes, key, allowed)| Query { slide, panes, key, allowed })
+    let delay = prop::option::of(prop::sample::select(vec![0i64, 1, 10, 31, 60, 300]));
+    (slide, panes, key, allowed, delay).prop_map(|(slide, panes, key, allowed, delay)| Query {
+        slide,
+        panes,
+        key,
+        allowed,
+        delay,
+    })
 }
 
 #[derive(Debug, Clone)]
@@ -270,7 +280,9 @@ fn differences(runtime: &tokio::runtime::Runtime, setup: &Setup) -> Vec<String> 
     let records = setup.scenario.records(&options);
     let kept = reference::judge(&records, reference::Provenance::Record).kept;
     let windows = (setup.query.slide * SEC, setup.query.slide * setup.query.panes * SEC);
-    let expected = reference::hopping(&kept, &options, windows, setup.query.key);
+    let own = Lateness::Replay { delay: setup.query.delay.unwrap_or(30) * SEC, allowed: setup.query.allowed * SEC };
+    let own = if setup.ignore { options } else { Options { lateness: own, ..options } };
+    let expected = reference::hopping(&kept, &own, windows, setup.query.key);
     let late = harness::places(expected.late.iter());
     let compare = |what: &str, run: &Run| {
         let mut problems = harness::problems(what, run, &expected.rows, &late);

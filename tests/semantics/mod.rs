@@ -5,12 +5,14 @@
 //! * [`windows`]: tumbling windows, revisions, what runs over complete windows. * [`hops`]: windows that hop.
 //! * [`session_windows`]: windows that are sessions. * [`sessions`]: leases and closures.
 //! * [`memory`]: what the state may take. * [`aggregates`]: distinct values, order and ties, sub-queries, JSON, functions of one's own.
+//! * [`timeouts`]: a query's own. * [`joined`]: presence beside counts of rows.
 //! * [`streams`]: activity, channels, which windows there are. * [`counting`]: averages, peaks, uniques, groups.
 //! * [`property`]: whatever the query, concurrency equals the brute-force reference; [`hops`] and [`session_windows`] have their like.
 
 mod aggregates;
 mod counting;
 mod hops;
+mod joined;
 mod lookups;
 mod memory;
 mod property;
@@ -19,5 +21,6 @@ mod session_windows;
 mod sessions;
 mod streams;
 mod time;
+mod timeouts;
 mod windows;
 mod worked;

@@ -1,4 +1,4 @@
-//! Whatever the windows, the partition columns and the timeouts: concurrency equals the brute-force reference.
+//! Whatever the windows, the partition columns and the timeouts, a query's own among them: concurrency equals the brute-force reference.
 //!
 //! A failing case is shrunk by proptest, which prints the query, the options and the events that are left of it.
 
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::harness::{self, Cut, difference};
 use crate::reference::{self, Options, Scenario, Shape};
 
-use super::scene::concurrency;
+use super::scene::concurrency_by;
 
 const PARTITIONS: [&[&str]; 6] =
     [&[], &["stream_id"], &["country"], &["country", "device_type"], &["stream_id", "country"], &["viewer_id"]];
@@ -20,21 +20,52 @@ struct Query {
     /// Size of the window in seconds.
     seconds: i64,
     partition: &'static [&'static str],
+    /// In seconds, if they are its own: the timeout of sessions and their retention; the timeouts of streams.
+    own: [Option<(i64, i64)>; 2],
 }
 
 impl Query {
     fn file(self, name: &str) -> PipelineFile {
-        concurrency(name, self.seconds, self.partition)
+        let names = [("SESSION_TIMEOUT", "CLOSED_RETENTION"), ("stream_timeout", "announced_timeout")];
+        let own = names.into_iter().zip(self.own).filter_map(|(names, own)| Some((names, own?)));
+        let timeouts: Vec<_> = own.flat_map(|((a, b), (x, y))| [(a, x), (b, y)]).collect();
+        concurrency_by(name, self.seconds, self.partition, &timeouts)
     }
+
+    /// What it counts by in a job with these options.
+    fn options(self, job: Options) -> Options {
+        let mut options = job;
+        if let Some((timeout, retention)) = self.own[0] {
+            options.session_timeout = timeout * reference::SEC;
+            options.closed_retention = retention * reference::SEC;
+        }
+        if let Some((timeout, announced)) = self.own[1] {
+            options.stream_timeout = timeout * reference::SEC;
+            options.announced_timeout = announced * reference::SEC;
+        }
+        options
+    }
+}
+
+/// Timeouts of a query's own, half of the time; the second of each two is not less than the first.
+fn own() -> impl Strategy<Value = [Option<(i64, i64)>; 2]> {
+    let pair = |first: std::ops::Range<i64>, more: std::ops::Range<i64>| {
+        prop::option::of((first, more).prop_map(|(first, more)| (first, first + more)))
+    };
+    (pair(1..200, 0..700), pair(1..300, 0..3_000)).prop_map(|(sessions, streams)| [sessions, streams])
 }
 
 /// Up to three tables, the first of which has the finest windows; the others' are multiples of it.
 fn queries(finest: &'static [i64], multiples: &'static [i64]) -> impl Strategy<Value = Vec<Query>> {
-    let partition = || prop::sample::select(&PARTITIONS[..]);
-    let more = prop::collection::vec((prop::sample::select(multiples), partition()), 0..3);
-    (prop::sample::select(finest), partition(), more).prop_map(|(finest, partition, more)| {
-        let mut queries = vec![Query { seconds: finest, partition }];
-        queries.extend(more.into_iter().map(|(times, partition)| Query { seconds: finest * times, partition }));
+    let asked = || (prop::sample::select(&PARTITIONS[..]), own());
+    let more = prop::collection::vec((prop::sample::select(multiples), asked()), 0..3);
+    (prop::sample::select(finest), asked(), more).prop_map(|(finest, (partition, own), more)| {
+        let mut queries = vec![Query { seconds: finest, partition, own }];
+        queries.extend(more.into_iter().map(|(times, (partition, own))| Query {
+            seconds: finest * times,
+            partition,
+            own,
+        }));
         queries
     })
 }
@@ -70,10 +101,11 @@ fn differences(runtime: &tokio::runtime::Runtime, setup: &Setup) -> Vec<String> 
     let files: Vec<PipelineFile> =
         setup.queries.iter().enumerate().map(|(i, q)| q.file(&format!("query_{i}"))).collect();
     let records = setup.scenario.records(&options);
-    let run = runtime.block_on(async {
+    let (run, stops) = runtime.block_on(async {
         let pipelines = harness::pipelines(&files, &options).await;
         let cut = Cut { records: setup.records_a_read, reversed: setup.reversed };
-        harness::run(&pipelines, &records, Provenance::Record, cut).await
+        let run = harness::run(&pipelines, &records, Provenance::Record, cut).await;
+        (run, harness::run_with_stops(&pipelines, &records, Provenance::Record, cut).await)
     });
     let kept = reference::judge(&records, reference::Provenance::Record).kept;
     let mut late: Vec<_> = kept
@@ -83,10 +115,10 @@ fn differences(runtime: &tokio::runtime::Runtime, setup: &Setup) -> Vec<String> 
         .collect();
     late.sort();
     let accepted = reference::accepted_for_concurrency(&kept, &options);
-    let ignored = reference::presence(&accepted, &options).ignored.len() as u64;
     let mut problems = run.counters.contradictions();
     for (file, query) in files.iter().zip(&setup.queries) {
-        let name = &file.name;
+        let (name, options) = (&file.name, query.options(options));
+        let ignored = reference::presence(&accepted, &options).ignored.len() as u64;
         let mut expected = reference::concurrency(&kept, &options, query.seconds * reference::SEC, query.partition);
         if query.partition != ["stream_id"] {
             // Only a table of streams names their channel.
@@ -94,6 +126,7 @@ fn differences(runtime: &tokio::runtime::Runtime, setup: &Setup) -> Vec<String> 
         }
         expected.sort();
         problems.extend(difference(name, &run.tables[name], &expected));
+        problems.extend(difference(&format!("{name} with stops"), &stops.tables[name], &expected));
         if run.late[name] != late {
             problems.push(format!("late for {name}: {:?}, the reference {late:?}", run.late[name]));
         }

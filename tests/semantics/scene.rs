@@ -184,6 +184,11 @@ pub fn pipeline(name: &str, header: &str, sql: &str) -> PipelineFile {
 
 /// A query for concurrency over windows of `seconds`, with every column that it has.
 pub fn concurrency(name: &str, seconds: i64, partition: &[&str]) -> PipelineFile {
+    concurrency_by(name, seconds, partition, &[])
+}
+
+/// The same with arguments of a name and a number of seconds.
+pub fn concurrency_by(name: &str, seconds: i64, partition: &[&str], timeouts: &[(&str, i64)]) -> PipelineFile {
     let mut columns = vec!["window_start", "window_end"];
     columns.extend(partition);
     if partition == ["stream_id"] {
@@ -201,8 +206,10 @@ pub fn concurrency(name: &str, seconds: i64, partition: &[&str]) -> PipelineFile
         "viewer_minutes",
     ]);
     let by = if partition.is_empty() { String::new() } else { format!(" PARTITION BY {}", partition.join(", ")) };
+    let timeouts: String =
+        timeouts.iter().map(|(name, seconds)| format!(", {name} => INTERVAL '{seconds}' SECOND")).collect();
     let sql = format!(
-        "SELECT {}\nFROM TABLE(CONCURRENCY(TABLE user_events{by}, DESCRIPTOR(event_time), INTERVAL '{seconds}' SECOND))",
+        "SELECT {}\nFROM TABLE(CONCURRENCY(TABLE user_events{by}, DESCRIPTOR(event_time), INTERVAL '{seconds}' SECOND{timeouts}))",
         columns.join(", ")
     );
     pipeline(name, &format!("keys = {partition:?}"), &sql)

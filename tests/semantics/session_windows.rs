@@ -224,7 +224,8 @@ impl Query {
         [self.key].into_iter().chain(self.further.filter(|further| *further != self.key)).collect()
     }
 
-    fn file(&self) -> PipelineFile {
+    /// With a delay of its own, in seconds, if it has one.
+    fn file(&self, delay: Option<i64>) -> PipelineFile {
         let keys = self.keys();
         let columns = keys.join(", ");
         let sql = format!(
@@ -235,7 +236,8 @@ impl Query {
              GROUP BY window_start, window_end, {columns}",
             self.key, self.gap,
         );
-        pipeline("table", &format!("keys = {keys:?}"), &sql)
+        let delay = delay.map_or(String::new(), |secs| format!("\nwatermark_delay_secs = {secs}"));
+        pipeline("table", &format!("keys = {keys:?}{delay}"), &sql)
     }
 }
 
@@ -252,6 +254,8 @@ struct Setup {
     ignore: bool,
     /// The watermark's, in seconds.
     delay: i64,
+    /// Whether the query says so, in a job that waits 30 seconds.
+    own: bool,
     scenario: Scenario,
     cut: Cut,
 }
@@ -266,7 +270,12 @@ fn differences(runtime: &tokio::runtime::Runtime, setup: &Setup) -> Vec<String> 
     let expected = reference::sessions(&kept, &options, setup.query.gap * SEC, &setup.query.keys());
     let late = harness::places(expected.late.iter());
     runtime.block_on(async {
-        let pipelines = harness::pipelines(&[setup.query.file()], &options).await;
+        let job = match (setup.own, setup.ignore) {
+            (true, false) => Options { lateness: Options::default().lateness, ..options },
+            _ => options,
+        };
+        let file = setup.query.file(setup.own.then_some(setup.delay));
+        let pipelines = harness::pipelines(&[file], &job).await;
         let run = harness::run(&pipelines, &records, Provenance::Record, setup.cut).await;
         let mut problems = harness::problems("a run", &run, &expected.rows, &late);
         let stops = harness::run_with_stops(&pipelines, &records, Provenance::Record, setup.cut).await;
@@ -288,7 +297,7 @@ fn any_sessions_equal_the_reference() {
     let cut = (1..40usize, any::<bool>()).prop_map(|(records, reversed)| Cut { records, reversed });
     // A short delay makes many verdicts close ones.
     let delay = prop::sample::select(vec![0i64, 1, 5, 30]);
-    let setups = (queries(), prop::bool::weighted(0.2), delay, scenarios, cut)
-        .prop_map(|(query, ignore, delay, scenario, cut)| Setup { query, ignore, delay, scenario, cut });
+    let setups = (queries(), prop::bool::weighted(0.2), delay, any::<bool>(), scenarios, cut)
+        .prop_map(|(query, ignore, delay, own, scenario, cut)| Setup { query, ignore, delay, own, scenario, cut });
     harness::hold(120, 1_500, &setups, |setup| differences(&runtime, &setup));
 }

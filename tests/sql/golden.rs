@@ -15,7 +15,7 @@ use super::plain::{self, Late};
 use super::{input, text};
 use crate::fixture::{self, How, TempLake};
 use crate::harness::{self, Cut, Run};
-use crate::reference::{Options, RefRecord, Row, Val};
+use crate::reference::{self, Options, RefRecord, Row, Val};
 
 /// Whether lateness is judged, as a live run does, or ignored, as a backfill does unless it is told to replay.
 const MODES: [&str; 2] = ["lateness judged", "lateness ignored"];
@@ -242,14 +242,18 @@ fn as_plain_datafusion_says() {
         job.expected.iter_mut().flat_map(Texts::values_mut).for_each(|text| *text = without_late(text));
         job.set(MODES[0]);
         let judged = job.live(1_000, false).await.judged;
+        let kept = reference::judge(&job.records, reference::Provenance::Record).kept;
         for (mode, late) in [(MODES[0], Late::Judged), (MODES[1], Late::Never)] {
             let mut texts = Texts::new();
             for plan in &job.pipelines.plans {
                 let file = job.files.iter().find(|file| file.name == plan.name).unwrap();
                 let revised = late == Late::Judged && plan.header.allowed_lateness_secs > 0;
                 let open = revised || plan.name.ends_with(TIES);
-                let Some(sql) = plain::query(&file.sql, late).filter(|_| !open) else { continue };
-                let Some(rows) = plain::rows(&sql, plan.schema(), &judged).await else { continue };
+                let delay = file.header.watermark_delay_secs.unwrap_or(30);
+                let Some(query) = plain::query(&file.sql, late, delay).filter(|_| !open) else { continue };
+                let presence = query.presence(&kept, late);
+                let rows = plain::rows(&query.sql, plan.schema(), &judged, presence).await;
+                let Some(rows) = rows else { continue };
                 said.set(said.get() + 1);
                 texts.insert(plan.name.clone(), text_of(plan, &rows, vec![]));
             }

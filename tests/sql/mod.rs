@@ -14,12 +14,14 @@
 //! A new query is a new file `queries/<name>.sql`; `HEADCOUNT_REGOLD=1 cargo nextest run sql::golden` writes what it gives beside it,
 //! to be read before it is committed. `HEADCOUNT_SQL=<word>` runs only the queries whose names contain the word.
 //!
-//! * `golden`: the queries, run by every way; * `plain`: what plain DataFusion says; * `random`: queries that nobody wrote;
+//! * `golden`: the queries, run by every way; * `plain`: what plain DataFusion says;
+//! * `presence`: what the reference says of `CONCURRENCY`; * `random`: queries that nobody wrote;
 //! * `examples`: the documentation's; * `input`: the events; * `text`: a table as people read it.
 
 mod examples;
 mod golden;
 mod input;
 mod plain;
+mod presence;
 mod random;
 mod text;

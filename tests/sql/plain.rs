@@ -1,4 +1,5 @@
 //! What plain DataFusion says: the same query over all rows at once, in a table with window columns, by none of this project's operators.
+//! Presence it does not know: that is a table of what the brute-force reference says.
 
 use std::sync::{Arc, LazyLock};
 
@@ -8,11 +9,13 @@ use arrow::datatypes::Schema;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use headcount::operator::concurrency::ConcurrencyQuery;
 use headcount::operator::percentile::percentile;
 use regex::{Captures, Regex};
 
+use super::presence;
 use crate::harness;
-use crate::reference::{Row, Val};
+use crate::reference::{Kept, Options, Row, Val};
 
 static TUMBLE: LazyLock<Regex> = LazyLock::new(|| {
     let call = r"TUMBLE\(\s*TABLE\s+(\w+),\s*DESCRIPTOR\(event_time\),\s*(INTERVAL\s+'\d+'\s+\w+)\)";
@@ -26,17 +29,37 @@ pub(super) enum Late {
     Never,
 }
 
+/// A query of plain DataFusion, and the tables of presence that it reads.
+pub(super) struct Plain {
+    pub sql: String,
+    presence: Vec<(String, ConcurrencyQuery)>,
+}
+
+impl Plain {
+    /// What the reference says of these tables.
+    pub(super) fn presence(&self, kept: &[Kept], late: Late) -> Vec<(String, RecordBatch)> {
+        let job = if late == Late::Judged { Options::default() } else { Options::default().ignoring_lateness() };
+        let finest = self.presence.iter().map(|(_, query)| query.size).min().unwrap_or(0);
+        let rows = |(name, query): &(String, _)| (name.clone(), presence::rows(query, kept, &job, finest));
+        self.presence.iter().map(rows).collect()
+    }
+}
+
 /// The query over a table of the stream's rows that has the columns of their windows; `None` where it means something else over all
-/// windows at once than window by window, or has functions that are this project's alone.
-pub(super) fn query(sql: &str, late: Late) -> Option<String> {
+/// windows at once than window by window, or has functions that are this project's alone. Rows are late by a watermark that is `delay`
+/// seconds behind.
+pub(super) fn query(sql: &str, late: Late, delay: u32) -> Option<Plain> {
     let mut can_say = true;
-    let plain = TUMBLE.replace_all(sql, |call: &Captures<'_>| {
+    let (sql, presence) = presence::calls(sql);
+    let plain = TUMBLE.replace_all(&sql, |call: &Captures<'_>| {
         let (table, size) = (&call[1], &call[2]);
         // What a sub-query has left of the rows does not say when they came.
         can_say &= late == Late::Never || table.eq_ignore_ascii_case("user_events");
         let in_time = match late {
-            Late::Judged => "shard_high_time IS NULL OR window_end > shard_high_time - INTERVAL '30' SECOND",
-            Late::Never => "true",
+            Late::Judged => {
+                format!("shard_high_time IS NULL OR window_end > shard_high_time - INTERVAL '{delay}' SECOND")
+            }
+            Late::Never => "true".to_owned(),
         };
         format!(
             "(SELECT * FROM (SELECT *, date_bin({size}, event_time) AS window_start,
@@ -48,19 +71,28 @@ pub(super) fn query(sql: &str, late: Late) -> Option<String> {
     let upper = sql.to_uppercase();
     let over = |of: &str| upper.split_whitespace().collect::<String>().matches(of).count();
     can_say &= over("OVER(") == over("OVER(PARTITIONBYWINDOW_START,WINDOW_END");
-    can_say &= !upper.contains("LIMIT ") && TUMBLE.is_match(sql);
-    can_say &= ["CONCURRENCY(", "HOP(", "SESSION(", "CUMULATE("].iter().all(|call| !upper.contains(call));
-    can_say.then(|| plain.into_owned())
+    can_say &= !upper.contains("LIMIT ") && (TUMBLE.is_match(&sql) || !presence.is_empty());
+    can_say &= ["HOP(", "SESSION(", "CUMULATE("].iter().all(|call| !upper.contains(call));
+    can_say.then(|| Plain { sql: plain.into_owned(), presence })
 }
 
-/// The rows that a plain query gives, in the form of a table with this schema; `None` if DataFusion does not implement it.
-pub(super) async fn rows(sql: &str, table: &Schema, judged: &[RecordBatch]) -> Option<Vec<Row>> {
+/// The rows that a plain query gives, in the form of a table with this schema; `None` if DataFusion does not implement it. `presence` are
+/// the tables that stand for its calls of `CONCURRENCY`.
+pub(super) async fn rows(
+    sql: &str,
+    table: &Schema,
+    judged: &[RecordBatch],
+    presence: Vec<(String, RecordBatch)>,
+) -> Option<Vec<Row>> {
     let mut config = SessionConfig::new().with_target_partitions(1);
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let context = SessionContext::new_with_config(config);
     context.register_udaf(percentile().as_ref().clone());
     let events = MemTable::try_new(judged[0].schema(), vec![judged.to_vec()]).unwrap();
     context.register_table("user_events", Arc::new(events)).unwrap();
+    for (name, rows) in presence {
+        context.register_batch(&name, rows).unwrap();
+    }
     match context.sql(sql).await.unwrap().collect().await {
         Ok(batches) => Some(batches.iter().flat_map(|batch| in_form_of(table, batch)).collect()),
         Err(DataFusionError::NotImplemented(_)) => None,

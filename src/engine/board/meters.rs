@@ -61,7 +61,11 @@ impl Status {
             counter!(names::PARTLY_LATE_ROWS_TOTAL, "pipeline" => pipeline()).absolute(counts.partly_late);
             counter!(names::FILTERED_ROWS_TOTAL, "pipeline" => pipeline()).absolute(counts.filtered);
         }
-        counter!(names::IGNORED_TOUCHES_TOTAL).absolute(self.combine.ignored_touches);
+        for (pipeline, ignored) in
+            self.pipelines.iter().zip(&self.combine.ignored_touches).filter(|(p, _)| p.concurrency)
+        {
+            counter!(names::IGNORED_TOUCHES_TOTAL, "pipeline" => pipeline.name.clone()).absolute(*ignored);
+        }
     }
 
     fn report_pipelines(&self) {

@@ -93,12 +93,13 @@ pub struct ShardStatus {
 pub struct CombineStatus {
     /// The pipeline watermark.
     pub watermark: Option<Micros>,
-    /// (concurrent viewers, active streams) as far as resolved; `None` without a concurrency table.
+    /// (concurrent viewers, active streams) as far as resolved, by the configuration's timeouts if a table counts by them; `None`
+    /// without a concurrency table.
     pub presence: Option<(i64, i64)>,
-    /// (sessions, streams) remembered by the concurrency state.
+    /// (sessions, streams) remembered by the concurrency state, once for each set of timeouts.
     pub remembered: (usize, usize),
-    /// Touches of closed sessions.
-    pub ignored_touches: u64,
+    /// Touches of closed sessions, by pipeline.
+    pub ignored_touches: Vec<u64>,
     /// What the state of all shards takes in memory, and what it may, in bytes.
     pub state_bytes: (usize, usize),
     /// By pipeline.
@@ -177,8 +178,8 @@ impl Status {
             }
         }
         // Before a shard was read there is nothing to take touches from.
-        for pipeline in self.pipelines.iter().filter(|p| p.concurrency) {
-            counters.ignore_touches(&pipeline.name, self.combine.ignored_touches);
+        for (pipeline, ignored) in self.pipelines.iter().zip(&self.combine.ignored_touches) {
+            counters.ignore_touches(&pipeline.name, *ignored);
         }
         counters
     }

@@ -97,15 +97,19 @@ impl Stream {
         }
     }
 
-    /// Starts anew if no event came for so long that it would have been forgotten before `t`; what ran out until then has run out
-    /// by the old rules.
-    pub(super) fn begin(&mut self, t: Micros, timeouts: &StreamTimeouts, out: &mut Vec<(Micros, i8)>) {
-        if self.last_event != NEVER && t.saturating_sub(self.last_event) > timeouts.announced {
-            self.run_out(t, timeouts, out);
-            self.channel = None;
-            self.control = Control::None;
-            self.touched = false;
+    /// The first of the stream's events, the next of which are at `times`, that is remembered when all have come: a stream begins anew
+    /// when none came for so long that it was forgotten, and its channel goes with the events before that.
+    pub(super) fn remembered_since(&mut self, times: &[Micros], timeouts: &StreamTimeouts) -> Micros {
+        let mut since = NEVER;
+        let mut last = self.last_event;
+        for t in times {
+            if last != NEVER && t.saturating_sub(last) > timeouts.announced {
+                since = *t;
+                self.channel = None;
+            }
+            last = *t;
         }
+        since
     }
 
     /// Plays what happened in the bucket that ends at `end`, in order; adds the instants at which the stream became active
@@ -123,6 +127,12 @@ impl Stream {
             self.run_out(t, timeouts, out);
             let at_t = rest.iter().take_while(|(u, _)| *u == t).count();
             let (now, later) = rest.split_at(at_t);
+            let silent = self.last_event != NEVER && t.saturating_sub(self.last_event) > timeouts.announced;
+            if silent && now.iter().any(|(_, h)| !matches!(h, Happening::Presence(_))) {
+                // It was forgotten: what ran out has run out by the old rules.
+                self.control = Control::None;
+                self.touched = false;
+            }
             now.iter().for_each(|(_, h)| self.apply(t, *h));
             rest = later;
             let active = self.active_at(t, timeouts);
@@ -246,11 +256,26 @@ mod tests {
     fn a_stream_that_comes_back_after_it_ran_out_ran_out_at_its_time() {
         let mut s = Stream::new(1, "s");
         assert_eq!(play(&mut s, &[(5, Happening::Started)], 10), [(5, 1)]);
-        let mut out = Vec::new();
-        s.begin(1_007, &TIMEOUTS, &mut out);
-        assert_eq!(out, [(1_005, -1)]);
-        assert_eq!(play(&mut s, &[(1_007, Happening::Event)], 1_010), []);
+        assert_eq!(play(&mut s, &[(1_007, Happening::Event)], 1_010), [(1_005, -1)]);
         assert_eq!(play(&mut s, &[(1_011, Happening::Touched)], 1_020), [(1_011, 1)]);
+    }
+
+    #[test]
+    fn a_stream_is_forgotten_within_a_bucket_too() {
+        let mut s = Stream::new(1, "s");
+        s.offer_channel(0, "a", "old");
+        assert_eq!(s.remembered_since(&[0, 1_000], &TIMEOUTS), NEVER);
+        assert_eq!(s.channel(), Some("old"));
+        let times = [0, 1_001, 1_002, 2_003, 2_004];
+        assert_eq!(s.remembered_since(&times, &TIMEOUTS), 2_003);
+        assert_eq!(s.channel(), None);
+        // Neither what started it nor who is present holds it active over such a silence.
+        let came =
+            [(0, Happening::Started), (0, Happening::Touched), (0, Happening::Presence(1)), (1_001, Happening::Event)];
+        assert_eq!(play(&mut s, &came, 3_000), [(0, 1), (1_000, -1)]);
+        let mut s = Stream::new(1, "s");
+        let watched = [(0, Happening::Touched), (0, Happening::Presence(1)), (1_001, Happening::Event)];
+        assert_eq!(play(&mut s, &watched, 3_000), [(0, 1), (1_001, -1)]);
     }
 
     #[test]

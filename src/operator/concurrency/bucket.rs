@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use super::activity::{Happening, Stream};
 use super::mark::{Mark, MarkKind, MarksPartial, text};
-use super::resolve::{Concurrency, Dimensions};
+use super::resolve::{Dimensions, Presence};
 use super::rows::QueryWindows;
 use super::session::{Delta, Session, Touched};
 use super::wheel::NEVER;
@@ -20,15 +20,13 @@ pub(super) struct Resolved {
     pub ignored_touches: u64,
 }
 
-impl Concurrency {
-    /// Plays all marks of `bucket` and whatever runs out in it.
-    pub(super) fn play_bucket(&mut self, bucket: Micros, mut marks: MarksPartial) -> Resolved {
+impl Presence {
+    /// Plays all marks of `bucket`, which are in order, and whatever runs out in it.
+    pub(super) fn play_bucket(&mut self, bucket: Micros, marks: &MarksPartial) -> Resolved {
         let mut out = Resolved::default();
         let mut happenings: HashMap<u32, Vec<(Micros, Happening)>> = HashMap::new();
-        marks.sort();
-        let sorted = std::mem::take(&mut marks.marks);
-        for of_stream in sorted.chunk_by(|a, b| a.stream == b.stream) {
-            if let Some((stream, events)) = self.play_stream(bucket, of_stream, &marks, &mut out) {
+        for of_stream in marks.marks.chunk_by(|a, b| a.stream == b.stream) {
+            if let Some((stream, events)) = self.play_stream(bucket, of_stream, marks, &mut out) {
                 happenings.insert(stream, events);
             }
         }
@@ -51,12 +49,11 @@ impl Concurrency {
         let mut happenings = Vec::with_capacity(marks.len());
         if let Some(s) = self.streams.get_mut(stream) {
             let events = marks.iter().filter(|m| !m.derived);
-            if let Some(earliest) = events.clone().map(|m| m.time).min() {
-                s.begin(earliest, &self.streams_timeouts, &mut out.activity);
-            }
+            let times = event_times(events.clone(), self.streams_timeouts.announced < self.bucket_size);
+            let since = s.remembered_since(&times, &self.streams_timeouts);
             for mark in events {
                 happenings.push((mark.time, happening_of(mark.kind)));
-                if let Some(channel) = strings.channel(mark) {
+                if let Some(channel) = strings.channel(mark).filter(|_| mark.time >= since) {
                     s.offer_channel(mark.time, strings.event_id(mark), channel);
                 }
             }
@@ -228,6 +225,17 @@ impl Concurrency {
         }
         index
     }
+}
+
+/// The times of the events of a bucket, in order, between which a stream may be forgotten; if not `within` the bucket, the first alone.
+fn event_times<'m>(events: impl Iterator<Item = &'m Mark>, within: bool) -> Vec<Micros> {
+    let times = events.map(|mark| mark.time);
+    if !within {
+        return times.min().into_iter().collect();
+    }
+    let mut times: Vec<Micros> = times.collect();
+    times.sort_unstable();
+    times
 }
 
 fn apply_control(

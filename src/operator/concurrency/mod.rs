@@ -21,7 +21,7 @@
 //! So a shard only collects marks, in buckets of the finest window; they are put in order and resolved where all shards meet,
 //! when no shard can add to the bucket any more. The result depends on the set of accepted events alone.
 //!
-//! * [`ConcurrencyQuery`]: window size and dimensions; * [`ConcurrencyExec`]: the leaf of the query over complete windows;
+//! * [`ConcurrencyQuery`]: window size, dimensions and [`OwnTimeouts`]; * [`ConcurrencyExec`]: the leaf of the query over complete windows;
 //! * [`ShardMarks`], [`MarksPartial`]: the shard's side; * [`Concurrency`]: the shared state where shards meet.
 
 mod activity;
@@ -29,17 +29,22 @@ mod bucket;
 mod exec;
 mod groups;
 mod mark;
+mod pending;
 mod query;
 mod resolve;
 mod rows;
 mod session;
 mod shard;
+mod shared;
 mod state;
+mod timeouts;
 mod wheel;
 
 pub use exec::ConcurrencyExec;
 pub use mark::MarksPartial;
 pub use query::ConcurrencyQuery;
-pub use resolve::{Concurrency, ConcurrencyOptions, WindowRows};
-pub use shard::{MarkCounts, MarksState, Seen, ShardMarks};
+pub use resolve::WindowRows;
+pub use shard::{MarkCounts, Marked, MarksState, Seen, ShardMarks};
+pub use shared::Concurrency;
 pub use state::ConcurrencyState;
+pub use timeouts::{ConcurrencyOptions, OwnTimeouts};

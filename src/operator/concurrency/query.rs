@@ -3,6 +3,7 @@
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use serde::{Deserialize, Serialize};
 
+use super::timeouts::OwnTimeouts;
 use crate::types::Micros;
 
 /// The arguments of one call of `CONCURRENCY`.
@@ -12,6 +13,8 @@ pub struct ConcurrencyQuery {
     pub size: Micros,
     /// The dimensions that sessions are counted by; none: the whole platform.
     pub partition_by: Vec<String>,
+    /// The timeouts that are not the job's.
+    pub timeouts: OwnTimeouts,
 }
 
 impl ConcurrencyQuery {

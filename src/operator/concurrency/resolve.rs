@@ -1,6 +1,6 @@
 //! Where shards meet: marks of closed buckets become presence, presence becomes windows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use arrow::record_batch::RecordBatch;
 use hashbrown::HashMap;
@@ -9,29 +9,17 @@ use serde::{Deserialize, Serialize};
 use super::activity::{Stream, StreamTimeouts};
 use super::groups::Steps;
 use super::mark::MarksPartial;
+use super::pending::Pending;
 use super::query::ConcurrencyQuery;
 use super::rows::QueryWindows;
 use super::session::{Session, SessionTimeouts};
-use super::shard::Seen;
+use super::timeouts::ConcurrencyOptions;
 use super::wheel::{NEVER, Wheel};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::types::{MICROS_PER_DAY, Micros, floor_to};
 
 /// Windows in a silence longer than this are not filled with zeros.
 pub(super) const GAP_FILL_MAX: Micros = MICROS_PER_DAY;
-
-/// The timeouts of presence and activity, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConcurrencyOptions {
-    /// How long a touch holds a session present.
-    pub session_timeout: Micros,
-    /// How long a closure holds without touches; how far back a stream's end reaches.
-    pub closed_retention: Micros,
-    /// How long a stream that was never announced stays active after its last event.
-    pub stream_timeout: Micros,
-    /// How long an announced stream stays active after its last event.
-    pub announced_timeout: Micros,
-}
 
 /// The rows of one complete window of one query.
 #[derive(Debug)]
@@ -44,20 +32,19 @@ pub struct WindowRows {
     pub rows: RecordBatch,
 }
 
-/// The state that all concurrency tables of a worker share.
+/// Who is present by one set of timeouts, and the windows of the queries that count by it.
 ///
-/// [`Self::add`] takes buckets of marks from shards in any order; [`Self::advance`] resolves every bucket that the watermark
-/// has passed, in order, and gives the windows that are complete. A window is given when an event at or after its start is
-/// known: a silent stream of events is not extrapolated, and a replay gives the same windows.
+/// [`Self::advance`] resolves every bucket that the watermark has passed, in order, and gives the windows that are complete. A window is
+/// given when an event at or after its start is known: a silent stream of events is not extrapolated, and a replay gives the same windows.
 #[derive(Debug)]
-pub struct Concurrency {
+pub(super) struct Presence {
     // properties: constant
     pub(super) bucket_size: Micros,
     pub(super) sessions_timeouts: SessionTimeouts,
     pub(super) streams_timeouts: StreamTimeouts,
+    /// By query: its place among all of the job's.
+    numbers: Vec<usize>,
     // state: mutable
-    pub(super) pending: BTreeMap<Micros, MarksPartial>,
-    pub(super) seen: BTreeMap<Micros, (Micros, Micros)>,
     pub(super) cursor: Option<Micros>,
     pub(super) streams: Slab<Stream>,
     pub(super) stream_index: HashMap<u128, u32>,
@@ -71,7 +58,7 @@ pub struct Concurrency {
     pub(super) active_streams: Steps,
     pub(super) present_sessions: i64,
     pub(super) queries: Vec<QueryWindows>,
-    pub(super) ignored_touches: u64,
+    ignored_touches: u64,
 }
 
 /// Interned tuples of dimension values; 0 is the tuple of nulls.
@@ -136,25 +123,26 @@ impl<T> Slab<T> {
     }
 }
 
-impl Concurrency {
-    /// The state for `queries`.
-    ///
-    /// # Errors
-    /// A window is not a multiple of the finest one: its end would fall inside a bucket.
-    pub fn try_new(queries: &[ConcurrencyQuery], options: ConcurrencyOptions) -> Result<Self> {
-        let finest = Self::finest_window(queries)?;
-        let dimension_names = Self::dimension_names(queries);
-        Ok(Self {
-            bucket_size: finest,
+impl Presence {
+    /// Nobody yet. The `queries` have these timeouts, and come with their places among all of the job's; `dimension_names` are the
+    /// columns that marks have.
+    pub(super) fn new(
+        queries: Vec<(usize, ConcurrencyQuery)>,
+        options: ConcurrencyOptions,
+        bucket_size: Micros,
+        dimension_names: &[String],
+    ) -> Self {
+        let (numbers, queries): (_, Vec<ConcurrencyQuery>) = queries.into_iter().unzip();
+        Self {
+            bucket_size,
             sessions_timeouts: SessionTimeouts { lease: options.session_timeout, retention: options.closed_retention },
             streams_timeouts: StreamTimeouts {
                 unannounced: options.stream_timeout,
                 announced: options.announced_timeout,
             },
-            queries: queries.iter().map(|q| QueryWindows::new(q.clone(), &dimension_names)).collect(),
+            numbers,
+            queries: queries.into_iter().map(|q| QueryWindows::new(q, dimension_names)).collect(),
             dimensions: Dimensions::with_nulls(dimension_names.len()),
-            pending: BTreeMap::new(),
-            seen: BTreeMap::new(),
             cursor: None,
             streams: Slab::new(),
             stream_index: HashMap::new(),
@@ -166,81 +154,32 @@ impl Concurrency {
             active_streams: Steps::default(),
             present_sessions: 0,
             ignored_touches: 0,
-        })
-    }
-
-    /// The finest window of `queries`: the size of the buckets, and the window that lateness is judged by.
-    ///
-    /// # Errors
-    /// There is no query, or a window is not a multiple of the finest one.
-    pub fn finest_window(queries: &[ConcurrencyQuery]) -> Result<Micros> {
-        let Some(finest) = queries.iter().map(|q| q.size).min() else {
-            return Err(Error::internal("concurrency without a query"));
-        };
-        if finest > MICROS_PER_DAY {
-            return Err(Error::user("the finest concurrency window is longer than a day")
-                .hint("add a table with a window of a day or less: presence is resolved in steps of the finest one"));
-        }
-        match queries.iter().find(|q| q.size % finest != 0) {
-            Some(odd) => Err(Error::user(format!(
-                "a concurrency window of {} s is no multiple of the finest one in use, {} s",
-                odd.size as f64 / 1e6,
-                finest as f64 / 1e6
-            ))
-            .hint("all concurrency tables share one state: make every window a multiple of the finest")),
-            None => Ok(finest),
-        }
-    }
-
-    /// The event columns that some query counts by, besides the stream.
-    pub fn dimension_names(queries: &[ConcurrencyQuery]) -> Vec<String> {
-        let mut names: Vec<String> =
-            queries.iter().flat_map(|q| &q.partition_by).filter(|n| *n != "stream_id").cloned().collect();
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    /// Notes which buckets have events, as soon as a shard has read them.
-    pub fn saw(&mut self, seen: &[Seen]) {
-        for s in seen {
-            let known = self.seen.entry(s.bucket).or_insert((s.first, s.last));
-            *known = (known.0.min(s.first), known.1.max(s.last));
-        }
-    }
-
-    /// Takes a shard's marks of one bucket.
-    pub fn add(&mut self, partial: MarksPartial) {
-        match self.pending.get_mut(&partial.bucket) {
-            Some(known) => known.absorb(partial),
-            None => {
-                self.pending.insert(partial.bucket, partial);
-            }
         }
     }
 
     /// Resolves every bucket that ends at or before `watermark`; gives the windows that became complete, in order.
-    pub fn advance(&mut self, watermark: Micros) -> Result<Vec<WindowRows>> {
+    /// The marks of these must be in order.
+    pub(super) fn advance(&mut self, watermark: Micros, pending: &Pending) -> Result<Vec<WindowRows>> {
         if self.cursor.is_none() {
-            let Some((&first, _)) = self.seen.first_key_value() else { return Ok(vec![]) };
+            let Some((&first, _)) = pending.seen.first_key_value() else { return Ok(vec![]) };
             if first.saturating_add(self.bucket_size) > watermark {
                 return Ok(vec![]);
             }
             self.begin(first);
         }
         while let Some(bucket) = self.cursor {
-            if bucket.saturating_add(self.bucket_size) > watermark || bucket >= self.last_window_end() {
+            if bucket.saturating_add(self.bucket_size) > watermark || bucket >= self.last_window_end(pending) {
                 break;
             }
-            if let Some(target) = self.silence_until(bucket, watermark) {
+            if let Some(target) = self.silence_until(bucket, watermark, pending) {
                 self.jump(target);
                 continue;
             }
-            let marks = self.pending.remove(&bucket).unwrap_or_else(|| MarksPartial::new(bucket));
-            self.resolve_bucket(bucket, marks)?;
+            let none = MarksPartial::new(bucket);
+            self.resolve_bucket(bucket, pending.marks.get(&bucket).unwrap_or(&none))?;
             self.cursor = Some(bucket + self.bucket_size);
         }
-        Ok(self.give(watermark))
+        Ok(self.give(watermark, pending))
     }
 
     fn begin(&mut self, first: Micros) {
@@ -250,7 +189,7 @@ impl Concurrency {
         }
     }
 
-    fn resolve_bucket(&mut self, bucket: Micros, marks: MarksPartial) -> Result<()> {
+    fn resolve_bucket(&mut self, bucket: Micros, marks: &MarksPartial) -> Result<()> {
         let resolved = self.play_bucket(bucket, marks);
         self.ignored_touches += resolved.ignored_touches;
         self.present_sessions += resolved.deltas.iter().map(|d| i64::from(d.change)).sum::<i64>();
@@ -267,22 +206,18 @@ impl Concurrency {
     }
 
     /// The end of the last window of any query that holds the latest event: nothing is extrapolated beyond it.
-    fn last_window_end(&self) -> Micros {
-        let Some(latest) = self.latest_event() else { return NEVER };
+    fn last_window_end(&self, pending: &Pending) -> Micros {
+        let Some(latest) = pending.latest_event() else { return NEVER };
         self.queries.iter().map(|q| floor_to(latest, q.size()).saturating_add(q.size())).max().unwrap_or(NEVER)
     }
 
-    fn latest_event(&self) -> Option<Micros> {
-        self.seen.last_key_value().map(|(_, (_, last))| *last)
-    }
-
     /// In a silence too long to be filled, with nobody present and nothing active: where to go on.
-    fn silence_until(&self, bucket: Micros, watermark: Micros) -> Option<Micros> {
-        if self.present_sessions != 0 || self.active_streams.value != 0 || self.pending.contains_key(&bucket) {
+    fn silence_until(&self, bucket: Micros, watermark: Micros, pending: &Pending) -> Option<Micros> {
+        if self.present_sessions != 0 || self.active_streams.value != 0 || pending.marks.contains_key(&bucket) {
             return None;
         }
-        let (_, (_, before)) = self.seen.range(..bucket).next_back()?;
-        let (_, (next, _)) = self.seen.range(bucket..).next()?;
+        let (_, (_, before)) = pending.seen.range(..bucket).next_back()?;
+        let (_, (next, _)) = pending.seen.range(bucket..).next()?;
         let silent = next - before > GAP_FILL_MAX && watermark >= before.saturating_add(GAP_FILL_MAX);
         let step = self.queries.iter().map(QueryWindows::size).try_fold(1, common_multiple)?;
         let target = floor_to(*next, step);
@@ -297,70 +232,62 @@ impl Concurrency {
     }
 
     /// Takes the finished windows out, as far as it is known whether they are to be given.
-    fn give(&mut self, watermark: Micros) -> Vec<WindowRows> {
-        let Some(latest) = self.latest_event() else { return vec![] };
+    fn give(&mut self, watermark: Micros, pending: &Pending) -> Vec<WindowRows> {
+        let Some(latest) = pending.latest_event() else { return vec![] };
         let mut out = Vec::new();
-        for (i, query) in self.queries.iter_mut().enumerate() {
-            out.extend(query.give(latest, watermark, &self.seen).into_iter().map(|(window_end, rows)| WindowRows {
-                query: i,
-                window_end,
-                rows,
-            }));
+        for (query, windows) in self.numbers.iter().zip(&mut self.queries) {
+            let given = windows.give(latest, watermark, &pending.seen).into_iter();
+            out.extend(given.map(|(window_end, rows)| WindowRows { query: *query, window_end, rows }));
         }
-        out.sort_by_key(|w| (w.window_end, w.query));
-        self.prune_seen();
         out
     }
 
-    /// Keeps what the oldest window still held back may ask about: its own buckets, and the last event before it.
-    fn prune_seen(&mut self) {
-        let Some(oldest) = self.queries.iter().map(QueryWindows::oldest_start).min() else { return };
-        if let Some((&before, _)) = self.seen.range(..oldest).next_back() {
-            self.seen = self.seen.split_off(&before);
-        }
+    /// Every bucket before it is resolved; none before the first is.
+    pub(super) fn cursor(&self) -> Option<Micros> {
+        self.cursor
     }
 
-    /// Whether anything was resolved: before, nobody knows who is present.
-    pub fn has_begun(&self) -> bool {
-        self.cursor.is_some()
+    /// The start of the oldest window that is still held back: what it may ask about are its own buckets, and the last event before it.
+    /// None before the first window is known.
+    pub(super) fn oldest_start(&self) -> Option<Micros> {
+        self.cursor.and_then(|_| self.queries.iter().map(QueryWindows::oldest_start).min())
     }
 
-    /// Sessions present, as far as resolved.
-    pub fn present_sessions(&self) -> i64 {
-        self.present_sessions
+    /// The start of a query's oldest window that is not given yet; none before the first window is known.
+    pub(super) fn given_until(&self, query: usize) -> Option<Micros> {
+        self.cursor.and_then(|_| self.queries.get(query)).map(QueryWindows::oldest_start)
     }
 
-    /// Streams active, as far as resolved.
-    pub fn active_streams(&self) -> i64 {
-        self.active_streams.value
+    /// Sessions present and streams active, as far as resolved; none before anything was.
+    pub(super) fn present(&self) -> Option<(i64, i64)> {
+        self.cursor.map(|_| (self.present_sessions, self.active_streams.value))
     }
 
     /// Touches that came after their session was closed.
-    pub fn ignored_touches(&self) -> u64 {
+    pub(super) fn ignored_touches(&self) -> u64 {
         self.ignored_touches
     }
 
     /// Ends of a query's windows that have seen events and are not given yet, and the groups of the one that is being counted.
-    pub fn open_windows(&self, query: usize) -> (BTreeSet<Micros>, usize) {
+    pub(super) fn open_windows(&self, query: usize, pending: &Pending) -> (BTreeSet<Micros>, usize) {
         let Some(windows) = self.queries.get(query) else { return Default::default() };
         let from = self.cursor.map_or(Micros::MIN, |_| windows.oldest_start());
         let end = |bucket: &Micros| floor_to(*bucket, windows.size()).saturating_add(windows.size());
-        let ends: BTreeSet<Micros> = self.seen.range(from..).map(|(bucket, _)| end(bucket)).collect();
+        let ends: BTreeSet<Micros> = pending.seen.range(from..).map(|(bucket, _)| end(bucket)).collect();
         // Who is present when no window is open will be a group of the next one, if there is one.
         let groups = if ends.is_empty() { 0 } else { windows.groups() };
         (ends, groups)
     }
 
     /// Sessions and streams remembered.
-    pub fn remembered(&self) -> (usize, usize) {
+    pub(super) fn remembered(&self) -> (usize, usize) {
         (self.sessions.len(), self.streams.len())
     }
 
-    /// Memory of sessions, streams and the marks that wait, in bytes; what each query has open beside them is less.
-    pub fn bytes(&self) -> usize {
+    /// Memory of sessions and streams, in bytes.
+    pub(super) fn bytes(&self) -> usize {
         let index = |index: &HashMap<u128, u32>| index.capacity() * (size_of::<(u128, u32)>() + 1);
-        let marks: usize = self.pending.values().map(MarksPartial::bytes).sum();
-        self.sessions.bytes() + self.streams.bytes() + index(&self.session_index) + index(&self.stream_index) + marks
+        self.sessions.bytes() + self.streams.bytes() + index(&self.session_index) + index(&self.stream_index)
     }
 }
 

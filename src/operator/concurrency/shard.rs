@@ -26,6 +26,17 @@ pub struct MarkCounts {
     pub filtered: u64,
 }
 
+/// What became of the rows of one batch, by their numbers.
+#[derive(Debug, Default)]
+pub struct Marked {
+    /// Of a stream, and taken.
+    pub taken: Vec<u32>,
+    /// Of a stream, and late.
+    pub late: Vec<u32>,
+    /// The buckets that saw events.
+    pub seen: Vec<Seen>,
+}
+
 /// First and last event time of one bucket of one shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
@@ -158,12 +169,11 @@ impl ShardMarks {
         })
     }
 
-    /// Takes a batch of events in. Returns the numbers of the rows that were late, and the buckets that saw events.
-    pub fn update(&mut self, events: &RecordBatch) -> Result<(Vec<u32>, Vec<Seen>)> {
+    /// Takes a batch of events in.
+    pub fn update(&mut self, events: &RecordBatch) -> Result<Marked> {
         let view = EventView::new(events, &self.columns);
-        let mut late = Vec::new();
-        let mut taken: Vec<u32> = Vec::with_capacity(events.num_rows());
-        let mut seen: Vec<Seen> = Vec::new();
+        let Marked { mut taken, mut late, mut seen } = Marked::default();
+        taken.reserve(events.num_rows());
         let windowing = Windowing::tumbling(self.bucket_size);
         for row in 0..events.num_rows() {
             let time = view.times.value(row);
@@ -189,7 +199,7 @@ impl ShardMarks {
         if !taken.is_empty() {
             self.collect(&view, &taken)?;
         }
-        Ok((late, seen))
+        Ok(Marked { taken, late, seen })
     }
 
     fn collect(&mut self, view: &EventView<'_>, taken: &[u32]) -> Result<()> {

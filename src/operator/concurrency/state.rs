@@ -8,23 +8,32 @@ use serde::{Deserialize, Serialize};
 use super::activity::Stream;
 use super::groups::Steps;
 use super::mark::MarksPartial;
+use super::pending::Pending;
 use super::query::ConcurrencyQuery;
-use super::resolve::{Concurrency, ConcurrencyOptions, Dimensions, Slab};
+use super::resolve::{Dimensions, Presence, Slab};
 use super::rows::QueryState;
 use super::session::{Delta, Session};
+use super::timeouts::ConcurrencyOptions;
 use super::wheel::Wheel;
 use crate::error::{Error, Result};
 use crate::types::Micros;
 
-/// Everything that a [`Concurrency`] remembers: sessions, streams, marks that wait, windows that are open or held back.
+/// Everything that a [`Concurrency`](super::Concurrency) remembers: marks that wait, and by each set of timeouts who is present.
 ///
-/// What can be derived (indices by key) is left out. It fits queries of the same finest window that count by no other dimensions, and
-/// the same timeouts.
+/// It fits queries of the same finest window that count by no other dimensions.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConcurrencyState {
+    pub(super) bucket_size: Micros,
+    pub(super) dimensions: Vec<String>,
+    pub(super) pending: Pending,
+    pub(super) presences: BTreeMap<ConcurrencyOptions, PresenceState>,
+}
+
+/// Everything that a [`Presence`] remembers: sessions, streams, windows that are open or held back. What can be derived (indices by key)
+/// is left out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct PresenceState {
     cursor: Option<Micros>,
-    pending: BTreeMap<Micros, MarksPartial>,
-    seen: BTreeMap<Micros, (Micros, Micros)>,
     streams: Slab<Stream>,
     stream_wheel: Wheel,
     silent_streams: Vec<u32>,
@@ -39,17 +48,16 @@ pub struct ConcurrencyState {
 impl ConcurrencyState {
     /// Sessions and streams remembered.
     pub fn remembered(&self) -> (usize, usize) {
-        (self.sessions.len(), self.streams.len())
+        let each = self.presences.values().map(|p| (p.sessions.len(), p.streams.len()));
+        each.fold((0, 0), |(sessions, streams), more| (sessions + more.0, streams + more.1))
     }
 }
 
-impl Concurrency {
+impl Presence {
     /// A copy of the state.
-    pub fn state(&self) -> ConcurrencyState {
-        ConcurrencyState {
+    pub(super) fn state(&self) -> PresenceState {
+        PresenceState {
             cursor: self.cursor,
-            pending: self.pending.clone(),
-            seen: self.seen.clone(),
             streams: self.streams.clone(),
             stream_wheel: self.stream_wheel.clone(),
             silent_streams: self.silent_streams.clone(),
@@ -62,43 +70,36 @@ impl Concurrency {
         }
     }
 
-    /// Goes on from a copy. A query that it is not of begins with who is present; its first window may be one in part.
+    /// Goes on from a copy of the same timeouts. A query that it is not of begins with who is present; its first window may be one in
+    /// part.
     ///
     /// # Errors
-    /// As [`Concurrency::try_new`]; internal if the copy is of another finest window, or without a dimension that is asked for.
-    pub fn restore(queries: &[ConcurrencyQuery], options: ConcurrencyOptions, state: ConcurrencyState) -> Result<Self> {
-        let mut restored = Self::try_new(queries, options)?;
-        let mut known: BTreeMap<_, _> = state.queries.into_iter().collect();
-        let asked: Vec<ConcurrencyQuery> = known.keys().cloned().collect();
-        if Self::finest_window(&asked)? != restored.bucket_size || state.dimensions.is_empty() {
-            return Err(Error::internal("a state of other concurrency queries"));
+    /// Internal if the copy is not whole.
+    pub(super) fn restore(&mut self, state: PresenceState, kept: &Kept) -> Result<()> {
+        if state.dimensions.is_empty() {
+            return Err(Error::internal("a state of sessions without their dimensions"));
         }
-        let kept = Kept::try_new(&Self::dimension_names(&asked), &Self::dimension_names(queries))?;
+        let mut known: BTreeMap<_, _> = state.queries.into_iter().collect();
         let mut new = Vec::new();
-        for (i, query) in restored.queries.iter_mut().enumerate() {
+        for (i, query) in self.queries.iter_mut().enumerate() {
             match known.remove(query.query()) {
                 Some(state) => query.restore(state),
                 None => new.push(i),
             }
         }
-        let mut restored = Self {
-            cursor: state.cursor,
-            pending: state.pending.into_iter().map(|(bucket, marks)| (bucket, kept.of_marks(marks))).collect(),
-            seen: state.seen,
-            stream_index: state.streams.iter().map(|(i, s)| (s.key, i)).collect(),
-            streams: state.streams,
-            stream_wheel: state.stream_wheel,
-            silent_streams: state.silent_streams,
-            session_index: state.sessions.iter().map(|(i, s)| (s.key, i)).collect(),
-            sessions: state.sessions,
-            session_wheel: state.session_wheel,
-            dimensions: Dimensions::restored(state.dimensions.iter().map(|tuple| kept.of_tuple(tuple)).collect()),
-            active_streams: state.active_streams,
-            present_sessions: state.present_sessions,
-            ..restored
-        };
-        new.into_iter().for_each(|query| restored.join(query));
-        Ok(restored)
+        self.cursor = state.cursor;
+        self.stream_index = state.streams.iter().map(|(i, s)| (s.key, i)).collect();
+        self.streams = state.streams;
+        self.stream_wheel = state.stream_wheel;
+        self.silent_streams = state.silent_streams;
+        self.session_index = state.sessions.iter().map(|(i, s)| (s.key, i)).collect();
+        self.sessions = state.sessions;
+        self.session_wheel = state.session_wheel;
+        self.dimensions = Dimensions::restored(state.dimensions.iter().map(|tuple| kept.of_tuple(tuple)).collect());
+        self.active_streams = state.active_streams;
+        self.present_sessions = state.present_sessions;
+        new.into_iter().for_each(|query| self.join(query));
+        Ok(())
     }
 
     /// A query begins where the others are.

@@ -41,6 +41,7 @@ pub struct Explanation {
 impl Explanation {
     /// Explains `plan`, which reads `stream`, as a job with these times runs it.
     pub fn of(plan: &ContinuousPlan, stream: &str, times: &JobTimes) -> Self {
+        let times = &JobTimes { watermark_delay: plan.watermark_delay(times.watermark_delay), ..*times };
         let tree = Tree::of(plan, stream, times);
         Self {
             heading: format!("{}: {}", plan.name, plan.header.title),

@@ -1,11 +1,13 @@
 //! The plan in words, for somebody who runs it: what costs memory, what is waited for, when rows appear.
 
+use std::collections::BTreeSet;
+
 use super::explanation::JobTimes;
 use super::state::{grows, open_panes};
 use super::tree::{Place, Tree, group_by};
-use crate::operator::concurrency::ConcurrencyQuery;
+use crate::operator::concurrency::{ConcurrencyQuery, OwnTimeouts};
 use crate::operator::window::{WindowSpec, Windowing};
-use crate::pipeline::plan::{ContinuousPlan, Node};
+use crate::pipeline::plan::ContinuousPlan;
 use crate::types::format_span;
 
 /// One paragraph.
@@ -13,9 +15,18 @@ pub(super) fn paragraph(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) ->
     let windows: Vec<&WindowSpec> =
         plan.nodes.iter().filter_map(|n| n.node.window().map(|spec| spec.as_ref())).collect();
     let mut sentences = Vec::new();
-    match (windows.as_slice(), plan.nodes.first().map(|n| &n.node)) {
-        ([], Some(Node::Concurrency(query))) => sentences.push(concurrency(query, tree, times)),
-        _ => sentences.push(aggregates(&windows, plan, tree, times)),
+    if !windows.is_empty() {
+        sentences.push(aggregates(&windows, plan, tree, times));
+    }
+    let mut queries = plan.concurrency_queries();
+    if let Some(first) = queries.next() {
+        let begins = match windows.is_empty() {
+            true => format!("Each shard reads {} columns of every batch and keeps", tree.columns.len()),
+            false => "It also keeps".to_owned(),
+        };
+        sentences.push(concurrency(first, &begins, times));
+        let others: BTreeSet<_> = queries.map(|query| query.timeouts).filter(|own| *own != first.timeouts).collect();
+        sentences.extend(others.iter().map(|own| counted_again(own, times)));
     }
     sentences.push(complete(plan, tree, times));
     if !plan.lookups.is_empty() {
@@ -68,7 +79,9 @@ fn aggregates(windows: &[&WindowSpec], plan: &ContinuousPlan, tree: &Tree, times
     )
 }
 
-fn concurrency(query: &ConcurrencyQuery, tree: &Tree, times: &JobTimes) -> String {
+/// `begins` says who keeps the marks.
+fn concurrency(query: &ConcurrencyQuery, begins: &str, times: &JobTimes) -> String {
+    let timeouts = query.timeouts.over(&times.concurrency);
     let dimensions: Vec<&str> =
         query.partition_by.iter().map(String::as_str).filter(|name| *name != "stream_id").collect();
     let (last_known, for_good) = match dimensions.is_empty() {
@@ -79,15 +92,25 @@ fn concurrency(query: &ConcurrencyQuery, tree: &Tree, times: &JobTimes) -> Strin
         }
     };
     format!(
-        "Each shard reads {} columns of every batch and keeps a short mark of each event of a stream; it decides nothing, since \
+        "{begins} a short mark of each event of a stream; it decides nothing, since \
          the end of a stream comes through another shard than the heartbeats of its viewers. Where shards meet, the marks are \
          played in the order of time: a sign of life holds a session present for {}, an end cuts that short.{last_known} Memory \
          grows with the sessions that are present or have been seen in the last {} and the streams of the last {}; it is shared \
-         by all concurrency tables, and depends neither on the size of the windows nor on the time that the job has run{for_good}.",
-        tree.columns.len(),
-        format_span(times.concurrency.session_timeout),
-        format_span(times.concurrency.closed_retention),
-        format_span(times.concurrency.announced_timeout),
+         by all concurrency tables of these timeouts, and depends neither on the size of the windows nor on the time that the \
+         job has run{for_good}.",
+        format_span(timeouts.session_timeout),
+        format_span(timeouts.closed_retention),
+        format_span(timeouts.announced_timeout),
+    )
+}
+
+/// Of a query that counts by several sets of timeouts.
+fn counted_again(own: &OwnTimeouts, times: &JobTimes) -> String {
+    let timeouts = own.over(&times.concurrency);
+    format!(
+        "By other timeouts the marks are played once more: a session is present for {} after a sign of life, and remembered for {}.",
+        format_span(timeouts.session_timeout),
+        format_span(timeouts.closed_retention),
     )
 }
 
@@ -112,7 +135,14 @@ fn complete(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
         false => "its rows are finished and written",
     };
     let delay = format_span(times.watermark_delay);
-    let concurrent = plan.nodes.iter().any(|n| n.node.window().is_none());
+    let concurrent = plan.nodes.iter().all(|n| n.node.window().is_none());
+    let presence = match plan.reads_concurrency() && !concurrent {
+        true => format!(
+            " Presence goes by the buckets of {}: a row whose bucket its shard is {delay} past changes nothing of it.",
+            format_span(times.finest_concurrency_window.unwrap_or(plan.windowing().size))
+        ),
+        false => String::new(),
+    };
     let end = match plan.allowed_lateness() {
         0 if concurrent => format!(
             ", and the window is forgotten. Lateness is judged by the buckets of {}: a row whose bucket its shard is {delay} past \
@@ -128,7 +158,7 @@ fn complete(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
     };
     format!(
         "A window is complete when the slowest shard is {delay} of event time past its end: then {rest} as revision 0{end} to \
-         _late/{}. A file appears when {} of windows are gathered.",
+         _late/{}.{presence} A file appears when {} of windows are gathered.",
         plan.name,
         format_span(times.gather),
     )

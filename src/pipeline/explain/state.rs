@@ -11,7 +11,7 @@ use crate::pipeline::plan::{ContinuousPlan, Node};
 use crate::types::{Micros, format_span};
 
 /// Something that is kept.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kept {
     /// What, and where.
     pub what: String,
@@ -75,16 +75,33 @@ pub(super) fn open_panes(slide: Micros, times: &JobTimes, allowed: Micros) -> Mi
 pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
     let mut kept = Vec::new();
     let windowed = plan.nodes.iter().filter(|n| n.node.window().is_some()).count();
-    for (i, node) in plan.nodes.iter().enumerate() {
-        let which = if plan.nodes.len() > 1 { format!(" ({} of {windowed})", i + 1) } else { String::new() };
+    let mut number = 0;
+    for node in &plan.nodes {
         match &node.node {
-            Node::Window(window) if plan.windowing().session => kept.extend(sessions(&which, window.spec(), times)),
-            Node::Window(window) => kept.push(panes(&which, window.spec(), plan.allowed_lateness(), times)),
-            Node::Concurrency(query) => kept.extend(presence(query, times)),
+            Node::Window(window) => {
+                number += 1;
+                let delay = delay(plan, times);
+                let which = if windowed > 1 { format!(" ({number} of {windowed})") } else { String::new() };
+                match plan.windowing().session {
+                    true => kept.extend(sessions(&which, window.spec(), &delay, times)),
+                    false => kept.push(panes(&which, window.spec(), &delay, plan.allowed_lateness(), times)),
+                }
+            }
+            Node::Concurrency(query) => {
+                // Several questions to the shared state have most of it in common.
+                for part in presence(query, &delay(plan, times), times) {
+                    if !kept.contains(&part) {
+                        kept.push(part);
+                    }
+                }
+            }
         }
     }
     if windowed > 0 && !plan.windowing().session {
         kept.push(partials(plan.windowing(), plan.allowed_lateness(), times));
+    }
+    if windowed > 0 && plan.reads_concurrency() {
+        kept.push(presence_of_windows(plan.allowed_lateness()));
     }
     kept.extend(plan.lookups.iter().map(|table| lookup(table)));
     kept
@@ -112,7 +129,7 @@ fn of_group(spec: &WindowSpec) -> String {
 }
 
 /// Where windows are sessions.
-fn sessions(which: &str, spec: &WindowSpec, times: &JobTimes) -> [Kept; 2] {
+fn sessions(which: &str, spec: &WindowSpec, delay: &str, times: &JobTimes) -> [Kept; 2] {
     let by = group_by(spec);
     let groups = format!("a group for each session and value of {}{}", by.trim_start_matches(" by "), of_group(spec));
     let gap = format_span(spec.windowing.size);
@@ -120,7 +137,7 @@ fn sessions(which: &str, spec: &WindowSpec, times: &JobTimes) -> [Kept; 2] {
     [
         Kept {
             what: format!("panes{which}, in each shard"),
-            holds: format!("the rows of the last {}, some seconds in one pane; in it {groups}", delay(times)),
+            holds: format!("the rows of the last {delay}, some seconds in one pane; in it {groups}"),
             dropped: format!(
                 "when the shard's events are {} past its beginning, whether or not its sessions are over",
                 format_span(times.watermark_delay)
@@ -137,7 +154,7 @@ fn sessions(which: &str, spec: &WindowSpec, times: &JobTimes) -> [Kept; 2] {
     ]
 }
 
-fn panes(which: &str, spec: &WindowSpec, allowed: Micros, times: &JobTimes) -> Kept {
+fn panes(which: &str, spec: &WindowSpec, delay: &str, allowed: Micros, times: &JobTimes) -> Kept {
     let of_group = of_group(spec);
     let group = match spec.keys.is_empty() {
         true => "one group".to_owned(),
@@ -161,7 +178,7 @@ fn panes(which: &str, spec: &WindowSpec, allowed: Micros, times: &JobTimes) -> K
     Kept {
         what: format!("panes{which}, in each shard"),
         holds: format!("{each}, about {open} at a time; in it {group}{of_group}"),
-        dropped: format!("when the shard's events are {} past {end}{late}{again}", delay(times)),
+        dropped: format!("when the shard's events are {delay} past {end}{late}{again}"),
     }
 }
 
@@ -194,8 +211,13 @@ fn partials(windowing: Windowing, allowed: Micros, times: &JobTimes) -> Kept {
     }
 }
 
-fn presence(query: &ConcurrencyQuery, times: &JobTimes) -> Vec<Kept> {
-    let c = &times.concurrency;
+fn presence(query: &ConcurrencyQuery, delay: &str, times: &JobTimes) -> Vec<Kept> {
+    let c = query.timeouts.over(&times.concurrency);
+    // Who sets it.
+    let key = |name: &str| match query.timeouts.sets(name) {
+        true => name.to_ascii_uppercase(),
+        false => format!("concurrency.{name}_secs"),
+    };
     let bucket = format_span(times.finest_concurrency_window.unwrap_or(query.size));
     let retention = format_span(c.closed_retention);
     let kept = |what: &str, holds: String, dropped: String| Kept { what: what.to_owned(), holds, dropped };
@@ -209,26 +231,25 @@ fn presence(query: &ConcurrencyQuery, times: &JobTimes) -> Vec<Kept> {
             format!(
                 "a line for each event of a stream, in buckets of {bucket}, the finest concurrency window of the job"
             ),
-            format!("when the shard's events are {} past the end of the bucket", delay(times)),
+            format!("when the shard's events are {delay} past the end of the bucket"),
         ),
         kept(
-            "sessions, where shards meet, shared by all concurrency tables",
+            "sessions, where shards meet, shared by all concurrency tables of these timeouts",
             format!(
-                "those that are present (for {} after a sign of life: concurrency.session_timeout_secs) or not forgotten",
-                format_span(c.session_timeout)
+                "those that are present (for {} after a sign of life: {}) or not forgotten",
+                format_span(c.session_timeout),
+                key("session_timeout")
             ),
-            format!(
-                "{retention} after the last mark or closure (concurrency.closed_retention_secs), and not while present"
-            ),
+            format!("{retention} after the last mark or closure ({}), and not while present", key("closed_retention")),
         ),
         kept(
-            "streams, where shards meet, shared by all concurrency tables",
+            "streams, where shards meet, shared by all concurrency tables of these timeouts",
             format!(
-                "active or silent; one that nobody announced is active for {} after its last event \
-                 (concurrency.stream_timeout_secs)",
-                format_span(c.stream_timeout)
+                "active or silent; one that nobody announced is active for {} after its last event ({})",
+                format_span(c.stream_timeout),
+                key("stream_timeout")
             ),
-            format!("{} after the last event (concurrency.announced_timeout_secs)", format_span(c.announced_timeout)),
+            format!("{} after the last event ({})", format_span(c.announced_timeout), key("announced_timeout")),
         ),
         kept(
             "the open window, where shards meet",
@@ -238,7 +259,21 @@ fn presence(query: &ConcurrencyQuery, times: &JobTimes) -> Vec<Kept> {
     ]
 }
 
+/// Where a query has presence and rows in one.
+fn presence_of_windows(allowed: Micros) -> Kept {
+    let again = match allowed {
+        0 => String::new(),
+        _ => format!(", and {} after that, when late rows may have changed it", format_span(allowed)),
+    };
+    Kept {
+        what: "the presence of complete windows, where shards meet".to_owned(),
+        holds: "its rows, for the rest of the query".to_owned(),
+        dropped: format!("when the rest of the query has run over the window{again}"),
+    }
+}
+
 /// How far a shard's watermark is behind its events.
-fn delay(times: &JobTimes) -> String {
-    format!("{} (time.watermark_delay_secs)", format_span(times.watermark_delay))
+fn delay(plan: &ContinuousPlan, times: &JobTimes) -> String {
+    let key = if plan.header.watermark_delay_secs.is_some() { "" } else { "time." };
+    format!("{} ({key}watermark_delay_secs)", format_span(times.watermark_delay))
 }

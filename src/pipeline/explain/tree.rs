@@ -167,7 +167,10 @@ impl Tree {
             true => " of the whole platform".to_owned(),
             false => format!(" by {}", query.partition_by.join(", ")),
         };
-        self.push(Place::Combine, depth, format!("Concurrency: windows of {size}{by}, from sessions and streams"));
+        let own = query.timeouts.over(&times.concurrency).named().into_iter();
+        let own = own.filter(|(name, _)| query.timeouts.sets(name));
+        let own: String = own.map(|(name, t)| format!("; {name} {}", format_span(t))).collect();
+        self.push(Place::Combine, depth, format!("Concurrency: windows of {size}{by}, from sessions and streams{own}"));
         let bucket = format_span(times.finest_concurrency_window.unwrap_or(query.size));
         self.push(
             Place::ShardState,

@@ -5,6 +5,6 @@ SELECT a.window_start, a.window_end, a.viewers_max, b.events
 FROM TABLE(CONCURRENCY(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) a
 JOIN (
   SELECT window_start, window_end, COUNT(*) AS events
-  FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) -- here
-  GROUP BY window_start, window_end) b
+  FROM TABLE(SESSION(TABLE user_events PARTITION BY session_id, DESCRIPTOR(event_time), INTERVAL '5' MINUTE)) -- here
+  GROUP BY window_start, window_end, session_id) b
 ON a.window_end = b.window_end

@@ -1,0 +1,10 @@
+/*
+title = "Refused"
+*/
+SELECT a.window_start, a.window_end, a.viewers_max, b.events
+FROM TABLE(CONCURRENCY(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE, SESSION_TIMEOUT => INTERVAL '90' SECOND)) a
+JOIN (
+  SELECT window_start, window_end, COUNT(*) AS events
+  FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '10' SECOND)) -- here
+  GROUP BY window_start, window_end) b
+ON a.window_end = b.window_end

@@ -1,0 +1,5 @@
+/*
+title = "Refused"
+*/
+SELECT window_start, window_end, viewers_max
+FROM TABLE(CONCURRENCY(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE, INTERVAL '90' SECOND)) -- here

@@ -1,0 +1,8 @@
+/*
+title = "The same rows, waited for twice as long"
+keys = ["event_type"]
+watermark_delay_secs = 60
+*/
+SELECT window_start, window_end, event_type, COUNT(*) AS n, MIN(event_time) AS first, MAX(event_time) AS last
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '5' SECOND))
+GROUP BY window_start, window_end, event_type

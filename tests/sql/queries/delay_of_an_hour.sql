@@ -1,0 +1,8 @@
+/*
+title = "The same rows, of which none is late within an hour"
+keys = ["event_type"]
+watermark_delay_secs = 3600
+*/
+SELECT window_start, window_end, event_type, COUNT(*) AS n, MIN(event_time) AS first, MAX(event_time) AS last
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '5' SECOND))
+GROUP BY window_start, window_end, event_type
