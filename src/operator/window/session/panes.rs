@@ -124,7 +124,7 @@ impl SessionPane {
         let of_groups = rows.keys()?;
         let mut numbers = Vec::with_capacity(rows.len());
         for (key, claim) in keys.of(&of_groups)?.iter().zip(claims) {
-            let session = self.sessions.join(key, *claim);
+            let (_, session) = self.sessions.join(key, *claim);
             let number = session.parts.first().copied().unwrap_or(self.numbers);
             if session.parts.is_empty() {
                 session.parts.push(number);
