@@ -1,5 +1,5 @@
-//! Which accumulator computes an aggregate: this product's own where it has one, the aggregate's vectorised one, or DataFusion's adapter
-//! over its row-wise one.
+//! Which accumulator computes an aggregate: this product's own where it has one, the aggregate's vectorised one, or its row-wise one for
+//! each group.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Schema;
 use datafusion::common::Result;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
-use datafusion::physical_expr::GroupsAccumulatorAdapter;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 use super::distinct::DistinctRows;
 use super::inputs::{PaneRows, RowGroups};
 use super::ordered::Ordered;
+use super::row_wise::RowWise;
 use super::spec::WindowSpec;
 use super::tally;
 
@@ -54,8 +54,7 @@ impl Accumulator {
         } else if aggregate.groups_accumulator_supported() {
             Self::Library(aggregate.create_groups_accumulator()?)
         } else {
-            let aggregate = Arc::clone(aggregate);
-            Self::Library(Box::new(GroupsAccumulatorAdapter::new(move || aggregate.create_accumulator())))
+            Self::Own(Box::new(RowWise::new(Arc::clone(aggregate))))
         })
     }
 
@@ -106,7 +105,7 @@ impl Accumulator {
     }
 }
 
-/// What the accumulators' states are made of, and in which form: states of equal words fit each other. Own tallies have the states of
+/// What the accumulators' states are made of, and in which form: states of equal words fit each other. Tallies have the states of
 /// DataFusion's.
 pub(super) fn state_words(aggregate: &AggregateFunctionExpr) -> Result<String> {
     let kind = if Ordered::is_needed(aggregate) {

@@ -16,7 +16,7 @@
 //!
 //! * [`WindowSpec`]: group keys and aggregates, as physical expressions; * [`Windowing`]: how windows lie;
 //! * [`LatenessRule`]: which of its windows take a row; * [`WindowAggregateExec`]: the operator in a shard's plan;
-//! * `accumulators`: what computes an aggregate; `tally`, `distinct` and `ordered` are the product's own;
+//! * `accumulators`: what computes an aggregate; `tally`, `distinct`, `row_wise` and `ordered` are the product's own;
 //! * [`Selection`]: which rows of a batch it takes; `texts`: conditions on texts;
 //! * [`ShardWindows`]: a shard's panes; * [`Partial`]: what it hands over;
 //! * [`WindowMerge`]: where shards meet, panes to windows; * [`SessionMerge`]: the same of sessions; * [`merge_partials`]: one window's
@@ -31,6 +31,7 @@ mod lateness;
 mod merge;
 mod ordered;
 mod pane;
+mod row_wise;
 mod selection;
 mod session;
 mod shard;
