@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, FixedSizeBinaryArray, Int64Array, ListArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, Int64Array, ListArray, UInt32Array};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::{cast, take_arrays};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -175,6 +175,10 @@ impl RowsAccumulator for DistinctRows {
         let lists = lists.as_list::<i32>();
         let hashes = lists.values().as_fixed_size_binary();
         self.announce(groups_total)?;
+        if self.seen.is_empty() {
+            // The first of several: nothing of it is there yet.
+            self.seen.reserve(hashes.len(), Entry::place);
+        }
         for (row, &group) in groups.iter().enumerate() {
             let (from, to) = (lists.value_offsets()[row], lists.value_offsets()[row + 1]);
             for i in from..to {

@@ -121,15 +121,20 @@ impl PaneRows<'_> {
         let arguments = plan.arguments.get(aggregate).into_iter().flatten();
         let filter = plan.filters.get(aggregate).copied().flatten();
         let passing = self.passing[filter.unwrap_or(arrays.len())].get_or_init(|| {
-            let rows = self.numbers.iter().copied().zip(groups.iter().copied());
-            let (rows, groups) = match filter.map(|place| arrays[place].as_boolean()) {
-                None => rows.unzip(),
-                Some(filter) => match filter.nulls() {
-                    Some(_) => rows.filter(|(i, _)| filter.is_valid(*i as usize) && filter.value(*i as usize)).unzip(),
-                    None => rows.filter(|(i, _)| filter.value(*i as usize)).unzip(),
-                },
+            let Some(filter) = filter.map(|place| arrays[place].as_boolean()) else {
+                return RowGroups { rows: self.numbers.to_vec(), groups: groups.to_vec() };
             };
-            RowGroups { rows, groups }
+            let mut passing =
+                RowGroups { rows: Vec::with_capacity(groups.len()), groups: Vec::with_capacity(groups.len()) };
+            let (values, nulls) = (filter.values(), filter.nulls());
+            for (row, group) in self.numbers.iter().zip(groups) {
+                let i = *row as usize;
+                if values.value(i) && nulls.is_none_or(|nulls| nulls.is_valid(i)) {
+                    passing.rows.push(*row);
+                    passing.groups.push(*group);
+                }
+            }
+            passing
         });
         (arguments.map(|&place| Arc::clone(&arrays[place])).collect(), passing)
     }
