@@ -124,9 +124,21 @@ pub const COLUMN_NAME_BYTES_MAX: usize = 127;
 /// events, and is far above the 10 MiB that one GetRecords call returns.
 pub const READ_BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Dead letters of one record. Real records hold far fewer events; a record of nothing but commas and digits would
+/// Dead letters of one record, at most. Real records hold far fewer events; a record of nothing but commas and digits would
 /// otherwise become millions of them. What follows the last but one is one dead letter.
 pub const DEAD_LETTERS_PER_RECORD_MAX: usize = 100_000;
+
+/// Dead letters that a payload may become however small it is.
+pub const DEAD_LETTERS_PER_PAYLOAD: usize = 100;
+
+/// One more for each of so many of its bytes: events are longer. A letter takes more memory than this, so without a bound on their number by
+/// bytes, records of a few kilobytes that decompress to junk would fill it. (It must depend on the record alone: a replay has the same letters.)
+pub const PAYLOAD_BYTES_PER_DEAD_LETTER: usize = 64;
+
+/// Dead letters that are written as one batch, and bytes of any one text of them: far below the 2 GiB that a column can hold.
+pub const DEAD_LETTER_BATCH_ROWS_MAX: usize = 65_536;
+/// See [`DEAD_LETTER_BATCH_ROWS_MAX`]. One letter alone may be larger.
+pub const DEAD_LETTER_BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How much of a bad value a dead letter's message quotes: enough to recognise it, the whole is in the data.
 pub const QUOTED_VALUE_BYTES_MAX: usize = 64;

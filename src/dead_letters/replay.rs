@@ -226,7 +226,9 @@ impl Job<'_> {
             }
             let as_before = letters.only(&BooleanArray::from(kept))?;
             to.write_undated(&as_before, Some(letters.hour())).await?;
-            to.write_undated(&DeadLetter::to_batch(&new)?, Some(letters.hour())).await?;
+            for batch in DeadLetter::to_batches(&new) {
+                to.write_undated(&batch?, Some(letters.hour())).await?;
+            }
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ fn any_contract() -> impl Strategy<Value = Arc<Contract>> {
     (prop::collection::vec(field, 1..90), prop::collection::vec(requirement, 0..4)).prop_map(|(fields, requirements)| {
         let kinds = [
             r#"{"type":"string"}"#,
-            r#"{"type":"string","enum":["x",""]}"#,
+            r#"{"type":"string","enum":["x","","a\\","\"","\n"]}"#,
             r#"{"type":"integer","format":"int32"}"#,
             r#"{"type":"integer","format":"int64"}"#,
             r#"{"type":"boolean"}"#,

@@ -7,6 +7,7 @@ use arrow::array::{ArrayRef, BinaryBuilder, Int64Array, RecordBatch, StringArray
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
 
+use crate::limits::{DEAD_LETTER_BATCH_BYTES_MAX, DEAD_LETTER_BATCH_ROWS_MAX};
 use crate::schema::{INGEST_TIME, SEQUENCE_NUMBER, SHARD_ID, SUB_SEQUENCE_NUMBER};
 use crate::types::{Micros, ShardId};
 use crate::{Error, Result};
@@ -106,12 +107,37 @@ impl DeadLetter {
         ]))
     }
 
-    /// Dead letters as a batch of [`DeadLetter::schema`], in their order.
+    /// Dead letters as batches of [`DeadLetter::schema`], in their order: as many as fit one together.
     ///
     /// # Errors
-    /// An internal error if their data is over 2 GiB, which is more than a batch can hold: write them earlier.
+    /// An internal error if one letter is over 2 GiB.
+    pub fn to_batches(letters: &[DeadLetter]) -> impl Iterator<Item = Result<RecordBatch>> {
+        let mut left = letters;
+        std::iter::from_fn(move || {
+            let mut bytes = 0;
+            let fits = |letter: &&DeadLetter| {
+                bytes += letter.text_bytes();
+                bytes <= DEAD_LETTER_BATCH_BYTES_MAX
+            };
+            let len = left.iter().take(DEAD_LETTER_BATCH_ROWS_MAX).take_while(fits).count();
+            // One that is larger comes alone.
+            let (batch, rest) = left.split_at(len.max(1).min(left.len()));
+            left = rest;
+            (!batch.is_empty()).then(|| Self::to_batch(batch))
+        })
+    }
+
+    /// The bytes of its texts and its data.
+    fn text_bytes(&self) -> usize {
+        self.data.len() + self.message.len() + self.shard.len() + self.sequence_number.len()
+    }
+
+    /// All of them as one batch.
+    ///
+    /// # Errors
+    /// An internal error if their texts are over 2 GiB together, which is more than a batch can hold.
     pub fn to_batch(letters: &[DeadLetter]) -> Result<RecordBatch> {
-        let bytes: usize = letters.iter().map(|letter| letter.data.len().max(letter.message.len())).sum();
+        let bytes: usize = letters.iter().map(Self::text_bytes).sum();
         if i32::try_from(bytes).is_err() {
             return Err(Error::internal(format!("{} dead letters of {bytes} bytes do not fit a batch", letters.len())));
         }

@@ -14,7 +14,10 @@ use super::open::{Opened, Opener};
 use super::rows::Rows;
 use super::rules::{Rules, Scratch};
 use super::unknown::UnknownFields;
-use crate::limits::{DEAD_LETTERS_PER_RECORD_MAX, ENVELOPES_MAX, READ_BATCH_BYTES_MAX, RECORD_BYTES_MAX};
+use crate::limits::{
+    DEAD_LETTERS_PER_PAYLOAD, DEAD_LETTERS_PER_RECORD_MAX, ENVELOPES_MAX, PAYLOAD_BYTES_PER_DEAD_LETTER,
+    READ_BATCH_BYTES_MAX, RECORD_BYTES_MAX,
+};
 use crate::schema::Contract;
 use crate::types::{ReadBatch, Record, ShardId};
 use crate::{Error, Result};
@@ -167,6 +170,7 @@ impl Decoder {
 
     fn finish(&mut self, dead_letters: Vec<DeadLetter>) -> Result<Decoded> {
         let events = self.rows.finish()?;
+        self.rules.try_lengths_again();
         let events_read = events.num_rows() as u64 + dead_letters.len() as u64;
         let (sources, opened) = (std::mem::take(&mut self.sources), std::mem::take(&mut self.opened));
         Ok(Decoded { events, sources, opened, dead_letters, events_read })
@@ -205,6 +209,7 @@ impl Decoder {
     ) {
         let all = 0..data.len();
         // One plain object that is all of the payload, as nearly all are, or its first line: no need to look for the form.
+        bin.allow(data);
         let plain =
             self.rules.read_plain_if(data, scratch, &mut self.rows, |end| end == all.end || forms::is_line(data, end));
         let pieces = match plain {
@@ -216,6 +221,7 @@ impl Decoder {
                 }
                 Pieces::Lines(data, end)
             }
+            None if bin.letter.is_some() => forms::split_letter(data),
             None => forms::split(data),
         };
         for piece in pieces {
@@ -251,7 +257,7 @@ impl Decoder {
             }
             Err(rejection) if bin.is_full() => {
                 let message = format!("{}; too many bad events in one record: here is all the rest", rejection.message);
-                bin.throw(data.slice(range.start..), Rejection { message, ..rejection });
+                bin.throw(data.slice(forms::rest_from(data, range.start)..), Rejection { message, ..rejection });
                 return ControlFlow::Break(());
             }
             Err(rejection) => bin.throw(data.slice(range), rejection),
@@ -327,13 +333,14 @@ struct Bin<'r, 'a> {
     letter: Option<i64>,
     /// Events of the record so far, good and bad.
     events: i64,
-    /// Bad events of the record so far.
+    /// Bad events of the record so far, and how many there may be.
     letters: usize,
+    letters_max: usize,
 }
 
 impl<'r, 'a> Bin<'r, 'a> {
     fn new(shard: &'r ShardId, record: &'r Record, dead_letters: &'a mut Vec<DeadLetter>) -> Self {
-        Self { shard, record, dead_letters, letter: None, events: 0, letters: 0 }
+        Self { shard, record, dead_letters, letter: None, events: 0, letters: 0, letters_max: 0 }
     }
 
     /// The number of the next event.
@@ -344,9 +351,15 @@ impl<'r, 'a> Bin<'r, 'a> {
         }
     }
 
+    /// A payload of the record may have dead letters, by its length.
+    fn allow(&mut self, payload: &[u8]) {
+        let more = DEAD_LETTERS_PER_PAYLOAD + payload.len() / PAYLOAD_BYTES_PER_DEAD_LETTER;
+        self.letters_max = (self.letters_max + more).min(DEAD_LETTERS_PER_RECORD_MAX);
+    }
+
     /// Whether only one more dead letter may come from this record.
     fn is_full(&self) -> bool {
-        self.letters + 1 >= DEAD_LETTERS_PER_RECORD_MAX
+        self.letters + 1 >= self.letters_max
     }
 
     fn throw(&mut self, data: Bytes, rejection: Rejection) {

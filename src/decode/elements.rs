@@ -48,7 +48,7 @@ enum End {
 const CUT_OFF: &str = "the array is cut off: it has no closing bracket";
 
 impl<'a> Elements<'a> {
-    /// `data[start]` is the opening bracket.
+    /// `data[start]` is the opening bracket, or, of the rest of an array, a comma.
     pub(super) fn new(data: &'a [u8], start: usize) -> Self {
         Self { data, state: State::Element { mark: start, first: true }, open: Vec::new() }
     }

@@ -62,6 +62,20 @@ pub(super) fn split(data: &[u8]) -> Pieces<'_> {
     if is_json(text_bytes) || printed_but_broken() { one } else { Pieces::Lines(data, text.start) }
 }
 
+/// The same of a dead letter, which may be the rest of an array: from a comma on.
+pub(super) fn split_letter(data: &[u8]) -> Pieces<'_> {
+    let start = skip_whitespace(data, 0);
+    if data.get(start) == Some(&b',') { Pieces::Elements(Elements::new(data, start)) } else { split(data) }
+}
+
+/// Where the rest of a payload begins from which all events are refused that begin at `start` or behind: with the comma before it, if it is an
+/// array's, by which [`split_letter`] tells it.
+pub(super) fn rest_from(data: &[u8], start: usize) -> usize {
+    let is_array = matches!(data.get(skip_whitespace(data, 0)), Some(b'[' | b','));
+    let comma = data.get(..start).unwrap_or_default().iter().rposition(|&byte| !is_whitespace(byte));
+    comma.filter(|&at| is_array && data.get(at) == Some(&b',')).unwrap_or(start)
+}
+
 /// Whether the object that ends at `end` is a whole line, the first that is not blank.
 pub(super) fn is_line(data: &[u8], end: usize) -> bool {
     let (before, behind) = data.split_at(end.min(data.len()));
@@ -171,6 +185,23 @@ mod tests {
     fn a_broken_object_over_several_lines_is_one_event() {
         let text = "{\n  \"a\": 1,\n  \"b\": \n}\n";
         assert_eq!(cut(text), [text]);
+    }
+
+    #[test]
+    fn the_rest_of_an_array_is_told_by_its_comma() {
+        let array = b" [{} , {\"a\":1},{}]";
+        assert_eq!([1, 2, 7, 15].map(|start| rest_from(array, start)), [1, 2, 5, 14]);
+        assert_eq!(rest_from(b"{},\n{}", 4), 4);
+        for (text, events) in
+            [(", {\"a\":1},{}]", &["{\"a\":1}", "{}"][..]), (",{}", &["{}"]), ("{}\n{}", &["{}", "{}"])]
+        {
+            let pieces = split_letter(text.as_bytes());
+            let found = pieces.filter_map(|piece| match piece {
+                Piece::Event(range) => Some(&text[range]),
+                Piece::Broken { .. } => None,
+            });
+            assert_eq!(found.collect::<Vec<_>>(), events, "{text}");
+        }
     }
 
     #[test]

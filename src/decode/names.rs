@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::rows::Told;
+use super::specials::is_special;
 use crate::schema::{Field, Kind};
 
 /// Known keys, each with its place among the values of an event.
@@ -65,6 +66,8 @@ impl Reading {
             // There it takes more to tell that there is a value.
             _ if Told::bit(place) == 0 => Reading::Other,
             Kind::String if field.allowed.is_empty() => Reading::Text,
+            // Of a text with an escape the bytes are others.
+            Kind::String if field.allowed.iter().any(|choice| choice.bytes().any(is_special)) => Reading::Other,
             Kind::String => Reading::Choice,
             Kind::Timestamp => Reading::Time,
             Kind::Int32 | Kind::Int64 => Reading::Whole,
@@ -197,6 +200,14 @@ impl Names {
         Self { places, keys }
     }
 
+    /// Expects lengths of texts again where that was given up: they may vary no longer.
+    pub(super) fn try_lengths_again(&self) {
+        self.keys.iter().filter(|key| key.len.get() == usize::MAX).for_each(|key| {
+            key.surprises.set(0);
+            key.len.set(0);
+        });
+    }
+
     /// The place of the key `name`, if it is known.
     pub(super) fn place(&self, name: &str) -> Option<usize> {
         self.places.get(name).copied()
@@ -286,6 +297,9 @@ mod tests {
         assert_eq!(key.expected_len(), usize::MAX);
         key.learn_len(1_000, 7);
         assert_eq!(key.expected_len(), usize::MAX);
+        names.try_lengths_again();
+        key.learn_len(1_001, 7);
+        assert_eq!(key.expected_len(), 7);
     }
 
     #[test]

@@ -298,6 +298,62 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..config() })]
+
+    /// Many events of one form, as a producer writes them, some of them with another length, an escape, or damage: what a decoder that has
+    /// learnt from the others makes of each is what one makes of it that has not.
+    #[test]
+    fn what_was_learnt_changes_nothing(
+        base in prop::collection::vec((14_usize..50, 0_usize..8), 4),
+        odd in prop::collection::vec((0_usize..150, 0_usize..4, -2_isize..3, 0_usize..50, 0_u8..6), 0..40),
+    ) {
+        let line = |number: usize| {
+            let mut texts: Vec<Vec<u8>> = base
+                .iter()
+                .map(|&(len, letter)| (0..len).map(|at| b'a' + ((letter + number + at) % 20) as u8).collect())
+                .collect();
+            for &(_, field, longer, at, kind) in odd.iter().filter(|(of, ..)| *of == number) {
+                let text: &mut Vec<u8> = &mut texts[field];
+                text.resize(text.len().saturating_add_signed(longer), b'z');
+                let at = at % (text.len() + 1);
+                let put: &[u8] = [&b""[..], b"\\n", "\u{e9}\u{1f600}".as_bytes(), b"\xff", b"\"", b"\\ud83d"][usize::from(kind)];
+                text.splice(at..at, put.iter().copied());
+            }
+            let [id, stream, session, viewer] = &texts[..] else { unreachable!() };
+            let parts: [&[u8]; 9] = [
+                br#"{"schema_version":"1","event_id":""#, id,
+                br#"","event_type":"view.heartbeat","event_time":"2026-01-01T18:00:00.004Z","stream_id":""#, stream,
+                br#"","session_id":""#, session, br#"","viewer_id":""#, viewer, br#"","played_ms":20000}"#,
+            ];
+            parts.concat()
+        };
+        let lines: Vec<Vec<u8>> = (0..150).map(line).collect();
+        let read = |records: &[Vec<u8>]| {
+            let record = |data: &Vec<u8>| Record { data: data.clone().into(), sequence_number: Arc::from("1"), arrival_time: None };
+            ReadBatch { shard: Arc::from("s"), records: records.iter().map(record).collect(), millis_behind_latest: None, polled_at: None }
+        };
+        let mut learnt = Decoder::new(Arc::clone(&CONTRACT), Provenance::Record);
+        for pass in 0..2 {
+            let many = learnt.decode(&read(&lines)).unwrap();
+            let (mut row, mut letters) = (0, many.dead_letters.iter());
+            for line in &lines {
+                let mut one = Decoder::new(Arc::clone(&CONTRACT), Provenance::Record);
+                let alone = one.decode(&read(std::slice::from_ref(line))).unwrap();
+                let is_json = serde_json::from_slice::<Value>(line).is_ok();
+                prop_assert_eq!(alone.events.num_rows(), usize::from(is_json), "{}", String::from_utf8_lossy(line));
+                if is_json {
+                    prop_assert_eq!(&many.events.slice(row, 1), &alone.events, "pass {}, row {}", pass, row);
+                    row += 1;
+                } else {
+                    prop_assert_eq!(&letters.next().unwrap().data, line);
+                }
+            }
+            prop_assert_eq!(row, many.events.num_rows());
+        }
+    }
+}
+
 /// Events are numbered from 0 without gaps, and dead letters are parts of the record in its order.
 fn check_whole(bytes: &[u8]) -> Result<(), TestCaseError> {
     let decoded = decode(bytes.to_vec());

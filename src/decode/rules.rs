@@ -99,6 +99,11 @@ impl Rules {
         Scratch { unknown: Vec::new(), raw: RawEvent::new(self.slots.len()) }
     }
 
+    /// Expects lengths of texts again where that was given up.
+    pub(super) fn try_lengths_again(&self) {
+        self.names.try_lengths_again();
+    }
+
     /// Reads one event that is all of `bytes`, if it is plain, into the row under way of `rows`, which has no value yet, and has none if it
     /// is not. It is to be [judged](Self::judge) then.
     #[inline]

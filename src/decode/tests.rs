@@ -7,7 +7,10 @@ use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType}
 use bytes::Bytes;
 
 use super::{DeadLetter, Decoded, Decoder, Provenance, Reason};
-use crate::limits::{DEAD_LETTERS_PER_RECORD_MAX, JSON_DEPTH_MAX, RECORD_BYTES_MAX};
+use crate::limits::{
+    DEAD_LETTER_BATCH_BYTES_MAX, DEAD_LETTER_BATCH_ROWS_MAX, DEAD_LETTERS_PER_PAYLOAD, DEAD_LETTERS_PER_RECORD_MAX,
+    JSON_DEPTH_MAX, PAYLOAD_BYTES_PER_DEAD_LETTER, RECORD_BYTES_MAX,
+};
 use crate::schema::Contract;
 use crate::types::{Micros, ReadBatch, Record, parse_rfc3339};
 
@@ -540,11 +543,13 @@ fn from_where_an_array_breaks_the_rest_is_one_dead_letter() {
 
 #[test]
 fn a_record_of_junk_yields_a_bounded_number_of_dead_letters_and_loses_nothing() {
-    let text = format!("[{}{}]", "7,".repeat(DEAD_LETTERS_PER_RECORD_MAX + 5), event("a", ""));
+    // Of so many bytes each that their number is what counts.
+    let junk = format!("{},", "7".repeat(PAYLOAD_BYTES_PER_DEAD_LETTER));
+    let text = format!("[{}{}]", junk.repeat(DEAD_LETTERS_PER_RECORD_MAX + 5), event("a", ""));
     let decoded = decode(&text);
     assert_eq!(decoded.dead_letters.len(), DEAD_LETTERS_PER_RECORD_MAX);
     let last = decoded.dead_letters.last().unwrap();
-    assert!(last.data.starts_with(b"7,7,7,7,7,7,{") && last.data.ends_with(b"}]"));
+    assert!(last.data.starts_with(format!(",{}{{", junk.repeat(6)).as_bytes()) && last.data.ends_with(b"}]"));
     assert_eq!(last.sub_sequence_number, DEAD_LETTERS_PER_RECORD_MAX as i64 - 1);
 }
 
@@ -651,14 +656,55 @@ fn a_contract_of_ones_own_decodes_without_code() {
 fn dead_letters_become_a_batch() {
     let decoded =
         decoder(Provenance::Record).decode(&read_of(vec!["junk".into(), Bytes::from_static(b"\xff")])).unwrap();
-    let batch = DeadLetter::to_batch(&decoded.dead_letters).unwrap();
+    let batches: Vec<_> = DeadLetter::to_batches(&decoded.dead_letters).map(Result::unwrap).collect();
+    let [batch] = batches.as_slice() else { panic!("{} batches", batches.len()) };
     assert_eq!(batch.schema(), DeadLetter::schema());
-    assert_eq!(strings(&batch, "reason"), [Some("not_json".to_owned()), Some("not_json".to_owned())]);
+    assert_eq!(strings(batch, "reason"), [Some("not_json".to_owned()), Some("not_json".to_owned())]);
     assert_eq!(batch.column_by_name("data").unwrap().as_binary::<i32>().value(1), b"\xff");
     assert_eq!(string(&batch.slice(0, 1), "sequence_number").as_deref(), Some("49640"));
-    assert_eq!(time(&batch, "ingest_time"), Some(ARRIVAL));
+    assert_eq!(time(batch, "ingest_time"), Some(ARRIVAL));
     assert_eq!(batch.schema().field(2).data_type(), &DataType::Binary);
-    assert_eq!(DeadLetter::to_batch(&[]).unwrap().num_rows(), 0);
+    assert_eq!(DeadLetter::to_batches(&[]).count(), 0);
+}
+
+#[test]
+fn many_dead_letters_become_several_batches() {
+    let letters = |number: usize, bytes: usize| {
+        let decoded = decoder(Provenance::Record).decode(&read_of(vec!["junk".into()])).unwrap();
+        vec![DeadLetter { data: vec![b'x'; bytes].into(), ..decoded.dead_letters[0].clone() }; number]
+    };
+    let rows = |letters: &[DeadLetter]| -> Vec<usize> {
+        DeadLetter::to_batches(letters).map(|batch| batch.unwrap().num_rows()).collect()
+    };
+    let (rows_max, bytes_max) = (DEAD_LETTER_BATCH_ROWS_MAX, DEAD_LETTER_BATCH_BYTES_MAX);
+    assert_eq!(rows(&letters(rows_max + 1, 1)), [rows_max, 1]);
+    assert_eq!(rows(&letters(5, bytes_max / 3)), [2, 2, 1]);
+    assert_eq!(rows(&letters(2, bytes_max + 1)), [1, 1]);
+}
+
+/// Kilobytes that decompress to junk must not become as many letters as there are lines of it.
+#[test]
+fn junk_has_dead_letters_by_its_length() {
+    let junk = "0\n".repeat(100_000);
+    let closed = zstd::encode_all(junk.as_bytes(), 1).unwrap();
+    let decoded = decoder(Provenance::Record)
+        .decode(&read_of(vec![closed.into(), junk.clone().into(), "0\n0\n".into()]))
+        .unwrap();
+    let each = DEAD_LETTERS_PER_PAYLOAD + junk.len() / PAYLOAD_BYTES_PER_DEAD_LETTER;
+    assert_eq!(decoded.dead_letters.len(), 2 * each + 2);
+    // Nothing of it is lost.
+    assert_eq!(decoded.dead_letters[each - 1].data, junk[2 * (each - 1)..]);
+}
+
+#[test]
+fn what_is_left_of_an_array_of_bad_events_is_read_again() {
+    let text = format!("[{},{}]", ["7"; 170].join(","), event("b", ""));
+    let mut decoder = decoder(Provenance::Record);
+    let decoded = decoder.decode(&read_of(vec![text.into()])).unwrap();
+    let (rest, letters) = decoded.dead_letters.split_last().unwrap();
+    assert!(rest.data.starts_with(b",7,7") && letters.len() >= DEAD_LETTERS_PER_PAYLOAD);
+    let again = decoder.decode_letter(&read_of(vec![rest.data.clone()]), rest.sub_sequence_number).unwrap().unwrap();
+    assert_eq!((ids(&again), again.dead_letters.len()), (vec!["b".to_owned()], 170 - letters.len()));
 }
 
 #[test]

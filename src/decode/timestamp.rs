@@ -252,6 +252,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_quick_is_as_it_is_else() {
+        let mut minute = LastMinute::default();
+        let minute_of = "2026-01-31T18:00:";
+        minute.parse(format!("{minute_of}00Z").as_bytes()).unwrap();
+        let good = *b"2026-01-31T18:00:59.078Z\"";
+        assert_eq!(minute.parse_quoted(&good), parse("2026-01-31T18:00:59.078Z"));
+        // Each byte at each place: the same instant, or none.
+        for (place, byte) in (0..QUOTED_LEN).flat_map(|place| (0..=u8::MAX).map(move |byte| (place, byte))) {
+            let mut text = good;
+            text[place] = byte;
+            let slow = std::str::from_utf8(&text).ok().and_then(|text| parse(text.strip_suffix('"')?));
+            let quick = minute.parse_quoted(&text);
+            let is_usual = text.starts_with(minute_of.as_bytes()) && text[19] == b'.' && text[23] == b'Z';
+            assert_eq!(quick, slow.filter(|_| is_usual), "{byte} at {place}");
+        }
+        assert_eq!(LastMinute::default().parse_quoted(&good), None);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 2_000, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..Default::default() })]
 

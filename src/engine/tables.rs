@@ -177,7 +177,10 @@ impl RawTables {
         match rows {
             RawRows::Events(batch) => self.events.write(&batch).await,
             RawRows::DeadLetters { letters, undated } => {
-                self.dead_letters.write_undated(&DeadLetter::to_batch(&letters)?, undated).await
+                for batch in DeadLetter::to_batches(&letters) {
+                    self.dead_letters.write_undated(&batch?, undated).await?;
+                }
+                Ok(())
             }
             RawRows::Late(pipeline, batch) => match self.late.get_mut(pipeline) {
                 Some(writer) => writer.write(&batch).await,
