@@ -59,7 +59,7 @@ async fn explanation(config: &Config, pipeline: &str) -> Result<String> {
 fn concurrency_queries(plan: &ContinuousPlan) -> impl Iterator<Item = ConcurrencyQuery> + '_ {
     plan.nodes.iter().filter_map(|n| match &n.node {
         Node::Concurrency(query) => Some(query.clone()),
-        Node::Window(_) => None,
+        Node::Window(_) | Node::Cascade(_) => None,
     })
 }
 

@@ -7,14 +7,15 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use super::board::{CombineStatus, OpenWindows};
-use super::pipeline_windows::{PipelineWindows, PipelineWindowsState, is_given_up};
+use super::cascades::{Cascades, CascadesState, Progress};
+use super::pipeline_windows::is_given_up;
 use super::pipelines::Pipelines;
 use super::shard_stage::ShardPartials;
 use crate::error::{Error, Result};
 use crate::operator::concurrency::{Concurrency, ConcurrencyState, Seen};
 use crate::operator::memory::StateReservation;
 use crate::operator::window::Partial;
-use crate::pipeline::{ContinuousPlan, Node};
+use crate::pipeline::{ContinuousPlan, Node, StatefulNode};
 use crate::types::{Micros, ShardId};
 
 /// News of one shard. Messages of a shard must come in the order of its reads.
@@ -48,7 +49,7 @@ pub struct Emission {
 pub struct CombineState {
     concurrency: Option<ConcurrencyState>,
     /// By the pipeline's table.
-    windows: BTreeMap<String, PipelineWindowsState>,
+    windows: BTreeMap<String, CascadesState>,
     watermarks: BTreeMap<ShardId, Option<Micros>>,
     watermark: Option<Micros>,
 }
@@ -58,7 +59,7 @@ pub struct Combine {
     pipelines: Arc<Pipelines>,
     concurrency: Option<Concurrency>,
     /// By pipeline.
-    windows: Vec<PipelineWindows>,
+    windows: Vec<Cascades>,
     watermarks: HashMap<ShardId, Option<Micros>>,
     watermark: Option<Micros>,
     /// By pipeline: its windows that begin before are given up.
@@ -80,7 +81,7 @@ impl CombineState {
 
     /// Windows that wait.
     pub fn open_windows(&self) -> usize {
-        self.windows.values().map(|w| w.open).sum()
+        self.windows.values().map(CascadesState::open).sum()
     }
 
     /// Gives up the windows of a table that wait.
@@ -102,7 +103,7 @@ impl Combine {
         Ok(Self {
             memory: names.map(|name| pipelines.memory.reserve(name)).collect(),
             concurrency: pipelines.concurrency()?,
-            windows: pipelines.plans.iter().map(PipelineWindows::try_new).collect::<Result<_>>()?,
+            windows: pipelines.plans.iter().map(Cascades::try_new).collect::<Result<_>>()?,
             watermarks: HashMap::new(),
             watermark: None,
             floors: vec![None; pipelines.plans.len()],
@@ -115,15 +116,16 @@ impl Combine {
         self.floors = self.pipelines.plans.iter().map(floor).collect();
     }
 
-    /// A copy of the state.
-    pub fn state(&self) -> CombineState {
+    /// Takes the state out, to be put away.
+    pub fn suspend(&mut self) -> Result<CombineState> {
         let names = self.pipelines.plans.iter().map(|p| p.name.clone());
-        CombineState {
+        let windows = names.zip(&mut self.windows).map(|(name, windows)| Ok((name, windows.suspend()?)));
+        Ok(CombineState {
+            windows: windows.collect::<Result<_>>()?,
             concurrency: self.concurrency.as_ref().map(Concurrency::state),
-            windows: names.zip(&self.windows).map(|(name, windows)| (name, windows.state())).collect(),
             watermarks: self.watermarks.iter().map(|(shard, w)| (Arc::clone(shard), *w)).collect(),
             watermark: self.watermark,
-        }
+        })
     }
 
     /// Goes on from a state. Pipelines that it is not of begin without windows.
@@ -142,7 +144,7 @@ impl Combine {
         }
         for (plan, windows) in combine.pipelines.plans.iter().zip(&mut combine.windows) {
             if let Some(state) = state.windows.remove(&plan.name) {
-                *windows = PipelineWindows::resume(plan, state)?;
+                *windows = Cascades::resume(plan, state)?;
             }
         }
         if let Some(table) = state.windows.keys().next() {
@@ -191,7 +193,8 @@ impl Combine {
             return Err(Error::internal("a partial of no pipeline"));
         };
         // Its last window begins where the pane does. When a session begins is known when it is over.
-        let (windowing, floor) = (plan.windowing(), self.floors.get(pipeline).copied().flatten());
+        let windowing = plan.nodes.get(node).map_or(plan.windowing(), StatefulNode::windowing);
+        let floor = self.floors.get(pipeline).copied().flatten();
         if !windowing.session && is_given_up(floor, partial.pane.end, windowing.slide) {
             return Ok(());
         }
@@ -200,17 +203,17 @@ impl Combine {
         };
         if windowing.session {
             // Sessions that go on are merged from time to time, and take less then.
-            windows.add(node, partial)?;
+            windows.add(plan, node, partial)?;
             return memory.hold(windows.bytes());
         }
         memory.take(partial.bytes())?;
-        windows.add(node, partial)
+        windows.add(plan, node, partial)
     }
 
     /// Accounts for the memory that the state takes now.
     fn hold(&mut self) -> Result<()> {
         let presence = self.concurrency.as_ref().map_or(0, Concurrency::bytes);
-        let bytes = self.windows.iter().map(PipelineWindows::bytes).chain([presence]);
+        let bytes = self.windows.iter().map(Cascades::bytes).chain([presence]);
         self.memory.iter_mut().zip(bytes).try_for_each(|(memory, bytes)| memory.hold(bytes))
     }
 
@@ -228,28 +231,27 @@ impl Combine {
         for plan in &self.pipelines.plans {
             plan.put_lookups(|wanted| self.pipelines.lookups.index(wanted))?;
         }
-        let of_pipelines = self.pipelines.plans.iter().zip(&self.floors);
-        for (i, ((plan, floor), windows)) in of_pipelines.clone().zip(&mut self.windows).enumerate() {
-            for complete in windows.close(plan, watermark, *floor).await? {
-                push(&mut out, i, complete.end, complete.revision, complete.rows);
-            }
-        }
         if let Some(concurrency) = &mut self.concurrency {
             for window in concurrency.advance(watermark)? {
-                let query = self.pipelines.queries.get(window.query);
-                for (i, (plan, floor)) in of_pipelines.clone().enumerate() {
-                    let asks = |n: &Node| matches!(n, Node::Concurrency(q) if Some(q) == query);
-                    if is_given_up(*floor, window.window_end, plan.windowing().size) {
-                        continue;
-                    }
-                    if plan.nodes.iter().any(|n| asks(&n.node)) {
-                        let rows = plan.finish(vec![Some(window.rows.clone())], 0).await?;
-                        push(&mut out, i, window.window_end, 0, rows);
-                    }
+                let Some(query) = self.pipelines.queries.get(window.query) else { continue };
+                for (plan, windows) in self.pipelines.plans.iter().zip(&mut self.windows) {
+                    windows.give(plan, query, window.window_end, &window.rows)?;
                 }
             }
         }
-        if !out.is_empty() {
+        let queries = &*self.pipelines.queries;
+        let given = |query| self.concurrency.as_ref()?.given_until(query, watermark);
+        let progress = Progress { watermark, queries, given: (0..queries.len()).map(given).collect() };
+        let of_pipelines = self.pipelines.plans.iter().zip(&self.floors).zip(&mut self.windows);
+        let mut added = false;
+        for (i, ((plan, floor), windows)) in of_pipelines.enumerate() {
+            let (complete, added_to_longer) = windows.close(plan, &progress, *floor).await?;
+            added |= added_to_longer;
+            for complete in complete {
+                push(&mut out, i, complete.end, complete.revision, complete.rows);
+            }
+        }
+        if added || !out.is_empty() {
             self.hold()?;
         }
         Ok(out)
@@ -283,7 +285,7 @@ impl Combine {
 
     /// Windows of a pipeline that shards have begun to hand over and that are not complete.
     fn open_windows(&self, pipeline: usize) -> OpenWindows {
-        let mut open = self.windows.get(pipeline).map(PipelineWindows::open).unwrap_or_default();
+        let mut open = self.windows.get(pipeline).map(Cascades::open).unwrap_or_default();
         let nodes = self.pipelines.plans.get(pipeline).map_or(&[][..], |p| &p.nodes);
         for node in nodes {
             let Node::Concurrency(asked) = &node.node else { continue };

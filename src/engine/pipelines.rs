@@ -121,7 +121,7 @@ impl Pipelines {
             .flat_map(|p| &p.nodes)
             .filter_map(|n| match &n.node {
                 Node::Concurrency(q) => Some(q.clone()),
-                Node::Window(_) => None,
+                Node::Window(_) | Node::Cascade(_) => None,
             })
             .collect();
         queries.sort();

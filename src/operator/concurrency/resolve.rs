@@ -320,6 +320,16 @@ impl Concurrency {
         }
     }
 
+    /// Up to where all windows of a query have been given that ever will be, at this watermark; none before its first one. In a silence
+    /// that is behind the watermark: whether windows are given depends on whether there is another event.
+    pub fn given_until(&self, query: usize, watermark: Micros) -> Option<Micros> {
+        if watermark == Micros::MAX {
+            return Some(Micros::MAX);
+        }
+        self.cursor?;
+        self.queries.get(query).map(QueryWindows::oldest_start)
+    }
+
     /// Whether anything was resolved: before, nobody knows who is present.
     pub fn has_begun(&self) -> bool {
         self.cursor.is_some()

@@ -1,7 +1,7 @@
 //! The plan in words, for somebody who runs it: what costs memory, what is waited for, when rows appear.
 
 use super::explanation::JobTimes;
-use super::state::{grows, open_panes};
+use super::state::{grows, of_stream, open_panes};
 use super::tree::{Place, Tree, group_by};
 use crate::operator::concurrency::ConcurrencyQuery;
 use crate::operator::window::{WindowSpec, Windowing};
@@ -10,13 +10,18 @@ use crate::types::format_span;
 
 /// One paragraph.
 pub(super) fn paragraph(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
-    let windows: Vec<&WindowSpec> =
-        plan.nodes.iter().filter_map(|n| n.node.window().map(|spec| spec.as_ref())).collect();
+    let of_stream = plan.nodes.iter().filter(|n| matches!(n.node, Node::Window(_)));
+    let windows: Vec<&WindowSpec> = of_stream.filter_map(|n| n.node.window().map(|spec| spec.as_ref())).collect();
+    let asked = plan.nodes.iter().find_map(|n| match &n.node {
+        Node::Concurrency(query) => Some(query),
+        Node::Window(_) | Node::Cascade(_) => None,
+    });
     let mut sentences = Vec::new();
-    match (windows.as_slice(), plan.nodes.first().map(|n| &n.node)) {
-        ([], Some(Node::Concurrency(query))) => sentences.push(concurrency(query, tree, times)),
+    match (windows.as_slice(), asked) {
+        ([], Some(query)) => sentences.push(concurrency(query, tree, times)),
         _ => sentences.push(aggregates(&windows, plan, tree, times)),
     }
+    sentences.extend(cascades(plan));
     sentences.push(complete(plan, tree, times));
     if !plan.lookups.is_empty() {
         sentences.push(lookups(plan));
@@ -27,9 +32,10 @@ pub(super) fn paragraph(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) ->
 fn aggregates(windows: &[&WindowSpec], plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
     let filtered = tree.operators.iter().any(|o| o.place == Place::ShardBatch && o.text.starts_with("Filter"));
     let filter = if filtered { ", filters the rows" } else { "" };
+    let windowing = of_stream(plan);
     let panes = match windows.len() {
-        1 if plan.windowing().session => "adds them to what it has of their sessions".to_owned(),
-        1 if plan.windowing().overlap() => "adds them to the pane of their slide of time".to_owned(),
+        1 if windowing.session => "adds them to what it has of their sessions".to_owned(),
+        1 if windowing.overlap() => "adds them to the pane of their slide of time".to_owned(),
         1 => "adds them to the pane of their window".to_owned(),
         n => format!("adds them to the panes of {n} windowed aggregates"),
     };
@@ -45,9 +51,9 @@ fn aggregates(windows: &[&WindowSpec], plan: &ContinuousPlan, tree: &Tree, times
             if values { " and the values that they keep" } else { "" }
         ),
     };
-    let Windowing { size, slide, session } = plan.windowing();
+    let Windowing { size, slide, session } = windowing;
     let open = open_panes(slide, times, plan.allowed_lateness());
-    let open = match plan.windowing().overlap() {
+    let open = match windowing.overlap() {
         _ if session => format!(
             "What a shard has of a session it hands over when its events are {} past it; where shards meet the parts are joined, and a \
              session is kept there until nothing came for {}",
@@ -91,6 +97,25 @@ fn concurrency(query: &ConcurrencyQuery, tree: &Tree, times: &JobTimes) -> Strin
     )
 }
 
+/// What is made of complete windows before the table's.
+fn cascades(plan: &ContinuousPlan) -> Option<String> {
+    let mut steps: Vec<String> = Vec::new();
+    let all: Vec<_> = plan.cascades().map(|(_, cascade)| cascade).collect();
+    for cascade in all.into_iter().rev() {
+        let of = format_span(plan.windowing_of(cascade.input()).size);
+        let Windowing { size, slide, .. } = cascade.spec().windowing;
+        let every = if slide < size { format!(" every {}", format_span(slide)) } else { String::new() };
+        let step = format!("those of {of} into windows of {}{every}", format_span(size));
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    (!steps.is_empty()).then(|| {
+        let steps = steps.join(", ");
+        format!("The rows of each window that is complete are added, where shards meet, to longer ones: {steps}.")
+    })
+}
+
 /// What else rows depend on than the events.
 fn lookups(plan: &ContinuousPlan) -> String {
     let names: Vec<&str> = plan.lookups.iter().map(|table| table.name.as_ref()).collect();
@@ -112,12 +137,12 @@ fn complete(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
         false => "its rows are finished and written",
     };
     let delay = format_span(times.watermark_delay);
-    let concurrent = plan.nodes.iter().any(|n| n.node.window().is_none());
+    let concurrent = plan.reads_concurrency();
     let end = match plan.allowed_lateness() {
         0 if concurrent => format!(
             ", and the window is forgotten. Lateness is judged by the buckets of {}: a row whose bucket its shard is {delay} past \
              changes nothing, and goes",
-            format_span(times.finest_concurrency_window.unwrap_or(plan.windowing().size))
+            format_span(times.finest_concurrency_window.unwrap_or(of_stream(plan).size))
         ),
         0 => ", and the window is forgotten. A row that comes later goes".to_owned(),
         allowed => format!(

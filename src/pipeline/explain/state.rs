@@ -7,7 +7,7 @@ use super::tree::group_by;
 use crate::operator::concurrency::ConcurrencyQuery;
 use crate::operator::window::{WindowSpec, Windowing};
 use crate::pipeline::lookup::LookupTable;
-use crate::pipeline::plan::{ContinuousPlan, Node};
+use crate::pipeline::plan::{ContinuousPlan, Node, StatefulNode};
 use crate::types::{Micros, format_span};
 
 /// Something that is kept.
@@ -71,20 +71,35 @@ pub(super) fn open_panes(slide: Micros, times: &JobTimes, allowed: Micros) -> Mi
     1 + wait / slide.max(1) + Micros::from(wait % slide.max(1) > 0)
 }
 
+/// How the windows lie that are of the stream's rows.
+pub(super) fn of_stream(plan: &ContinuousPlan) -> Windowing {
+    let of_stream = plan.nodes.iter().find(|n| !matches!(n.node, Node::Cascade(_)));
+    of_stream.map_or_else(|| plan.windowing(), StatefulNode::windowing)
+}
+
 /// Everything that a plan keeps, from the shards up.
 pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
     let mut kept = Vec::new();
-    let windowed = plan.nodes.iter().filter(|n| n.node.window().is_some()).count();
-    for (i, node) in plan.nodes.iter().enumerate() {
-        let which = if plan.nodes.len() > 1 { format!(" ({} of {windowed})", i + 1) } else { String::new() };
+    let windowed = plan.nodes.iter().filter(|n| matches!(n.node, Node::Window(_))).count();
+    let cascades = plan.cascades().count();
+    let numbered = |which: usize, of: usize| if of > 1 { format!(" ({which} of {of})") } else { String::new() };
+    let (mut windows_so_far, mut cascades_so_far) = (0, 0);
+    for node in &plan.nodes {
+        windows_so_far += usize::from(matches!(node.node, Node::Window(_)));
+        let which = numbered(windows_so_far, windowed);
         match &node.node {
+            Node::Cascade(cascade) => {
+                cascades_so_far += 1;
+                let which = numbered(cascades_so_far, cascades);
+                kept.push(over_windows(&which, cascade.spec(), plan.allowed_lateness()));
+            }
             Node::Window(window) if plan.windowing().session => kept.extend(sessions(&which, window.spec(), times)),
             Node::Window(window) => kept.push(panes(&which, window.spec(), plan.allowed_lateness(), times)),
             Node::Concurrency(query) => kept.extend(presence(query, times)),
         }
     }
     if windowed > 0 && !plan.windowing().session {
-        kept.push(partials(plan.windowing(), plan.allowed_lateness(), times));
+        kept.push(partials(of_stream(plan), plan.allowed_lateness(), times));
     }
     kept.extend(plan.lookups.iter().map(|table| lookup(table)));
     kept
@@ -109,6 +124,31 @@ fn of_group(spec: &WindowSpec) -> String {
     let parts: Vec<String> =
         calls.chunk_by(|a, b| a == b).filter_map(|same| Some(same.first()?.counted(same.len()))).collect();
     if parts.is_empty() { String::new() } else { format!(", of {}", parts.join(", ")) }
+}
+
+/// Where windows are of windows.
+fn over_windows(which: &str, spec: &WindowSpec, allowed: Micros) -> Kept {
+    let group = match spec.keys.is_empty() {
+        true => "one group".to_owned(),
+        false => format!("a group for each value of {}", group_by(spec).trim_start_matches(" by ")),
+    };
+    let Windowing { size, slide, .. } = spec.windowing;
+    let each = match spec.windowing.overlap() {
+        false => format!("one for each open window of {}", format_span(size)),
+        true => format!("one for each slide of {}, shared by the windows of {}", format_span(slide), format_span(size)),
+    };
+    let again = match allowed {
+        0 => String::new(),
+        _ => format!(
+            "; a second one of what late rows make of them, and what the windows of the last {} gave (allowed_lateness_secs)",
+            format_span(allowed)
+        ),
+    };
+    Kept {
+        what: format!("panes over windows{which}, where shards meet"),
+        holds: format!("{each}; in it {group}{}{again}", of_group(spec)),
+        dropped: "when the windows that it is made of are complete, and those that have it are out".to_owned(),
+    }
 }
 
 /// Where windows are sessions.
