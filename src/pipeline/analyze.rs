@@ -11,7 +11,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Extension, Filter, LogicalPl
 use datafusion::optimizer::AnalyzerRule;
 
 use super::bound::{Bound, Windows};
-use super::cascade::{Rows, check_call, refuse_between, windows_of, windows_put_below};
+use super::cascade::{Rows, check_call, place_of_call, refuse_between, windows_of, windows_put_below};
 use super::functions::distinct_of_several;
 use super::lookup::LookupJoin;
 use super::nodes::WindowAggregate;
@@ -25,7 +25,7 @@ use crate::schema::SHARD_HIGH_TIME;
 const WINDOW_REMEDY: &str = "add a window: FROM TABLE(TUMBLE(TABLE …, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) … GROUP BY window_start, window_end";
 
 const OVER_SEVERAL: &str = "an aggregate over several windows would never finish";
-const SEVERAL_REMEDY: &str = "add window_start, window_end to its GROUP BY; for longer windows put TUMBLE over the windows: FROM TABLE(TUMBLE(TABLE …, DESCRIPTOR(window_time), INTERVAL '1' HOUR)) … GROUP BY window_start, window_end";
+const LONGER: &str = "; for longer windows read these by FROM TABLE(TUMBLE(TABLE …, DESCRIPTOR(window_time), INTERVAL '1' HOUR)) … GROUP BY window_start, window_end";
 
 /// Turns `Aggregate` over stream rows into `WindowAggregate`; refuses what would never end.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl AnalyzerRule for WindowedAggregates {
             }
             Rows::Cascading => {
                 let reason = "the query puts windows into longer ones with TUMBLE or HOP and does not aggregate them";
-                Err(refusal(reason, "GROUP BY window_start, window_end, …"))
+                Err(at_span(refusal(reason, "GROUP BY window_start, window_end, …"), place_of_call(&plan.data)))
             }
             Rows::Complete => Ok(plan.data),
         }
@@ -229,7 +229,9 @@ fn keeps_window(aggregate: &Aggregate) -> Result<()> {
     }
     if !below.is_empty() {
         let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
-        return Err(at_span(refusal(OVER_SEVERAL, SEVERAL_REMEDY), span));
+        let longer = if below.iter().any(|windows| windows.windowing.session) { "" } else { LONGER };
+        let remedy = format!("add window_start, window_end to its GROUP BY{longer}");
+        return Err(at_span(refusal(OVER_SEVERAL, remedy), span));
     }
     Ok(())
 }

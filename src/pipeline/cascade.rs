@@ -13,7 +13,7 @@
 //! they go to is known by the window, and no row is looked at for it.
 
 use arrow::datatypes::Field;
-use datafusion::common::{DFSchema, DataFusionError, ExprSchema, Result};
+use datafusion::common::{Column, DFSchema, DataFusionError, ExprSchema, Result, Span};
 use datafusion::logical_expr::logical_plan::{Aggregate, Projection};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan};
 
@@ -81,7 +81,7 @@ pub(super) fn windows_over(function: &str, windowing: Windowing, time: &Field) -
         return Err(refusal(reason, "use SESSION over the stream, or TUMBLE or HOP over the windows"));
     }
     if inner.windowing.session {
-        let reason = format!("{function} over sessions is not supported: one may go on for ever, and with it a window");
+        let reason = format!("{function} over sessions is not supported");
         return Err(refusal(reason, "write the sessions to a table, and aggregate it where the lake is queried"));
     }
     let name = time.name();
@@ -134,11 +134,24 @@ fn windows_put(projection: &Projection) -> Option<Windows> {
     projection.expr.iter().find_map(windows_put_by)
 }
 
+/// The column that a call goes by.
+fn time_of_call(projection: &Projection) -> Option<&Column> {
+    projection.expr.iter().filter(|e| windows_put_by(e).is_some()).flat_map(Expr::column_refs).next()
+}
+
+/// Where the call stands that has put the rows of a plan into windows, by its `DESCRIPTOR`.
+pub(super) fn place_of_call(plan: &LogicalPlan) -> Option<Span> {
+    match plan {
+        LogicalPlan::Projection(p) if windows_put(p).is_some() => time_of_call(p)?.spans.first(),
+        other => other.inputs().into_iter().find_map(place_of_call),
+    }
+}
+
 /// Refuses a call over rows that cannot be in its windows.
 pub(super) fn check_call(projection: &Projection) -> Result<()> {
     let Some(put) = windows_put(projection) else { return Ok(()) };
     let call = if put.windowing.overlap() { "HOP" } else { "TUMBLE" };
-    let time = projection.expr.iter().filter(|e| windows_put_by(e).is_some()).flat_map(Expr::column_refs).next();
+    let time = time_of_call(projection);
     let span = time.and_then(|column| column.spans.first());
     let bound = match time {
         Some(column) => Bound::from_field(projection.input.schema().field_from_column(column)?),
@@ -164,7 +177,7 @@ pub(super) fn check_call(projection: &Projection) -> Result<()> {
 /// What an operator over rows in longer windows is refused with, which stands below the aggregate of these.
 pub(super) fn refuse_between(what: &str) -> DataFusionError {
     refusal(
-        format!("{what} between windows and the aggregate of the longer windows that they are put into"),
+        format!("{what} between windows and the aggregate of the longer ones that they are put into is not supported"),
         "do it in the sub-query that TUMBLE or HOP reads, or above the aggregate",
     )
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::Field;
 use datafusion::catalog::TableProvider;
-use datafusion::common::{Column, DFSchema, Result, TableReference};
+use datafusion::common::{Column, DFSchema, Result, Span, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion::logical_expr::sqlparser::ast::{Expr as SqlExpr, ObjectName, Spanned, TableFactor};
+use datafusion::logical_expr::sqlparser::ast::{Expr as SqlExpr, Ident, ObjectName, Spanned, TableFactor};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
 
 use super::bound::{Bound, Windows, bound_of_time};
@@ -262,12 +262,13 @@ impl WindowTableFunctions {
         schema: &DFSchema,
         usage: &str,
     ) -> Result<(Column, Windows)> {
-        let name = context.normalize_ident(column_argument(time, usage)?);
+        let ident = column_argument(time, usage)?;
+        let name = context.normalize_ident(ident.clone());
         if self.stream.is_some()
             && let Ok((qualifier, field)) = schema.qualified_field_with_unqualified_name(&name)
             && let Some(windows) = windows_over(function, windowing, field)?
         {
-            return Ok((Column::from((qualifier, field)), windows));
+            return Ok((at_ident(Column::from((qualifier, field)), &ident), windows));
         }
         Ok((self.time_argument(time, context, schema, usage)?, Windows::of_stream(windowing)))
     }
@@ -279,7 +280,8 @@ impl WindowTableFunctions {
         schema: &DFSchema,
         usage: &str,
     ) -> Result<Column> {
-        let column = context.normalize_ident(column_argument(arg, usage)?);
+        let ident = column_argument(arg, usage)?;
+        let column = context.normalize_ident(ident.clone());
         if let Some(Stream { time_field, .. }) = self.stream.as_ref().filter(|stream| column != stream.time_field) {
             return Err(no_time(&column, schema).unwrap_or_else(|| {
                 let remedy = format!("windows are over the event time: DESCRIPTOR({time_field})");
@@ -287,8 +289,16 @@ impl WindowTableFunctions {
             }));
         }
         let (qualifier, field) = schema.qualified_field_with_unqualified_name(&column)?;
-        Ok(Column::from((qualifier, field)))
+        Ok(at_ident(Column::from((qualifier, field)), &ident))
     }
+}
+
+/// A column, with the place where it was named.
+fn at_ident(mut column: Column, ident: &Ident) -> Column {
+    if let Some(span) = Span::try_from_sqlparser_span(ident.span) {
+        column.spans_mut().add_span(span);
+    }
+    column
 }
 
 /// The columns of the query, with the window columns marked as such.

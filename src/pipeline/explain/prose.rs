@@ -128,7 +128,8 @@ fn lookups(plan: &ContinuousPlan) -> String {
 
 /// From the complete window to the table.
 fn complete(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
-    let rest = tree.operators.iter().any(|o| o.place == Place::CompleteWindow && !o.text.starts_with("Projection"));
+    let mut above = tree.operators.iter().take_while(|o| o.place != Place::Combine);
+    let rest = above.any(|o| o.place == Place::CompleteWindow && !o.text.starts_with("Projection"));
     let rest = match rest {
         true if plan.windowing().session && plan.goes_row_by_row() => {
             "the rest of the query looks at each of its rows, and what it lets through is written"

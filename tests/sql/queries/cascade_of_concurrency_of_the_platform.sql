@@ -1,5 +1,5 @@
 /*
-title = "Minutes of the platform's viewers, and hours of these: a silence of two hours is filled"
+title = "Minutes of the platform's viewers, tens of these, and hours of tens"
 */
 WITH minutes AS (
   SELECT window_time, viewers_max, viewers_avg, active_streams_max
