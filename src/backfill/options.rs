@@ -169,7 +169,11 @@ mod tests {
         assert_eq!(hours(24 * HOUR, 24 * HOUR, &[10, 30]), [0, 24]);
         assert_eq!(hours(24 * HOUR, 12 * HOUR, &[10, 13]), [-12, 0, 12]);
         let events = BTreeSet::from([10 * HOUR, 13 * HOUR]);
-        assert_eq!(hours_of_windows(&events, Windowing::sessions(5 * HOUR), 0), events, "a session begins with an event");
+        assert_eq!(
+            hours_of_windows(&events, Windowing::sessions(5 * HOUR), 0),
+            events,
+            "a session begins with an event"
+        );
         // 10:59 is in the windows of half an hour that end until 11:29, and those are in the hour that begins at 11:00.
         let reached = hours_of_windows(&BTreeSet::from([10 * HOUR]), Windowing::tumbling(HOUR), HOUR / 2 - HOUR / 60);
         assert_eq!(reached, BTreeSet::from([10 * HOUR, 11 * HOUR]));

@@ -108,11 +108,8 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
     let aggregates: Vec<Expr> =
         aggregate.aggr_expr.into_iter().map(|e| break_by_arguments(e, aggregate.input.schema())).collect();
     let input = carry(Arc::unwrap_or_clone(aggregate.input))?;
-    let carried = vec![
-        bound_column(&input, windows)?,
-        named_column(&input, ROW_NUMBER)?,
-        named_column(&input, SHARD_HIGH_TIME)?,
-    ];
+    let carried =
+        vec![bound_column(&input, windows)?, named_column(&input, ROW_NUMBER)?, named_column(&input, SHARD_HIGH_TIME)?];
     let input = narrowed(input, aggregate.group_expr.iter().chain(&aggregates).chain(&carried))?;
     Ok(LogicalPlan::Extension(Extension {
         node: Arc::new(WindowAggregate {

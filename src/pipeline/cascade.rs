@@ -91,7 +91,8 @@ pub(super) fn windows_over(function: &str, windowing: Windowing, time: &Field) -
             return Err(refusal(reason, no_time_remedy()));
         }
         Bound::Start if inner.windowing.overlap() => {
-            let reason = format!("{name} is where a window of HOP begins, and it may end in a later window of {function}");
+            let reason =
+                format!("{name} is where a window of HOP begins, and it may end in a later window of {function}");
             return Err(refusal(reason, no_time_remedy()));
         }
         Bound::Start | Bound::Time => {}

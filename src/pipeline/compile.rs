@@ -217,11 +217,7 @@ fn cut(
             if window.spec().rows.is_none() {
                 over_windows.push((nodes.len(), Arc::clone(&template)));
             }
-            nodes.push(StatefulNode {
-                node: Node::Window(template),
-                slot: scan.slot().clone(),
-                schema: node.schema(),
-            });
+            nodes.push(StatefulNode { node: Node::Window(template), slot: scan.slot().clone(), schema: node.schema() });
             return Ok(Transformed::yes(Arc::new(scan) as _));
         }
         if let Some(concurrency) = node.downcast_ref::<ConcurrencyExec>() {

@@ -66,7 +66,8 @@ pub(super) fn check_in<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Result<
     match exprs.into_iter().flat_map(in_expr).next() {
         Some(found) => {
             let reason = "a sub-query inside an aggregate or a GROUP BY over the stream is not supported";
-            let remedy = "give its result to the rows first, as a column of a sub-query in FROM or a condition in WHERE";
+            let remedy =
+                "give its result to the rows first, as a column of a sub-query in FROM or a condition in WHERE";
             Err(at_span(refusal(reason, remedy), found.span))
         }
         None => Ok(()),

@@ -186,7 +186,8 @@ impl WindowTableFunctions {
         let keys = partition.into_iter().map(|key| context.normalize_ident(key)).collect();
         let keys = SessionKeys::try_new(keys, input.schema())?;
         // Those of the windows below stay under other names only.
-        let hidden = |column: &Column| windows.level > 0 && Bound::ALL.iter().any(|bound| bound.column() == column.name);
+        let hidden =
+            |column: &Column| windows.level > 0 && Bound::ALL.iter().any(|bound| bound.column() == column.name);
         let columns = input.schema().columns().into_iter().filter(|column| !hidden(column));
         let mut columns: Vec<Expr> = columns.map(|column| keys.mark(column)).collect();
         columns.extend(Bound::ALL.map(|bound| keys.mark_bound(bound_of_time(bound, windows, time.clone()))));

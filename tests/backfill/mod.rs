@@ -167,7 +167,9 @@ async fn tips_of_two_hours(query: &str) -> Arc<Pipelines> {
 async fn windows_that_begin_in_an_hour_without_events_are_replaced_too() {
     let of_stream = "TABLE user_events, DESCRIPTOR(event_time)";
     let tips = |call: &str| {
-        let of = format!("COUNT(*) AS tips FROM TABLE({call}) WHERE event_type = 'tip.sent' GROUP BY window_start, window_end");
+        let of = format!(
+            "COUNT(*) AS tips FROM TABLE({call}) WHERE event_type = 'tip.sent' GROUP BY window_start, window_end"
+        );
         (format!("SELECT window_start, window_end, {of}"), format!("SELECT window_time, {of}, window_time"))
     };
     // A tip of 13:20 is in windows of an hour that end until 14:20, and these in windows of half an hour that begin until 14:00.

@@ -5,13 +5,16 @@
 
 use std::collections::BTreeMap;
 
+use headcount::aws::BucketOptions;
+use headcount::config::Lookup;
 use headcount::decode::Provenance;
+use headcount::engine::lookups::LoadedLookup;
 use headcount::pipeline::PipelineFile;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::plain;
 use super::random::{START, run_cases};
+use super::{input, plain};
 use crate::harness::{self, Cut, Run, difference};
 use crate::reference::{Options, RefRecord, Row, SEC, Val};
 
@@ -59,8 +62,7 @@ impl Query {
 
     fn file(&self, name: &str, keys: &[&str], sql: &str) -> PipelineFile {
         let lateness = if self.below.2 { self.lateness } else { 0 };
-        let text =
-            format!("/*\ntitle = \"{name}\"\nkeys = {keys:?}\nallowed_lateness_secs = {lateness}\n*/\n{sql}");
+        let text = format!("/*\ntitle = \"{name}\"\nkeys = {keys:?}\nallowed_lateness_secs = {lateness}\n*/\n{sql}");
         PipelineFile::parse(&format!("pipelines/{name}.sql"), &text).unwrap()
     }
 
@@ -133,7 +135,8 @@ fn queries() -> impl Strategy<Value = Query> {
     let slides = (1..7i64, prop_oneof![Just(1i64), 2..=plain::SLIDES_MAX as i64]);
     let keys = prop::sample::subsequence(&["country", "begins"][..], 0..=2);
     let aggregates = prop::collection::vec(prop::sample::select(&AGGREGATES[..]), 0..5);
-    let condition = prop::option::weighted(0.3, prop::sample::select(&["n > 1", "country = 'DE'", "v IS NOT NULL"][..]));
+    let condition =
+        prop::option::weighted(0.3, prop::sample::select(&["n > 1", "country = 'DE'", "v IS NOT NULL"][..]));
     let lateness = prop_oneof![Just(0i64), Just(20), Just(90)];
     (below, slides, keys, aggregates, condition, lateness).prop_map(
         |((below, having), slides, keys, aggregates, condition, lateness)| Query {
@@ -255,4 +258,39 @@ fn windows_of_windows_equal_plain_datafusion_over_the_windows() {
     let setups = (queries(), steps(), records_a_read, prop::bool::weighted(0.8), any::<bool>())
         .prop_map(|(query, steps, records_a_read, late, stops)| Setup { query, steps, records_a_read, late, stops });
     run_cases(setups, async |setup| differences(setup).await);
+}
+
+/// A lookup table of the countries' regions.
+async fn regions() -> LoadedLookup {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("regions.csv");
+    std::fs::write(&path, "country,region\nDE,west\nFR,west\nBR,south\n").unwrap();
+    let location = path.to_str().unwrap().to_owned();
+    let config =
+        Lookup { name: "regions".to_owned(), location, format: None, refresh: 60_000_000, columns: BTreeMap::new() };
+    LoadedLookup::load(&config, &BucketOptions::default()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_lookup_table_is_joined_below_a_call_or_behind_it() {
+    let tens = "SELECT window_start, window_end, window_time AS rowtime, country, COUNT(*) AS n
+                FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '10' SECOND))
+                GROUP BY window_start, window_end, window_time, country";
+    let file = |name: &str, below: &str, joined: &str| {
+        let sql = format!(
+            "WITH tens AS ({below}) SELECT t.window_start, t.window_end, region, SUM(n) AS n, COUNT(*) AS tens
+             FROM TABLE(TUMBLE(TABLE tens, DESCRIPTOR(rowtime), INTERVAL '1' MINUTE)) t {joined}
+             GROUP BY t.window_start, t.window_end, region"
+        );
+        let text = format!("/*\ntitle = \"t\"\nkeys = [\"region\"]\n*/\n{sql}");
+        PipelineFile::parse(&format!("pipelines/{name}.sql"), &text).unwrap()
+    };
+    let join = "LEFT JOIN regions r ON t.country = r.country";
+    let below = file("below", &format!("SELECT t.rowtime, t.n, r.region FROM ({tens}) t {join}"), "");
+    let behind = file("behind", tens, join);
+    let pipelines = harness::pipelines_with(&[below, behind], &[regions().await], &Options::default()).await;
+    let cut = Cut { records: 7, reversed: false };
+    let run = harness::run(&pipelines, &input::records(), Provenance::Record, cut).await;
+    assert!(run.tables["below"].iter().any(|row| row["region"] == Val::Str("west".to_owned())));
+    assert_eq!(run.tables["below"], run.tables["behind"]);
 }

@@ -59,7 +59,17 @@ pub struct WindowSpec {
 
 /// Aggregates of which every order of their rows makes the same, besides those with an order of their own, and sums of no floats.
 const OF_ANY_ORDER: [&str; 11] = [
-    "count", "min", "max", "median", "percentile", "percentile_cont", "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor",
+    "count",
+    "min",
+    "max",
+    "median",
+    "percentile",
+    "percentile_cont",
+    "bool_and",
+    "bool_or",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
 ];
 
 impl WindowSpec {
