@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::operator::concurrency::{Concurrency, ConcurrencyQuery};
 use crate::operator::memory::StateMemory;
 use crate::operator::window::Lateness;
-use crate::pipeline::{Compiler, ContinuousPlan, Explanation, JobTimes, Node, PipelineFile};
+use crate::pipeline::{Compiler, Explanation, JobTimes, PipelineFile};
 use crate::types::nearest;
 
 /// Prints the continuous plan of one pipeline.
@@ -33,14 +33,14 @@ async fn explanation(config: &Config, pipeline: &str) -> Result<String> {
     let compiler = Compiler::with_lookups(&contract, &tables, StateMemory::new(options.memory_bytes_max))?;
     let (file, others) = find(config, pipeline)?;
     let plan = compiler.compile(&file).await?;
-    let mut queries: Vec<ConcurrencyQuery> = concurrency_queries(&plan).collect();
+    let mut queries: Vec<ConcurrencyQuery> = plan.concurrency_queries().cloned().collect();
     let finest = match queries.is_empty() {
         true => None,
         false => {
             // The other tables share the state. One that is wrong is the business of `check`.
             for other in others {
                 if let Ok(plan) = compiler.compile(&other).await {
-                    queries.extend(concurrency_queries(&plan));
+                    queries.extend(plan.concurrency_queries().cloned());
                 }
             }
             Some(Concurrency::finest_window(&queries).map_err(|e| e.at(&file.place))?)
@@ -54,13 +54,6 @@ async fn explanation(config: &Config, pipeline: &str) -> Result<String> {
         gather: config.lake.gather,
     };
     Ok(Explanation::of(&plan, contract.stream_name(), &times).to_string())
-}
-
-fn concurrency_queries(plan: &ContinuousPlan) -> impl Iterator<Item = ConcurrencyQuery> + '_ {
-    plan.nodes.iter().filter_map(|n| match &n.node {
-        Node::Concurrency(query) => Some(query.clone()),
-        Node::Window(_) | Node::Cascade(_) => None,
-    })
 }
 
 /// The pipeline that was asked for, by name or by path, and the others that a run would have beside it.

@@ -17,9 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::board::OpenWindows;
 use super::pipeline_windows::{PipelineWindows, PipelineWindowsState, WindowRows};
 use crate::error::{Error, Result};
-use crate::operator::concurrency::ConcurrencyQuery;
 use crate::operator::window::{CascadePanes, Partial};
-use crate::pipeline::{Cascade, ContinuousPlan, Node, WindowPlan};
+use crate::pipeline::{Cascade, ContinuousPlan, WindowPlan};
 use crate::types::Micros;
 
 /// The windows of one pipeline.
@@ -28,6 +27,16 @@ pub(super) struct Cascades {
     rest: PipelineWindows,
     /// The aggregates over windows. What one reads is behind it.
     levels: Vec<Level>,
+    /// By node of the query: who reads its windows, and its place among what that reads.
+    places: Vec<(Reader, usize)>,
+}
+
+/// Who reads windows.
+#[derive(Debug, Clone, Copy)]
+enum Reader {
+    Rest,
+    /// The aggregate of this level.
+    Level(usize),
 }
 
 /// One aggregate over windows: those that it reads, and the panes that they are added to.
@@ -60,31 +69,6 @@ struct LevelState {
     revised: BTreeSet<Micros>,
 }
 
-/// How far the things have come that windows wait for.
-pub(super) struct Progress<'a> {
-    /// The watermark of the pipeline.
-    pub watermark: Micros,
-    /// The questions to the shared concurrency state.
-    pub queries: &'a [ConcurrencyQuery],
-    /// By question: up to where all of its windows have been given; none before the first.
-    pub given: Vec<Option<Micros>>,
-}
-
-impl Progress<'_> {
-    /// Up to where all windows are known that a plan reads; none if there were none yet.
-    fn of(&self, plan: &ContinuousPlan, read: &WindowPlan) -> Option<Micros> {
-        let of_node = |node: &Node| match node {
-            Node::Window(_) => Some(self.watermark),
-            Node::Concurrency(asked) => {
-                let query = self.queries.iter().position(|query| query == asked)?;
-                self.given.get(query).copied().flatten().map(|given| given.min(self.watermark))
-            }
-            Node::Cascade(cascade) => self.of(plan, cascade.input()),
-        };
-        read.nodes.iter().filter_map(|i| plan.nodes.get(*i)).map(|node| of_node(&node.node)).min().flatten()
-    }
-}
-
 impl CascadesState {
     /// How many windows wait.
     pub(super) fn open(&self) -> usize {
@@ -110,8 +94,18 @@ impl Cascades {
                 revised: BTreeSet::new(),
             })
         };
-        let levels = plan.cascades().map(level).collect::<Result<_>>()?;
-        Ok(Self { rest: PipelineWindows::try_new(plan, None)?, levels })
+        let levels: Vec<Level> = plan.cascades().map(level).collect::<Result<_>>()?;
+        let rest = std::iter::once((Reader::Rest, plan.rest()));
+        let readers: Vec<(Reader, &WindowPlan)> =
+            rest.chain(plan.cascades().zip(0..).map(|((_, cascade), i)| (Reader::Level(i), cascade.input()))).collect();
+        let place = |node| {
+            let of_reader = |(reader, read): &(Reader, &WindowPlan)| {
+                read.nodes.iter().position(|n| *n == node).map(|place| (*reader, place))
+            };
+            readers.iter().find_map(of_reader).ok_or_else(|| Error::internal("a node that nobody reads"))
+        };
+        let places = (0..plan.nodes.len()).map(place).collect::<Result<_>>()?;
+        Ok(Self { rest: PipelineWindows::try_new(plan, None)?, levels, places })
     }
 
     /// Goes on from the state of the same pipeline.
@@ -153,52 +147,43 @@ impl Cascades {
     ///
     /// # Errors
     /// Internal if the pipeline has no such node.
-    pub(super) fn add(&mut self, plan: &ContinuousPlan, node: usize, partial: Partial) -> Result<()> {
-        let (windows, place) = reader(plan, &mut self.rest, &mut self.levels, node)?;
+    pub(super) fn add(&mut self, node: usize, partial: Partial) -> Result<()> {
+        let (windows, place) = self.reader(node)?;
         windows.add(place, partial)
     }
 
-    /// Takes the rows of a window of `CONCURRENCY` in, if the pipeline asks for them.
+    /// Takes the rows of a complete window of `CONCURRENCY` in, for a node that asks for it.
     ///
     /// # Errors
-    /// Internal if nobody reads a node.
-    pub(super) fn give(
-        &mut self,
-        plan: &ContinuousPlan,
-        query: &ConcurrencyQuery,
-        end: Micros,
-        rows: &RecordBatch,
-    ) -> Result<()> {
-        for (number, node) in plan.nodes.iter().enumerate() {
-            if matches!(&node.node, Node::Concurrency(asked) if asked == query) {
-                let (windows, place) = reader(plan, &mut self.rest, &mut self.levels, number)?;
-                windows.give(place, end, rows.clone());
-            }
-        }
+    /// Internal if the pipeline has no such node.
+    pub(super) fn add_presence(&mut self, node: usize, end: Micros, rows: RecordBatch) -> Result<()> {
+        let (windows, place) = self.reader(node)?;
+        windows.add_presence(place, end, rows);
         Ok(())
     }
 
-    /// The rows of the table's windows that are complete, but for those that depend on rows before `floor`; and whether any window
-    /// was added to longer ones.
+    fn reader(&mut self, node: usize) -> Result<(&mut PipelineWindows, usize)> {
+        let place = self.places.get(node).copied();
+        reader(place, &mut self.rest, &mut self.levels).ok_or_else(|| Error::internal("windows of no node"))
+    }
+
+    /// The rows of the table's windows that are complete at the watermark `until`, but for those that depend on rows before `floor`; and
+    /// whether any window was added to longer ones.
     pub(super) async fn close(
         &mut self,
         plan: &ContinuousPlan,
-        progress: &Progress<'_>,
+        until: Micros,
         floor: Option<Micros>,
     ) -> Result<(Vec<WindowRows>, bool)> {
         let mut added = false;
         for i in (0..self.levels.len()).rev() {
             let (above, level) = self.levels.split_at_mut(i);
             let Some(level) = level.first_mut() else { continue };
-            let Some(until) = progress.of(plan, level.cascade.input()) else { continue };
-            let (windows, place) = reader(plan, &mut self.rest, above, level.node)?;
-            added |= level.close(plan, until, floor, (windows, place)).await?;
+            let to = reader(self.places.get(level.node).copied(), &mut self.rest, above);
+            let to = to.ok_or_else(|| Error::internal("windows of no node"))?;
+            added |= level.close(plan, until, floor, to).await?;
         }
-        let rows = match progress.of(plan, plan.rest()) {
-            Some(until) => self.rest.close(plan, until, floor).await?,
-            None => vec![],
-        };
-        Ok((rows, added))
+        Ok((self.rest.close(plan, until, floor).await?, added))
     }
 
     /// Memory that it holds, in bytes.
@@ -259,18 +244,14 @@ impl Level {
     }
 }
 
-/// The windows that a node belongs to, and its place among them.
+/// The windows at a place, and the place among them.
 fn reader<'w>(
-    plan: &ContinuousPlan,
+    place: Option<(Reader, usize)>,
     rest: &'w mut PipelineWindows,
     levels: &'w mut [Level],
-    node: usize,
-) -> Result<(&'w mut PipelineWindows, usize)> {
-    let place = |read: &WindowPlan| read.nodes.iter().position(|n| *n == node);
-    if let Some(place) = place(plan.rest()) {
-        return Ok((rest, place));
+) -> Option<(&'w mut PipelineWindows, usize)> {
+    match place? {
+        (Reader::Rest, place) => Some((rest, place)),
+        (Reader::Level(i), place) => levels.get_mut(i).map(|level| (&mut level.input, place)),
     }
-    let mut levels = levels.iter_mut();
-    let found = levels.find_map(|level| place(level.cascade.input()).map(|place| (&mut level.input, place)));
-    found.ok_or_else(|| Error::internal("a node that nobody reads"))
 }

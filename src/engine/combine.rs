@@ -7,12 +7,12 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use super::board::{CombineStatus, OpenWindows};
-use super::cascades::{Cascades, CascadesState, Progress};
+use super::cascades::{Cascades, CascadesState};
 use super::pipeline_windows::is_given_up;
 use super::pipelines::Pipelines;
 use super::shard_stage::ShardPartials;
 use crate::error::{Error, Result};
-use crate::operator::concurrency::{Concurrency, ConcurrencyState, Seen};
+use crate::operator::concurrency::{Concurrency, ConcurrencyQuery, ConcurrencyState, Seen};
 use crate::operator::memory::StateReservation;
 use crate::operator::window::Partial;
 use crate::pipeline::{ContinuousPlan, Node, StatefulNode};
@@ -203,11 +203,11 @@ impl Combine {
         };
         if windowing.session {
             // Sessions that go on are merged from time to time, and take less then.
-            windows.add(plan, node, partial)?;
+            windows.add(node, partial)?;
             return memory.hold(windows.bytes());
         }
         memory.take(partial.bytes())?;
-        windows.add(plan, node, partial)
+        windows.add(node, partial)
     }
 
     /// Accounts for the memory that the state takes now.
@@ -231,30 +231,36 @@ impl Combine {
         for plan in &self.pipelines.plans {
             plan.put_lookups(|wanted| self.pipelines.lookups.index(wanted))?;
         }
-        if let Some(concurrency) = &mut self.concurrency {
-            for window in concurrency.advance(watermark)? {
-                let Some(query) = self.pipelines.queries.get(window.query) else { continue };
-                for (plan, windows) in self.pipelines.plans.iter().zip(&mut self.windows) {
-                    windows.give(plan, query, window.window_end, &window.rows)?;
-                }
-            }
-        }
-        let queries = &*self.pipelines.queries;
-        let given = |query| self.concurrency.as_ref()?.given_until(query, watermark);
-        let progress = Progress { watermark, queries, given: (0..queries.len()).map(given).collect() };
-        let of_pipelines = self.pipelines.plans.iter().zip(&self.floors).zip(&mut self.windows);
-        let mut added = false;
-        for (i, ((plan, floor), windows)) in of_pipelines.enumerate() {
-            let (complete, added_to_longer) = windows.close(plan, &progress, *floor).await?;
-            added |= added_to_longer;
+        let mut changed = self.count_presence(watermark)?;
+        let of_pipelines = self.pipelines.plans.iter().zip(&self.floors);
+        for (i, ((plan, floor), windows)) in of_pipelines.zip(&mut self.windows).enumerate() {
+            let until = complete_until(plan, watermark, &self.pipelines, self.concurrency.as_ref());
+            let (complete, added) = windows.close(plan, until, *floor).await?;
+            changed |= added;
             for complete in complete {
                 push(&mut out, i, complete.end, complete.revision, complete.rows);
             }
         }
-        if added || !out.is_empty() {
+        if changed || !out.is_empty() {
             self.hold()?;
         }
         Ok(out)
+    }
+
+    /// Resolves presence up to `watermark` and gives its complete windows to the nodes that ask for them. Whether there were any.
+    fn count_presence(&mut self, watermark: Micros) -> Result<bool> {
+        let Some(concurrency) = &mut self.concurrency else { return Ok(false) };
+        let complete = concurrency.advance(watermark)?;
+        for window in &complete {
+            let query = self.pipelines.queries.get(window.query);
+            for (plan, windows) in self.pipelines.plans.iter().zip(&mut self.windows) {
+                let asks = |node: &StatefulNode| matches!(&node.node, Node::Concurrency(q) if Some(q) == query);
+                for (node, _) in plan.nodes.iter().enumerate().filter(|(_, node)| asks(node)) {
+                    windows.add_presence(node, window.window_end, window.rows.clone())?;
+                }
+            }
+        }
+        Ok(!complete.is_empty())
     }
 
     /// The pipeline watermark: the lowest of its shards'.
@@ -298,6 +304,22 @@ impl Combine {
         }
         open
     }
+}
+
+/// Up to where the windows of a pipeline are complete at `watermark`: those of `CONCURRENCY` may be held back until it is known whether
+/// they are to be given, and the others of the same query with them.
+fn complete_until(
+    plan: &ContinuousPlan,
+    watermark: Micros,
+    pipelines: &Pipelines,
+    concurrency: Option<&Concurrency>,
+) -> Micros {
+    if watermark == Micros::MAX {
+        return watermark;
+    }
+    let query = |asked: &ConcurrencyQuery| pipelines.queries.iter().position(|q| q == asked);
+    let given = |asked| concurrency?.given_until(query(asked)?);
+    plan.concurrency_queries().filter_map(given).fold(watermark, Micros::min)
 }
 
 fn push(out: &mut Vec<Emission>, pipeline: usize, window_end: Micros, revision: i32, rows: RecordBatch) {

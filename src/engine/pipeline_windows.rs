@@ -2,6 +2,7 @@
 //! of complete windows out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
@@ -35,7 +36,8 @@ pub(super) struct PipelineWindowsState {
     closed: Option<Micros>,
     to_revise: BTreeSet<Micros>,
     emitted: BTreeMap<Micros, StoredBatch>,
-    given: BTreeMap<Micros, Vec<(usize, StoredBatch)>>,
+    /// By end of the window, then node.
+    presence: BTreeMap<Micros, Vec<Option<StoredBatch>>>,
     /// How many windows wait.
     pub open: usize,
 }
@@ -47,8 +49,6 @@ pub(super) struct PipelineWindows {
     reader: Option<Arc<Cascade>>,
     /// By place among the nodes that are read together.
     nodes: Vec<Option<NodeWindows>>,
-    /// By end of the window: rows of `CONCURRENCY`, with the node's place.
-    given: BTreeMap<Micros, Vec<(usize, StoredBatch)>>,
     /// Instead of them, where windows are sessions.
     sessions: Option<PipelineSessions>,
     /// Windows that end by it are out as revision 0.
@@ -57,6 +57,8 @@ pub(super) struct PipelineWindows {
     to_revise: BTreeSet<Micros>,
     /// By end of the window: revision 0 of those that may be revised.
     emitted: BTreeMap<Micros, StoredBatch>,
+    /// By end of the window, then node: the rows of `CONCURRENCY`, until no more rows of the other nodes can come to them.
+    presence: BTreeMap<Micros, Vec<Option<StoredBatch>>>,
     /// For an aggregate over windows: windows that no late row can change any more, since the last look.
     settled: Vec<WindowRows>,
 }
@@ -88,11 +90,11 @@ impl PipelineWindows {
         Ok(Self {
             nodes: nodes.iter().map(node).collect(),
             reader,
-            given: BTreeMap::new(),
             sessions,
             closed: None,
             to_revise: BTreeSet::new(),
             emitted: BTreeMap::new(),
+            presence: BTreeMap::new(),
             settled: Vec::new(),
         })
     }
@@ -129,8 +131,8 @@ impl PipelineWindows {
                 None => return Err(Error::internal("a state of another pipeline")),
             }
         }
-        let PipelineWindowsState { closed, to_revise, emitted, given, .. } = state;
-        Ok(Self { closed, to_revise, emitted, given, ..windows })
+        let PipelineWindowsState { closed, to_revise, emitted, presence, .. } = state;
+        Ok(Self { closed, to_revise, emitted, presence, ..windows })
     }
 
     /// A copy of the state.
@@ -148,7 +150,7 @@ impl PipelineWindows {
             closed: self.closed,
             to_revise: self.to_revise.clone(),
             emitted: self.emitted.clone(),
-            given: self.given.clone(),
+            presence: self.presence.clone(),
             open: self.open().count(),
         }
     }
@@ -175,9 +177,19 @@ impl PipelineWindows {
         Ok(())
     }
 
-    /// Takes rows of a window of `CONCURRENCY` in.
-    pub(super) fn give(&mut self, node: usize, end: Micros, rows: RecordBatch) {
-        self.given.entry(end).or_default().push((node, StoredBatch(rows)));
+    /// Takes the rows of a complete window of `CONCURRENCY` in, for a node that asks for it.
+    pub(super) fn add_presence(&mut self, node: usize, end: Micros, rows: RecordBatch) {
+        let nodes = self.nodes.len();
+        let of_window = self.presence.entry(end).or_insert_with(|| vec![None; nodes]);
+        if let Some(place) = of_window.get_mut(node) {
+            *place = Some(StoredBatch(rows));
+        }
+    }
+
+    /// The end of the first window that is not out and has rows of `CONCURRENCY`.
+    fn next_presence(&self) -> Option<Micros> {
+        let after = self.closed.map_or(Bound::Unbounded, Bound::Excluded);
+        self.presence.range((after, Bound::Unbounded)).next().map(|(end, _)| *end)
     }
 
     /// Takes a pane of an aggregate over windows in, as it is without the rows within the allowed lateness.
@@ -250,15 +262,9 @@ impl PipelineWindows {
             self.closed = Some(end);
             if give_up(end) {
                 self.nodes.iter_mut().flatten().for_each(|node| node.on_time.skip(end));
-                self.given.remove(&end);
                 continue;
             }
-            let mut rows = self.merged(end, |node| Some(&mut node.on_time))?;
-            for (node, StoredBatch(given)) in self.given.remove(&end).unwrap_or_default() {
-                if let Some(rows) = rows.get_mut(node) {
-                    *rows = Some(given);
-                }
-            }
+            let rows = self.merged(end, |node| Some(&mut node.on_time))?;
             if rows.iter().all(Option::is_none) {
                 continue;
             }
@@ -302,10 +308,9 @@ impl PipelineWindows {
             out.push(WindowRows { end, revision: 1, rows });
         }
         self.nodes.iter_mut().flatten().filter_map(|node| node.revised.as_mut()).for_each(|merge| merge.skip(last));
-        self.emitted = match last.checked_add(1) {
-            Some(next) => self.emitted.split_off(&next),
-            None => BTreeMap::new(),
-        };
+        let next = last.checked_add(1);
+        self.emitted = next.map(|next| self.emitted.split_off(&next)).unwrap_or_default();
+        self.presence = next.map(|next| self.presence.split_off(&next)).unwrap_or_default();
         Ok(())
     }
 
@@ -333,7 +338,7 @@ impl PipelineWindows {
 
     fn next_end(&self) -> Option<Micros> {
         let of_nodes = self.nodes.iter().flatten().filter_map(|node| node.on_time.next_end(self.closed));
-        of_nodes.chain(self.given.keys().next().copied()).min()
+        of_nodes.chain(self.next_presence()).min()
     }
 
     /// Each node's rows of one window.
@@ -343,10 +348,11 @@ impl PipelineWindows {
         merge: impl Fn(&mut NodeWindows) -> Option<&mut WindowMerge>,
     ) -> Result<Vec<Option<RecordBatch>>> {
         let mut rows = Vec::new();
-        for node in &mut self.nodes {
+        let presence = self.presence.get(&end);
+        for (i, node) in self.nodes.iter_mut().enumerate() {
             rows.push(match node.as_mut().and_then(&merge) {
                 Some(merge) => merge.window(end)?,
-                None => None,
+                None => presence.and_then(|nodes| Some(nodes.get(i)?.as_ref()?.0.clone())),
             });
         }
         Ok(rows)
@@ -361,9 +367,9 @@ impl PipelineWindows {
             Some(revised) => node.on_time.bytes().max(revised.bytes()),
             None => node.on_time.bytes(),
         };
-        let given = self.given.values().flatten().map(|(_, rows)| rows);
-        let emitted = self.emitted.values().chain(given).map(|StoredBatch(rows)| rows.get_array_memory_size());
-        self.nodes.iter().flatten().map(of_node).sum::<usize>() + emitted.sum::<usize>()
+        let presence = self.presence.values().flatten().flatten();
+        let stored = self.emitted.values().chain(presence).map(|StoredBatch(rows)| rows.get_array_memory_size());
+        self.nodes.iter().flatten().map(of_node).sum::<usize>() + stored.sum::<usize>()
     }
 
     /// Windows that shards have begun to hand over and that are not complete.
@@ -371,7 +377,8 @@ impl PipelineWindows {
         if let Some(sessions) = &self.sessions {
             return sessions.open();
         }
-        let mut open = OpenWindows { ends: self.emitted.keys().copied().collect(), ..OpenWindows::default() };
+        let waiting = self.emitted.keys().chain(self.presence.keys());
+        let mut open = OpenWindows { ends: waiting.copied().collect(), ..OpenWindows::default() };
         for node in self.nodes.iter().flatten() {
             let windowing = node.on_time.spec().windowing;
             let after =

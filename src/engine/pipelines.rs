@@ -116,14 +116,8 @@ impl Pipelines {
                     .push(Error::user("the table of raw events has this name").at(&file.place).hint("rename the file"));
             }
         }
-        let mut queries: Vec<ConcurrencyQuery> = plans
-            .iter()
-            .flat_map(|p| &p.nodes)
-            .filter_map(|n| match &n.node {
-                Node::Concurrency(q) => Some(q.clone()),
-                Node::Window(_) | Node::Cascade(_) => None,
-            })
-            .collect();
+        let mut queries: Vec<ConcurrencyQuery> =
+            plans.iter().flat_map(ContinuousPlan::concurrency_queries).cloned().collect();
         queries.sort();
         queries.dedup();
         if let Err(e) = check_sizes(&queries, &plans) {

@@ -189,6 +189,14 @@ impl ContinuousPlan {
         self.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)))
     }
 
+    /// What it asks that state.
+    pub fn concurrency_queries(&self) -> impl Iterator<Item = &ConcurrencyQuery> {
+        self.nodes.iter().filter_map(|n| match &n.node {
+            Node::Concurrency(query) => Some(query),
+            Node::Window(_) | Node::Cascade(_) => None,
+        })
+    }
+
     /// How long after its end a window still takes rows.
     pub fn allowed_lateness(&self) -> Micros {
         i64::from(self.header.allowed_lateness_secs) * crate::types::MICROS_PER_SEC

@@ -320,14 +320,10 @@ impl Concurrency {
         }
     }
 
-    /// Up to where all windows of a query have been given that ever will be, at this watermark; none before its first one. In a silence
-    /// that is behind the watermark: whether windows are given depends on whether there is another event.
-    pub fn given_until(&self, query: usize, watermark: Micros) -> Option<Micros> {
-        if watermark == Micros::MAX {
-            return Some(Micros::MAX);
-        }
-        self.cursor?;
-        self.queries.get(query).map(QueryWindows::oldest_start)
+    /// The windows of a query that end by it were given, or have no rows; none before anything was resolved, when all that are complete
+    /// have none. In a silence it is behind the watermark: whether windows are given depends on whether there is another event.
+    pub fn given_until(&self, query: usize) -> Option<Micros> {
+        self.cursor.and_then(|_| self.queries.get(query)).map(QueryWindows::oldest_start)
     }
 
     /// Whether anything was resolved: before, nobody knows who is present.

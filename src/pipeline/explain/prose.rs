@@ -12,12 +12,8 @@ use crate::types::format_span;
 pub(super) fn paragraph(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
     let of_stream = plan.nodes.iter().filter(|n| matches!(n.node, Node::Window(_)));
     let windows: Vec<&WindowSpec> = of_stream.filter_map(|n| n.node.window().map(|spec| spec.as_ref())).collect();
-    let asked = plan.nodes.iter().find_map(|n| match &n.node {
-        Node::Concurrency(query) => Some(query),
-        Node::Window(_) | Node::Cascade(_) => None,
-    });
     let mut sentences = Vec::new();
-    match (windows.as_slice(), asked) {
+    match (windows.as_slice(), plan.concurrency_queries().next()) {
         ([], Some(query)) => sentences.push(concurrency(query, tree, times)),
         _ => sentences.push(aggregates(&windows, plan, tree, times)),
     }
