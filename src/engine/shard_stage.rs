@@ -36,7 +36,7 @@ pub struct ShardStage {
 /// What a [`ShardStage`] remembers: its open windows and marks.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StageState {
-    /// By the pipeline's table, then node; none where the node is no windowed aggregate of the stream.
+    /// By the pipeline's table, then node; none where the node is no windowed aggregate.
     windows: BTreeMap<String, Vec<Option<WindowsState>>>,
     marks: Option<MarksState>,
 }
@@ -91,9 +91,8 @@ impl ShardStage {
                 &Concurrency::dimension_names(&pipelines.queries),
             )?)
         };
-        let several = |nodes: &&Vec<Option<ShardPlan>>| nodes.iter().flatten().count() > 1;
-        let joined = plans.iter().map(|nodes| several(&nodes).then(UpdateCounts::default)).collect();
-        for plan in plans.iter().filter(several).flatten().flatten() {
+        let joined = plans.iter().map(|nodes| (nodes.len() > 1).then(UpdateCounts::default)).collect();
+        for plan in plans.iter().filter(|nodes| nodes.len() > 1).flatten().flatten() {
             lock(&plan.windows).remember_rows();
         }
         let names = pipelines.plans.iter().map(|plan| format!("open windows of {}", plan.name));

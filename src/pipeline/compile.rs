@@ -189,16 +189,28 @@ fn is_query(statement: &Statement) -> bool {
 /// Cuts a plan at its windowed nodes, and what those read that are over windows, down to the stream.
 fn cut_all(plan: Arc<dyn ExecutionPlan>, nodes: &mut Vec<StatefulNode>) -> Result<WindowPlan> {
     let mut over_windows = Vec::new();
-    let rest = cut(plan, nodes, &mut over_windows)?;
+    let mut rest = cut(plan, nodes, &mut over_windows)?;
+    let mut inputs = Vec::new();
     // Those that are found on the way are at the end of the list.
-    let mut next = 0;
-    while let Some((number, window)) = over_windows.get(next).cloned() {
-        next += 1;
-        let input = cut(Arc::clone(window.input()), nodes, &mut over_windows)?;
-        if let Some(node) = nodes.get_mut(number) {
-            node.node = Node::Cascade(Arc::new(Cascade::new(window, input)));
+    while let Some((_, window)) = over_windows.get(inputs.len()).cloned() {
+        inputs.push(cut(Arc::clone(window.input()), nodes, &mut over_windows)?);
+    }
+    // What shards run comes first: to them the others are not there.
+    let is_over_windows = |node: &usize| over_windows.iter().any(|(number, _)| number == node);
+    let mut order: Vec<usize> = (0..nodes.len()).collect();
+    order.sort_by_key(is_over_windows);
+    let renumber = |read: &mut WindowPlan| {
+        let number = |old: &mut usize| *old = order.iter().position(|node| node == old).unwrap_or(*old);
+        read.nodes.iter_mut().for_each(number);
+    };
+    renumber(&mut rest);
+    for ((number, window), mut input) in over_windows.iter().zip(inputs) {
+        renumber(&mut input);
+        if let Some(node) = nodes.get_mut(*number) {
+            node.node = Node::Cascade(Arc::new(Cascade::new(Arc::clone(window), input)));
         }
     }
+    *nodes = order.iter().filter_map(|number| nodes.get(*number).cloned()).collect();
     Ok(rest)
 }
 

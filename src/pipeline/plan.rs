@@ -124,7 +124,7 @@ pub struct ContinuousPlan {
     pub place: String,
     /// The file's header.
     pub header: Header,
-    /// The windowed nodes, in plan order: those that the rest reads, then those that they read, and so on down.
+    /// The windowed nodes, in plan order: those of the stream, then those over windows, of which what one reads is behind it.
     pub nodes: Vec<StatefulNode>,
     /// What its state depends on: the states of two queries fit each other if these are equal.
     pub fingerprint: Fingerprint,
@@ -176,7 +176,7 @@ impl ContinuousPlan {
         self.nodes_of(plan).map(of_node).max().unwrap_or(0)
     }
 
-    /// The windowed aggregates over windows, by number. What one reads has a higher number.
+    /// The windowed aggregates over windows, by number. What one reads of them has a higher number.
     pub fn cascades(&self) -> impl Iterator<Item = (usize, &Arc<Cascade>)> {
         self.nodes.iter().enumerate().filter_map(|(i, node)| match &node.node {
             Node::Cascade(cascade) => Some((i, cascade)),
@@ -208,13 +208,15 @@ impl ContinuousPlan {
         self.output.schema()
     }
 
-    /// A shard's own copies of the plans below the windowed aggregates, by node; `None` where none runs in shards.
+    /// A shard's own copies of the plans below the windowed aggregates, by node; `None` for concurrency. Those over windows, which are
+    /// behind the others, have none.
     pub fn shard_plans(&self, rule: LatenessRule) -> Result<Vec<Option<ShardPlan>>> {
         self.nodes
             .iter()
-            .map(|n| match &n.node {
-                Node::Window(template) => ShardPlan::try_new(template, rule, Arc::clone(&self.context)).map(Some),
-                Node::Concurrency(_) | Node::Cascade(_) => Ok(None),
+            .filter_map(|n| match &n.node {
+                Node::Window(template) => Some(ShardPlan::try_new(template, rule, Arc::clone(&self.context)).map(Some)),
+                Node::Concurrency(_) => Some(Ok(None)),
+                Node::Cascade(_) => None,
             })
             .collect()
     }
