@@ -81,18 +81,11 @@ pub(super) fn of_stream(plan: &ContinuousPlan) -> Windowing {
 pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
     let mut kept = Vec::new();
     let windowed = plan.nodes.iter().filter(|n| matches!(n.node, Node::Window(_))).count();
-    let cascades = plan.cascades().count();
     let numbered = |which: usize, of: usize| if of > 1 { format!(" ({which} of {of})") } else { String::new() };
-    let (mut windows_so_far, mut cascades_so_far) = (0, 0);
-    for node in &plan.nodes {
-        windows_so_far += usize::from(matches!(node.node, Node::Window(_)));
-        let which = numbered(windows_so_far, windowed);
+    for (i, node) in plan.nodes.iter().enumerate() {
+        let which = numbered(i + 1, windowed);
         match &node.node {
-            Node::Cascade(cascade) => {
-                cascades_so_far += 1;
-                let which = numbered(cascades_so_far, cascades);
-                kept.push(over_windows(&which, cascade.spec(), plan.allowed_lateness()));
-            }
+            Node::Cascade(_) => {}
             Node::Window(window) if plan.windowing().session => kept.extend(sessions(&which, window.spec(), times)),
             Node::Window(window) => kept.push(panes(&which, window.spec(), plan.allowed_lateness(), times)),
             Node::Concurrency(query) => kept.extend(presence(query, times)),
@@ -100,6 +93,10 @@ pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
     }
     if windowed > 0 && !plan.windowing().session {
         kept.push(partials(of_stream(plan), plan.allowed_lateness(), times));
+    }
+    let cascades: Vec<_> = plan.cascades().map(|(_, cascade)| cascade.spec()).collect();
+    for (spec, i) in cascades.iter().rev().zip(1..) {
+        kept.push(over_windows(&numbered(i, cascades.len()), spec, plan.allowed_lateness()));
     }
     kept.extend(plan.lookups.iter().map(|table| lookup(table)));
     kept
