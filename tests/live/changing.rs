@@ -192,6 +192,54 @@ async fn a_new_pipeline_begins_and_one_that_is_gone_is_dropped_without_a_word_of
     assert!(window_start(&last) > window_start(gone.last().unwrap()));
 }
 
+/// A table of the most that there were of a key in some windows, over longer ones.
+fn peaks(name: &str, windows: &str, longer: &str) -> PipelineFile {
+    let sql = format!(
+        "/*\ntitle = \"t\"\nkeys = [\"event_type\"]\n*/\nWITH short AS (SELECT window_time AS rowtime, event_type, COUNT(*) AS n \
+         FROM TABLE({windows}) GROUP BY window_start, window_end, window_time, event_type) SELECT window_start, window_end, event_type, \
+         MAX(n) AS most, COUNT(*) AS rows FROM TABLE(TUMBLE(TABLE short, DESCRIPTOR(rowtime), INTERVAL '{longer}' SECOND)) \
+         GROUP BY window_start, window_end, event_type"
+    );
+    PipelineFile::parse(&format!("{name}.sql"), &sql).unwrap()
+}
+
+/// A table of peaks of who is present.
+fn peaks_of_viewers() -> PipelineFile {
+    let sql = "/*\ntitle = \"t\"\n*/\nSELECT window_start, window_end, MAX(viewers_max) AS most, AVG(viewers_avg) AS mean FROM TABLE(TUMBLE(TABLE (\
+               SELECT window_time, viewers_max, viewers_avg FROM TABLE(CONCURRENCY(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '10' SECOND))\
+               ), DESCRIPTOR(window_time), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end";
+    PipelineFile::parse("peaks_of_viewers.sql", sql).unwrap()
+}
+
+/// Windows of windows go on through a stop, and where they begin they are whole: also those that are made of windows which begin earlier.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_of_windows_go_on_or_begin_whole() {
+    let then = [by_type(), peaks("peaks", TEN_SECONDS, "60"), viewers("viewers_of_all", None), peaks_of_viewers()];
+    let change = Change::begin(&then).await;
+    let before = change.lake.table("peaks").await;
+    let of_hops = peaks("peaks_of_hops", HOPS, "30");
+    let shorter = peaks("peaks", TEN_SECONDS, "30");
+    let files = [by_type(), shorter, of_hops, peaks_of_viewers()];
+    let now = compiled(&files).await;
+    let e = change.refused(&now).await;
+    assert!(e.message().contains("the pipeline peaks has changed since (its windows, the query"), "{e}");
+    let (changes, state) = change.go_on(&now, Fresh).await;
+    assert_eq!((changes.new, changes.presence_anew.len()), (vec!["peaks_of_hops".to_owned()], 0));
+    change.assert_goes_on(&files, "peaks_of_viewers").await;
+    change.assert_begins(&files, "peaks", state.floors.tables["peaks"], &before).await;
+    // A window that hops, and ends where one of these begins, begins 50 seconds before it.
+    let reached = state.floors.tables["peaks_of_hops"] + 50 * MICROS_PER_SEC;
+    change.assert_begins(&files, "peaks_of_hops", reached, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peaks_of_viewers_that_are_new_begin_with_a_whole_window() {
+    let change = Change::begin(&[by_type(), viewers("viewers_of_all", None), shipped("platform_totals")]).await;
+    let files = [by_type(), viewers("viewers_of_all", None), shipped("platform_totals"), peaks_of_viewers()];
+    let (_, state) = change.go_on(&compiled(&files).await, Refuse).await;
+    change.assert_begins(&files, "peaks_of_viewers", state.floors.tables["peaks_of_viewers"], &[]).await;
+}
+
 /// They share a state: a table may join it, or leave it, and the others' presence is that of before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_of_sessions_come_and_go_and_the_others_know_who_is_present() {
