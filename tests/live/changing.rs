@@ -232,6 +232,51 @@ async fn windows_of_windows_go_on_or_begin_whole() {
     change.assert_begins(&files, "peaks_of_hops", reached, &[]).await;
 }
 
+/// A table of peaks of who is present by a session timeout of its own, in seconds.
+fn peaks_by_timeout(name: &str, seconds: i64) -> PipelineFile {
+    let mut file = peaks_of_viewers();
+    name.clone_into(&mut file.name);
+    let timeout = format!("INTERVAL '10' SECOND, SESSION_TIMEOUT => INTERVAL '{seconds}' SECOND)");
+    file.sql = file.sql.replace("INTERVAL '10' SECOND)", &timeout);
+    file
+}
+
+/// A table of who is present beside how many events there were in 10 seconds, over minutes.
+fn peaks_of_viewers_and_events() -> PipelineFile {
+    let sql = format!(
+        "/*\ntitle = \"t\"\nkeys = [\"stream_id\"]\n*/\nWITH tens AS (SELECT v.window_time, v.stream_id, v.viewers_max, e.events \
+         FROM TABLE(CONCURRENCY(TABLE user_events PARTITION BY stream_id, DESCRIPTOR(event_time), INTERVAL '10' SECOND)) v LEFT JOIN ( \
+         SELECT window_start, window_end, stream_id, COUNT(*) AS events FROM TABLE({TEN_SECONDS}) \
+         GROUP BY window_start, window_end, stream_id) e ON v.window_start = e.window_start AND v.window_end = e.window_end \
+         AND v.stream_id = e.stream_id) SELECT window_start, window_end, stream_id, MAX(viewers_max) AS most, SUM(events) AS events \
+         FROM TABLE(TUMBLE(TABLE tens, DESCRIPTOR(window_time), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, stream_id"
+    );
+    PipelineFile::parse("peaks_of_viewers_and_events.sql", &sql).unwrap()
+}
+
+/// Whatever they are of: counts with a delay of their own, presence by timeouts of its own, presence beside counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_of_presence_and_of_windows_that_wait_by_themselves_go_on_or_begin_whole() {
+    let patient = waiting(peaks("patient", TEN_SECONDS, "60"), 70);
+    let then = [patient, peaks_of_viewers(), peaks_by_timeout("peaks_by_timeout", 90), peaks_of_viewers_and_events()];
+    let change = Change::begin(&then).await;
+    let before = change.lake.table("peaks_by_timeout").await;
+    let mut files = then.clone();
+    files[2] = peaks_by_timeout("peaks_by_timeout", 80);
+    let now = compiled(&files).await;
+    let e = change.refused(&now).await;
+    let words = "the pipeline peaks_by_timeout has changed since (concurrency.session_timeout_secs (90 then, 80 now)";
+    assert!(e.message().contains(words) && !e.message().contains("peaks_of_viewers"), "{e}");
+
+    let (changes, state) = change.go_on(&now, Fresh).await;
+    assert_eq!(changes.changed.keys().collect::<Vec<_>>(), ["peaks_by_timeout"]);
+    for table in ["patient", "peaks_of_viewers", "peaks_of_viewers_and_events"] {
+        change.assert_goes_on(&files, table).await;
+    }
+    let own = ConcurrencyOptions { session_timeout: 80 * MICROS_PER_SEC, ..now.options.concurrency };
+    change.assert_begins(&files, "peaks_by_timeout", state.floors.presence[&own], &before).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peaks_of_viewers_that_are_new_begin_with_a_whole_window() {
     let change = Change::begin(&[by_type(), viewers("viewers_of_all", None), shipped("platform_totals")]).await;

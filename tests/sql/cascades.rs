@@ -137,7 +137,7 @@ impl Query {
         let aggregates: String = self.aggregates.iter().zip(0..).map(|(a, i)| format!(", {a} AS a{i}")).collect();
         let condition = self.condition.map(|c| format!("WHERE {c} ")).unwrap_or_default();
         format!(
-            "SELECT window_start, window_end{keys}, COUNT(*) AS below_rows{aggregates}
+            "SELECT window_start, window_end{keys}, COUNT(*) AS below_rows, COUNT(v) AS below_values{aggregates}
              FROM TABLE({call}) {condition}GROUP BY window_start, window_end{keys}"
         )
     }
