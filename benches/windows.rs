@@ -6,8 +6,10 @@
 //! | `datafusion_batch` | the same text, its table function taken away, as plain DataFusion over all events at once, as a batch job would |
 //! | `all_tables` | every shipped table but those that count presence |
 //! | `distinct` | `COUNT(DISTINCT session_id)` of each stream and minute alone |
-//! | `hour_by_10_seconds` | in the group `hop`, over two hours: an hour sliding by 10 seconds, by country. 360 panes to a window |
-//! | `hour` | beside it: the same by tumbling hours |
+//! | `hour_by_5_minutes`, `hour_by_10_seconds` | in the group `hop`, over two hours: an hour sliding by so much, by country. 12 and 360 panes to a window |
+//! | `hour` | beside them: the same by tumbling hours |
+//! | `visits` | in the group `session`: heartbeats and the like of each session, sessions that end after 30 seconds without any |
+//! | `minutes` | beside it: the same by sessions and tumbling minutes |
 #![allow(clippy::expect_used, reason = "a benchmark without its input cannot go on")]
 
 mod workload;
@@ -41,7 +43,7 @@ fn windows(c: &mut Criterion) {
     let mut group = windows.group(c, "windows");
     windows.bench(&mut group, "stream_engagement", &pipelines(&windows.runtime, |name| name == "stream_engagement"));
 
-    let batch = windows.runtime.block_on(session(&windows));
+    let batch = windows.runtime.block_on(plain(&windows));
     let query = batch_query();
     group.bench_function("datafusion_batch", |b| {
         b.iter(|| {
@@ -77,18 +79,40 @@ fn of_an_hour(name: &str, call: &str) -> PipelineFile {
 fn hop(c: &mut Criterion) {
     let windows = Windows::of(&Workload::generate_at(OF_TWO_HOURS_PER_SEC));
     let mut group = windows.group(c, "hop");
-    let (hour, slide) = ("INTERVAL '1' HOUR", "INTERVAL '10' SECOND");
-    let of_stream = "TABLE user_events, DESCRIPTOR(event_time)";
-    let hop = of_an_hour("hour_by_10_seconds", &format!("HOP({of_stream}, {slide}, {hour})"));
+    let (hour, of_stream) = ("INTERVAL '1' HOUR", "TABLE user_events, DESCRIPTOR(event_time)");
+    let hop = |name, slide| of_an_hour(name, &format!("HOP({of_stream}, {slide}, {hour})"));
+    let by_10_seconds = hop("hour_by_10_seconds", "INTERVAL '10' SECOND");
+    let by_5_minutes = hop("hour_by_5_minutes", "INTERVAL '5' MINUTE");
     let tumble = of_an_hour("hour", &format!("TUMBLE({of_stream}, {hour})"));
-    for file in [hop, tumble] {
+    for file in [by_10_seconds, by_5_minutes, tumble] {
+        windows.bench(&mut group, &file.name, &compile(&windows.runtime, std::slice::from_ref(&file)));
+    }
+    group.finish();
+}
+
+/// What windows cost that end when their key is silent, beside tumbling windows of the same keys.
+fn session(c: &mut Criterion) {
+    let windows = Windows::ready();
+    let mut group = windows.group(c, "session");
+    let of_sessions = |name: &str, call: &str| {
+        let text = format!(
+            "/*\ntitle = \"{name}\"\nkeys = [\"session_id\"]\nsinks = [\"lake\"]\n*/\nSELECT window_start, window_end, session_id,
+               COUNT(*) AS events, SUM(played_ms) AS played_ms
+             FROM TABLE({call}) WHERE session_id IS NOT NULL GROUP BY window_start, window_end, session_id"
+        );
+        PipelineFile::parse(&format!("{name}.sql"), &text).expect("a valid pipeline")
+    };
+    let gap = "DESCRIPTOR(event_time), INTERVAL '30' SECOND";
+    let visits = of_sessions("visits", &format!("SESSION(TABLE user_events PARTITION BY session_id, {gap})"));
+    let minutes = of_sessions("minutes", "TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)");
+    for file in [visits, minutes] {
         windows.bench(&mut group, &file.name, &compile(&windows.runtime, std::slice::from_ref(&file)));
     }
     group.finish();
 }
 
 /// All events as a table of plain DataFusion, on one partition.
-async fn session(windows: &Windows) -> SessionContext {
+async fn plain(windows: &Windows) -> SessionContext {
     let batches: Vec<_> = windows.shards.iter().flat_map(|shard| shard.batches.clone()).collect();
     let schema = batches.first().expect("the workload has events").schema();
     let table = MemTable::try_new(schema, vec![batches]).expect("batches of one schema");
@@ -107,5 +131,5 @@ fn batch_query() -> String {
     sql.replace(TUMBLE, minute)
 }
 
-criterion_group!(benches, windows, hop);
+criterion_group!(benches, windows, hop, session);
 criterion_main!(benches);

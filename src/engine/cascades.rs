@@ -84,13 +84,13 @@ impl Cascades {
     pub(super) fn try_new(plan: &ContinuousPlan) -> Result<Self> {
         let revises = plan.allowed_lateness() > 0;
         let level = |(node, cascade): (usize, &Arc<Cascade>)| {
-            let panes = || CascadePanes::new(Arc::clone(cascade.spec()));
+            let panes = || CascadePanes::try_new(Arc::clone(cascade.spec()));
             Ok(Level {
                 node,
                 cascade: Arc::clone(cascade),
                 input: PipelineWindows::try_new(plan, Some(Arc::clone(cascade)))?,
-                on_time: panes(),
-                settled: revises.then(panes),
+                on_time: panes()?,
+                settled: revises.then(panes).transpose()?,
                 revised: BTreeSet::new(),
             })
         };

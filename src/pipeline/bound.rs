@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, PrimitiveArray};
+use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::{
@@ -71,6 +72,23 @@ impl Bound {
         }
     }
 
+    /// This bound of the first window that holds each of `times`.
+    fn of_all(self, times: &[Micros], windowing: Windowing) -> Vec<Micros> {
+        if windowing.session {
+            return times.iter().map(|t| self.of(*t, windowing)).collect();
+        }
+        // A division for each pane, not for each row: neighbouring rows mostly share one.
+        let (mut pane, mut bound) = (0..0, 0);
+        let of = |t: &Micros| {
+            if !pane.contains(t) {
+                let end = windowing.pane_end(*t);
+                (pane, bound) = (end.saturating_sub(windowing.slide)..end, self.of(*t, windowing));
+            }
+            bound
+        };
+        times.iter().map(of).collect()
+    }
+
     /// The field of a column with this bound.
     pub(super) fn field(self, windows: Windows) -> Field {
         let Windows { windowing, level } = windows;
@@ -116,6 +134,11 @@ pub(super) fn windows_put_by(expr: &Expr) -> Option<Windows> {
     }
 }
 
+/// Whether a function is that of a bound. It has a value for each time.
+pub(super) fn is_bound(function: &ScalarUDF) -> bool {
+    function.inner().is::<BoundOfTime>()
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct BoundOfTime {
     bound: Bound,
@@ -152,18 +175,19 @@ impl ScalarUDFImpl for BoundOfTime {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let of = |t| self.bound.of(t, self.windows.windowing);
         match args.args.first() {
             Some(ColumnarValue::Array(times)) => {
                 if times.data_type() != &timestamp() {
                     return plan_err!("a window's time column must be a timestamp in microseconds, UTC");
                 }
-                let bounds: PrimitiveArray<TimestampMicrosecondType> =
-                    times.as_primitive::<TimestampMicrosecondType>().unary(of);
+                let times = times.as_primitive::<TimestampMicrosecondType>();
+                let bounds = ScalarBuffer::from(self.bound.of_all(times.values(), self.windows.windowing));
+                let bounds = PrimitiveArray::<TimestampMicrosecondType>::try_new(bounds, times.nulls().cloned())?;
                 Ok(ColumnarValue::Array(Arc::new(bounds.with_timezone("UTC"))))
             }
             Some(ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(t, tz))) => {
-                Ok(ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(t.map(of), tz.clone())))
+                let bound = t.map(|t| self.bound.of(t, self.windows.windowing));
+                Ok(ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(bound, tz.clone())))
             }
             other => internal_err!("a window bound of {other:?}"),
         }
@@ -197,6 +221,16 @@ mod tests {
         assert_eq!((Bound::Start.of(59, session), Bound::End.of(59, session)), (59, 119));
         let session = Windows::of_stream(session);
         assert_eq!(Bound::from_field(&Bound::Start.field(session)), Some((Bound::Start, session)));
+    }
+
+    #[test]
+    fn all_bounds_are_the_bounds_of_each() {
+        let times = [0, 59, 60, -1, 60, 0, -60, -61, 119, Micros::MAX, Micros::MIN, 1];
+        let windowings = [Windowing::tumbling(60), Windowing::hopping(60, 20), Windowing::sessions(60)];
+        for (bound, windowing) in Bound::ALL.into_iter().zip(windowings) {
+            let each: Vec<Micros> = times.iter().map(|t| bound.of(*t, windowing)).collect();
+            assert_eq!(bound.of_all(&times, windowing), each);
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ mod physical;
 mod places;
 mod plan;
 mod refusal;
+mod selection;
 mod session_keys;
 mod stream_table;
 mod subqueries;

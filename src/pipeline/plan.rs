@@ -13,6 +13,7 @@ use super::file::Header;
 use super::fingerprint::Fingerprint;
 use super::lookup::{LookupTable, fresh_joins, joins_of};
 use super::output::Output;
+use super::selection::selection_of;
 use super::stream_table::with_row_number;
 use super::window_plan::WindowPlan;
 use crate::error::{Error, Result};
@@ -319,7 +320,8 @@ impl ShardPlan {
         })?;
         let input = fresh_joins(input.data)?;
         let joins = joins_of(&input)?;
-        let (exec, windows) = template.for_shard(input, rule)?;
+        let (input, selection) = selection_of(input, template.spec())?;
+        let (exec, windows) = template.for_shard(input, selection, rule)?;
         Ok(Self { plan: Arc::new(exec), slots, joins, context, windows })
     }
 

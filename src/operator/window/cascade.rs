@@ -38,8 +38,11 @@ impl std::fmt::Debug for CascadePanes {
 
 impl CascadePanes {
     /// No panes yet.
-    pub fn new(spec: Arc<WindowSpec>) -> Self {
-        Self { inputs: InputPlan::new(&spec), spec, panes: BTreeMap::new() }
+    ///
+    /// # Errors
+    /// If an expression cannot be made anew of its parts.
+    pub fn try_new(spec: Arc<WindowSpec>) -> Result<Self> {
+        Ok(Self { inputs: InputPlan::try_new(&spec)?, spec, panes: BTreeMap::new() })
     }
 
     /// The end of the pane that a window belongs to which ends at `window_end`.
@@ -49,11 +52,12 @@ impl CascadePanes {
 
     /// Adds all rows of the window that ends at `window_end`. Windows come in the order of their ends, each at most once.
     pub fn update(&mut self, window_end: Micros, rows: &RecordBatch) -> Result<()> {
-        if rows.num_rows() == 0 {
+        let all: Vec<u32> = (0..).take(rows.num_rows()).collect();
+        if all.is_empty() {
             return Ok(());
         }
         let (end, inputs) = (self.pane_end(window_end), self.inputs.evaluate(rows)?);
-        pane(&mut self.panes, &self.spec, end)?.update(&inputs)
+        pane(&mut self.panes, &self.spec, end)?.update(&inputs.of_pane(&all))
     }
 
     /// Hands over the panes that end by `closed`: all windows up to it have been added.

@@ -6,17 +6,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, FixedSizeBinaryArray, Int64Array, ListArray};
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray, Int64Array, ListArray, UInt32Array};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
+use arrow::compute::{cast, take_arrays};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::row::{RowConverter, Rows, SortField};
-use datafusion::common::{DataFusionError, Result, internal_datafusion_err, internal_err, not_impl_err};
-use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::common::{DataFusionError, Result, internal_datafusion_err, internal_err};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::accumulators::RowsAccumulator;
+use super::inputs::RowGroups;
 use crate::error::Error;
 
 const HASH_BYTES: usize = 12;
@@ -29,12 +30,14 @@ struct Entry {
 }
 
 impl Entry {
+    #[inline]
     fn of(group: u32, bytes: &[u8]) -> Self {
         let [hash @ .., _, _, _, _] = xxh3_128(bytes).to_le_bytes();
         Self { group, hash }
     }
 
     /// Where it stands: rows are hashed already, groups count up from 0.
+    #[inline]
     fn place(&self) -> u64 {
         let [first @ .., _, _, _, _] = self.hash;
         u64::from_le_bytes(first) ^ u64::from(self.group).wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -78,18 +81,18 @@ impl DistinctRows {
         Self { columns, seen: HashTable::new(), batch: Vec::new(), counts: Vec::new(), bytes: None }
     }
 
-    /// Adds the rows that count, by the bytes that stand for each.
+    /// Adds those of some rows that count, by the bytes that stand for each.
     fn add_rows<'b>(
         &mut self,
-        groups: &[usize],
-        counts: Option<&BooleanBuffer>,
+        rows: impl Iterator<Item = (usize, usize)>,
+        nulls: Option<&NullBuffer>,
         bytes: impl Fn(usize) -> &'b [u8],
     ) -> Result<()> {
-        let entry = |(row, &group): (usize, &usize)| Entry::of(group as u32, bytes(row));
+        let entry = |(row, group): (usize, usize)| Entry::of(group as u32, bytes(row));
         self.batch.clear();
-        match counts {
-            None => self.batch.extend(groups.iter().enumerate().map(entry)),
-            Some(counts) => self.batch.extend(counts.set_indices().map(|row| entry((row, &groups[row])))),
+        match nulls {
+            None => self.batch.extend(rows.map(entry)),
+            Some(nulls) => self.batch.extend(rows.filter(|(row, _)| nulls.is_valid(*row)).map(entry)),
         }
         let batch = std::mem::take(&mut self.batch);
         let added = batch.iter().try_for_each(|entry| self.add(*entry));
@@ -97,6 +100,7 @@ impl DistinctRows {
         added
     }
 
+    #[inline]
     fn add(&mut self, entry: Entry) -> Result<()> {
         use hashbrown::hash_table::Entry as Place;
         let Some(count) = self.counts.get_mut(entry.group as usize) else {
@@ -126,55 +130,55 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-impl GroupsAccumulator for DistinctRows {
-    fn update_batch(
-        &mut self,
-        values: &[ArrayRef],
-        groups: &[usize],
-        filter: Option<&BooleanArray>,
-        groups_total: usize,
-    ) -> Result<()> {
-        let Some(values) = values.get(..self.columns) else {
-            return internal_err!("COUNT(DISTINCT) of {} columns was given {}", self.columns, values.len());
+impl RowsAccumulator for DistinctRows {
+    fn update(&mut self, columns: &[ArrayRef], rows: &RowGroups, groups_total: usize) -> Result<()> {
+        let Some(columns) = columns.get(..self.columns) else {
+            return internal_err!("COUNT(DISTINCT) of {} columns was given {}", self.columns, columns.len());
         };
         self.announce(groups_total)?;
-        let nulls = values.iter().fold(None, |nulls, c| NullBuffer::union(nulls.as_ref(), c.logical_nulls().as_ref()));
-        let nulls = NullBuffer::union(nulls.as_ref(), filter.and_then(Array::nulls));
-        let counts = match (filter, nulls) {
-            (Some(filter), Some(nulls)) => Some(filter.values() & nulls.inner()),
-            (Some(filter), None) => Some(filter.values().clone()),
-            (None, nulls) => nulls.map(NullBuffer::into_inner),
-        };
-        let counts = counts.as_ref();
-        if let [texts] = values
+        let nulls = columns.iter().fold(None, |nulls, c| NullBuffer::union(nulls.as_ref(), c.logical_nulls().as_ref()));
+        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+        if let [texts] = columns
             && is_text(texts.data_type())
         {
             // A dictionary of texts counts as its texts.
             let texts = cast(texts, &DataType::Utf8)?;
             let texts = texts.as_string::<i32>();
-            return self.add_rows(groups, counts, |row| texts.value(row).as_bytes());
+            return self.add_rows(rows.iter(), nulls.as_ref(), |row| texts.value(row).as_bytes());
         }
-        let (converter, mut rows) = match self.bytes.take() {
+        let (converter, mut bytes) = match self.bytes.take() {
             Some(known) => known,
             None => {
-                let fields = values.iter().map(|c| SortField::new(c.data_type().clone())).collect();
+                let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
                 let converter = RowConverter::new(fields)?;
-                let rows = converter.empty_rows(groups.len(), 0);
+                let rows = converter.empty_rows(rows.rows.len(), 0);
                 (converter, rows)
             }
         };
-        rows.clear();
-        converter.append(&mut rows, values)?;
-        self.add_rows(groups, counts, |row| rows.row(row).data())?;
-        self.bytes = Some((converter, rows));
+        bytes.clear();
+        let nulls = nulls.as_ref();
+        if columns.first().is_some_and(|column| column.len() == rows.rows.len()) {
+            converter.append(&mut bytes, columns)?;
+            self.add_rows(rows.iter(), nulls, |row| bytes.row(row).data())?;
+        } else {
+            let numbers = UInt32Array::from(rows.rows.clone());
+            converter.append(&mut bytes, &take_arrays(columns, &numbers, None)?)?;
+            let nulls = nulls.map(|nulls| rows.rows.iter().map(|row| nulls.is_valid(*row as usize)).collect());
+            self.add_rows(rows.groups.iter().copied().enumerate(), nulls.as_ref(), |i| bytes.row(i).data())?;
+        }
+        self.bytes = Some((converter, bytes));
         Ok(())
     }
 
-    fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], groups_total: usize) -> Result<()> {
-        let [lists] = values else { return internal_err!("COUNT(DISTINCT) has {} state columns", values.len()) };
+    fn merge(&mut self, states: &[ArrayRef], groups: &[usize], groups_total: usize) -> Result<()> {
+        let [lists] = states else { return internal_err!("COUNT(DISTINCT) has {} state columns", states.len()) };
         let lists = lists.as_list::<i32>();
         let hashes = lists.values().as_fixed_size_binary();
         self.announce(groups_total)?;
+        if self.seen.is_empty() {
+            // The first of several: nothing of it is there yet.
+            self.seen.reserve(hashes.len(), Entry::place);
+        }
         for (row, &group) in groups.iter().enumerate() {
             let (from, to) = (lists.value_offsets()[row], lists.value_offsets()[row + 1]);
             for i in from..to {
@@ -186,18 +190,12 @@ impl GroupsAccumulator for DistinctRows {
         Ok(())
     }
 
-    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        if !matches!(emit_to, EmitTo::All) {
-            return not_impl_err!("a pane emits all of its groups");
-        }
+    fn evaluate(&mut self) -> Result<ArrayRef> {
         self.seen.clear();
         Ok(Arc::new(Int64Array::from(std::mem::take(&mut self.counts))))
     }
 
-    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        if !matches!(emit_to, EmitTo::All) {
-            return not_impl_err!("a pane emits all of its groups");
-        }
+    fn state(&mut self) -> Result<Vec<ArrayRef>> {
         let (seen, counts) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.counts));
         let offsets = OffsetBuffer::<i32>::from_lengths(counts.iter().map(|n| *n as usize));
         let mut next: Vec<usize> = offsets.iter().map(|o| *o as usize).collect();
@@ -212,11 +210,7 @@ impl GroupsAccumulator for DistinctRows {
         Ok(vec![Arc::new(ListArray::try_new(item, offsets, Arc::new(hashes), None)?)])
     }
 
-    fn convert_to_state(&self, _: &[ArrayRef], _: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        not_impl_err!("a pane keeps its state itself")
-    }
-
-    fn size(&self) -> usize {
+    fn bytes(&self) -> usize {
         let bytes = self.bytes.as_ref().map_or(0, |(converter, rows)| converter.size() + rows.size());
         let batch = self.batch.capacity() * size_of::<Entry>();
         self.seen.allocation_size() + batch + self.counts.capacity() * size_of::<i64>() + bytes
@@ -234,17 +228,21 @@ mod tests {
         [Arc::new(StringArray::from(texts.to_vec()))]
     }
 
+    /// The rows of a batch, in these groups.
+    fn all(groups: &[usize]) -> RowGroups {
+        RowGroups { rows: (0..groups.len() as u32).collect(), groups: groups.to_vec() }
+    }
+
     fn counts(acc: &mut DistinctRows) -> Vec<i64> {
-        acc.evaluate(EmitTo::All).unwrap().as_primitive::<Int64Type>().values().to_vec()
+        acc.evaluate().unwrap().as_primitive::<Int64Type>().values().to_vec()
     }
 
     #[test]
-    fn nulls_and_filtered_rows_do_not_count_and_groups_are_apart() {
+    fn nulls_and_other_rows_do_not_count_and_groups_are_apart() {
         let mut acc = DistinctRows::new(1);
         let values = texts(&[Some("a"), Some("a"), None, Some("b"), Some("a"), Some("c"), Some("d")]);
-        let filter =
-            BooleanArray::from(vec![Some(true), Some(true), Some(true), None, Some(true), Some(false), Some(true)]);
-        acc.update_batch(&values, &[0, 0, 0, 0, 1, 1, 1], Some(&filter), 3).unwrap();
+        let rows = RowGroups { rows: vec![0, 1, 2, 4, 6], groups: vec![0, 0, 0, 1, 1] };
+        acc.update(&values, &rows, 3).unwrap();
         assert_eq!(counts(&mut acc), [1, 2, 0]);
         assert!(counts(&mut acc).is_empty(), "emitting empties it");
     }
@@ -253,8 +251,8 @@ mod tests {
     fn a_dictionary_counts_as_its_texts() {
         let mut acc = DistinctRows::new(1);
         let dictionary: DictionaryArray<Int32Type> = vec!["a", "b", "a"].into_iter().collect();
-        acc.update_batch(&[Arc::new(dictionary)], &[0, 0, 0], None, 1).unwrap();
-        acc.update_batch(&texts(&[Some("b")]), &[0], None, 1).unwrap();
+        acc.update(&[Arc::new(dictionary)], &all(&[0, 0, 0]), 1).unwrap();
+        acc.update(&texts(&[Some("b")]), &all(&[0]), 1).unwrap();
         assert_eq!(counts(&mut acc), [2]);
     }
 
@@ -266,11 +264,14 @@ mod tests {
             Arc::new(StringArray::from(vec![Some("bc"), Some("bc"), Some("c"), None, Some("bc"), Some("bc")])),
             Arc::new(Float64Array::from(vec![Some(1.5), Some(1.5), Some(1.5), Some(1.5), Some(1.5), Some(-1.5)])),
         ];
-        acc.update_batch(&rows, &[0, 0, 0, 0, 0, 0], None, 1).unwrap();
-        let state = acc.state(EmitTo::All).unwrap();
-        acc.update_batch(&rows, &[0, 0, 1, 1, 1, 1], None, 2).unwrap();
-        acc.merge_batch(&state, &[1], 2).unwrap();
+        acc.update(&rows, &all(&[0, 0, 0, 0, 0, 0]), 1).unwrap();
+        let state = acc.state().unwrap();
+        acc.update(&rows, &all(&[0, 0, 1, 1, 1, 1]), 2).unwrap();
+        acc.merge(&state, &[1], 2).unwrap();
         assert_eq!(counts(&mut acc), [1, 3]);
+        // Some of the rows only.
+        acc.update(&rows, &RowGroups { rows: vec![1, 3, 5], groups: vec![1, 1, 0] }, 2).unwrap();
+        assert_eq!(counts(&mut acc), [1, 1]);
     }
 
     #[test]
@@ -280,12 +281,12 @@ mod tests {
             let mut acc = DistinctRows::new(1);
             let values = texts(&rows.iter().map(|(_, t)| Some(t.as_str())).collect::<Vec<_>>());
             let groups: Vec<usize> = rows.iter().map(|(g, _)| *g).collect();
-            acc.update_batch(&values, &groups, None, 7).unwrap();
+            acc.update(&values, &all(&groups), 7).unwrap();
             acc
         };
         let mut merged = DistinctRows::new(1);
         for part in rows.chunks(33) {
-            merged.merge_batch(&update(part).state(EmitTo::All).unwrap(), &[0, 1, 2, 3, 4, 5, 6], 7).unwrap();
+            merged.merge(&update(part).state().unwrap(), &[0, 1, 2, 3, 4, 5, 6], 7).unwrap();
         }
         assert_eq!(counts(&mut merged), counts(&mut update(&rows)));
     }

@@ -13,13 +13,14 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Pla
 use futures::StreamExt;
 
 use super::lateness::LatenessRule;
+use super::selection::Selection;
 use super::session::SessionKeys;
 use super::shard::ShardWindows;
 use super::spec::{GroupColumn, WindowSpec};
 
 /// Adds each row of its input to the pane of its window, or of its slide where windows overlap.
 ///
-/// Design goals: one hash table a pane, so that closing it drops it whole; no copy where a batch falls into one pane;
+/// Design goals: one hash table a pane, so that closing it drops it whole; rows stay where they are in a batch, and are told by their numbers;
 /// state outside the plan, so that the plan may end after each batch and a checkpoint sits between two runs.
 ///
 /// ```text
@@ -53,16 +54,18 @@ impl WindowAggregateExec {
         Self { spec, input, properties, state: None }
     }
 
-    /// A copy over `input` with state of its own, and that state.
+    /// A copy over `input` with state of its own, and that state. With a `selection` it is the rows which that makes of `input`'s that
+    /// the operator sees.
     ///
     /// # Errors
     /// As [`Self::check`].
     pub fn for_shard(
         &self,
         input: Arc<dyn ExecutionPlan>,
+        selection: Option<Selection>,
         rule: LatenessRule,
     ) -> Result<(Self, Arc<Mutex<ShardWindows>>)> {
-        let state = Arc::new(Mutex::new(ShardWindows::try_new(Arc::clone(&self.spec), rule)?));
+        let state = Arc::new(Mutex::new(ShardWindows::try_new(Arc::clone(&self.spec), selection, rule)?));
         let copy = Self {
             spec: Arc::clone(&self.spec),
             input,

@@ -18,7 +18,8 @@
 //!
 //! * [`WindowSpec`]: group keys and aggregates, as physical expressions; * [`Windowing`]: how windows lie;
 //! * [`LatenessRule`]: which of its windows take a row; * [`WindowAggregateExec`]: the operator in a shard's plan;
-//! * `accumulators`: what computes an aggregate; `distinct` and `ordered` are the product's own;
+//! * `accumulators`: what computes an aggregate; `tally`, `distinct`, `row_wise` and `ordered` are the product's own;
+//! * [`Selection`]: which rows of a batch it takes; `texts`: conditions on texts;
 //! * [`ShardWindows`]: a shard's panes; * [`Partial`]: what it hands over;
 //! * [`WindowMerge`]: where shards meet, panes to windows; * [`SessionMerge`]: the same of sessions; * [`merge_partials`]: one window's
 //!   rows.
@@ -33,10 +34,14 @@ mod lateness;
 mod merge;
 mod ordered;
 mod pane;
+mod row_wise;
+mod selection;
 mod session;
 mod shard;
 mod spec;
 mod stored;
+mod tally;
+mod texts;
 mod windowing;
 
 pub use cascade::CascadePanes;
@@ -45,6 +50,7 @@ pub use hop::WindowMerge;
 pub use lateness::{Lateness, LatenessRule};
 pub use merge::merge_partials;
 pub use pane::Partial;
+pub use selection::{Projection, Selection};
 pub use session::{ClosedSessions, SessionMerge};
 pub use shard::{RowNumbers, ShardWindows, UpdateCounts, WindowsState, rows_by_number};
 pub use spec::{GroupColumn, RowColumns, WindowSpec};

@@ -3,13 +3,13 @@
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
-use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use datafusion::logical_expr::EmitTo;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use std::sync::Arc;
 
-use super::accumulators::new_accumulator;
-use super::inputs::Inputs;
+use super::accumulators::Accumulator;
+use super::inputs::PaneRows;
 use super::spec::WindowSpec;
 use super::windowing::PaneKey;
 
@@ -37,7 +37,7 @@ impl Partial {
 /// Groups of one pane. Group indices are dense, from 0, in order of first appearance.
 pub(super) struct Pane {
     keys: Option<Box<dyn GroupValues>>,
-    accumulators: Vec<Box<dyn GroupsAccumulator>>,
+    accumulators: Vec<Accumulator>,
     groups: usize,
     indices: Vec<usize>,
 }
@@ -53,20 +53,20 @@ impl Pane {
             true => None,
             false => Some(new_group_values(Arc::clone(key_schema), &GroupOrdering::None)?),
         };
-        let accumulators = spec.aggregates.iter().map(new_accumulator).collect::<Result<_>>()?;
+        let accumulators = spec.aggregates.iter().map(Accumulator::new).collect::<Result<_>>()?;
         Ok(Self { keys, accumulators, groups: 0, indices: Vec::new() })
     }
 
     /// Adds rows.
-    pub(super) fn update(&mut self, inputs: &Inputs<'_>) -> Result<()> {
-        self.update_under(&inputs.keys(), inputs)
+    pub(super) fn update(&mut self, rows: &PaneRows<'_>) -> Result<()> {
+        self.update_under(&rows.keys()?, rows)
     }
 
     /// Adds rows under these keys.
-    pub(super) fn update_under(&mut self, keys: &[ArrayRef], inputs: &Inputs<'_>) -> Result<()> {
-        self.intern(keys, inputs.rows)?;
-        for (acc, (arguments, filter)) in self.accumulators.iter_mut().zip(inputs.of_aggregates()) {
-            acc.update_batch(&arguments, &self.indices, filter, self.groups)?;
+    pub(super) fn update_under(&mut self, keys: &[ArrayRef], rows: &PaneRows<'_>) -> Result<()> {
+        self.intern(keys, rows.len())?;
+        for (place, accumulator) in self.accumulators.iter_mut().enumerate() {
+            accumulator.update(rows, place, &self.indices, self.groups)?;
         }
         Ok(())
     }
@@ -80,7 +80,7 @@ impl Pane {
     pub(super) fn merge_under(&mut self, keys: &[ArrayRef], states: &[Vec<ArrayRef>], groups: usize) -> Result<()> {
         self.intern(keys, groups)?;
         for (acc, states) in self.accumulators.iter_mut().zip(states) {
-            acc.merge_batch(states, &self.indices, self.groups)?;
+            acc.merge(states, &self.indices, self.groups)?;
         }
         Ok(())
     }
@@ -103,13 +103,13 @@ impl Pane {
     /// Hands everything over as arrays.
     pub(super) fn into_partial(mut self, pane: PaneKey) -> Result<Partial> {
         let groups = self.groups;
-        let states = self.accumulators.iter_mut().map(|a| a.state(EmitTo::All)).collect::<Result<_>>()?;
+        let states = self.accumulators.iter_mut().map(Accumulator::state).collect::<Result<_>>()?;
         Ok(Partial { pane, groups, keys: self.take_keys()?, states })
     }
 
     /// The key columns and the final value of each aggregate, one row a group.
     pub(super) fn into_rows(mut self) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>)> {
-        let values = self.accumulators.iter_mut().map(|a| a.evaluate(EmitTo::All)).collect::<Result<_>>()?;
+        let values = self.accumulators.iter_mut().map(Accumulator::evaluate).collect::<Result<_>>()?;
         Ok((self.take_keys()?, values))
     }
 
@@ -124,7 +124,7 @@ impl Pane {
     /// Memory that it holds, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let keys = self.keys.as_ref().map_or(0, |keys| keys.size());
-        let values: usize = self.accumulators.iter().map(|a| a.size()).sum();
+        let values: usize = self.accumulators.iter().map(Accumulator::bytes).sum();
         keys + values + self.indices.capacity() * size_of::<usize>()
     }
 }

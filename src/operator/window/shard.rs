@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{TimestampMicrosecondType, UInt32Type};
 use arrow::record_batch::RecordBatch;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::inputs::InputPlan;
 use super::lateness::LatenessRule;
 use super::pane::{Pane, Partial};
+use super::selection::Selection;
 use super::session::{Claim, SessionPanes};
 use super::spec::{RowColumns, WindowSpec};
 use super::windowing::PaneKey;
@@ -61,6 +63,7 @@ pub struct ShardWindows {
     // properties: constant
     spec: Arc<WindowSpec>,
     columns: RowColumns,
+    selection: Option<Selection>,
     inputs: InputPlan,
     rule: LatenessRule,
     remember_rows: bool,
@@ -80,17 +83,18 @@ impl std::fmt::Debug for ShardWindows {
 }
 
 impl ShardWindows {
-    /// No windows yet.
+    /// No windows yet. `selection` is of the batches that [`Self::update`] is given; `None`: they are as `spec` sees them.
     ///
     /// # Errors
     /// If keys of sessions have a type that cannot be compared; internal if the rows are not the stream's.
-    pub fn try_new(spec: Arc<WindowSpec>, rule: LatenessRule) -> Result<Self> {
+    pub fn try_new(spec: Arc<WindowSpec>, selection: Option<Selection>, rule: LatenessRule) -> Result<Self> {
         let Some(columns) = spec.rows else {
             return internal_err!("a shard was given an aggregate over windows");
         };
         let sessions = spec.windowing.session.then(|| SessionPanes::try_new(Arc::clone(&spec))).transpose()?;
         Ok(Self {
-            inputs: InputPlan::new(&spec),
+            selection: selection.map(Selection::prepared).transpose()?,
+            inputs: InputPlan::try_new(&spec)?,
             columns,
             sessions,
             spec,
@@ -104,52 +108,63 @@ impl ShardWindows {
 
     /// Adds a batch of the operator's input to the panes of its rows; rows that are late are remembered by their number.
     pub fn update(&mut self, batch: &RecordBatch) -> Result<()> {
-        let rows = batch.num_rows();
-        if rows == 0 {
+        let (batch, selected) = match &self.selection {
+            Some(selection) => &selection.select(batch)?,
+            None => &(batch.clone(), None),
+        };
+        if batch.num_rows() == 0 {
             return Ok(());
         }
         let ends = batch.column(self.columns.window_end).as_primitive::<TimestampMicrosecondType>();
         let highs = batch.column(self.columns.high_time).as_primitive::<TimestampMicrosecondType>();
         if self.sessions.is_some() {
-            return self.update_sessions(batch, ends, highs);
+            return self.update_sessions(batch, selected.as_ref(), ends, highs);
         }
-        let judged = self.judge(ends, highs);
+        let judged = match selected {
+            Some(selected) => self.judge(selected.set_indices(), ends, highs),
+            None => self.judge(0..batch.num_rows(), ends, highs),
+        };
         self.note(batch, &judged);
         let inputs = self.inputs.evaluate(batch)?;
-        match judged.panes.as_slice() {
-            // The common case by far: all rows of a batch in one pane.
-            [(key, chosen)] if chosen.len() == rows => {
-                let key = (self.closes_at(key), *key);
-                pane(&mut self.panes, &self.spec, key)?.update(&inputs)?;
-            }
-            panes => {
-                for (key, chosen) in panes {
-                    let key = (self.closes_at(key), *key);
-                    pane(&mut self.panes, &self.spec, key)?.update(&inputs.take(chosen)?)?;
-                }
-            }
+        for (key, numbers) in &judged.panes {
+            let key = (self.closes_at(key), *key);
+            pane(&mut self.panes, &self.spec, key)?.update(&inputs.of_pane(numbers))?;
         }
         Ok(())
     }
 
-    fn judge(&self, ends: &TimestampMicrosecondArray, highs: &TimestampMicrosecondArray) -> RowsByPane {
+    fn judge(
+        &self,
+        rows: impl Iterator<Item = usize>,
+        ends: &TimestampMicrosecondArray,
+        highs: &TimestampMicrosecondArray,
+    ) -> RowsByPane {
         let mut out = RowsByPane::default();
         let mut places: HashMap<PaneKey, usize> = HashMap::new();
-        let mut last = usize::MAX;
-        for i in 0..ends.len() {
+        // The last row's pane, if that is on time: its end and its place.
+        let mut last = None;
+        for i in rows {
+            let end = ends.value(i);
             let high = (!highs.is_null(i)).then(|| highs.value(i));
-            let Some(key) = self.rule.admit(self.spec.windowing, ends.value(i), high) else {
+            // Neighbouring rows mostly share a pane: try the last one before searching.
+            if let Some((last_end, place)) = last
+                && end == last_end
+                && self.rule.watermark(high).is_none_or(|watermark| watermark < end)
+            {
+                let (_, numbers): &mut (PaneKey, Vec<u32>) = &mut out.panes[place];
+                numbers.push(i as u32);
+                continue;
+            }
+            let Some(key) = self.rule.admit(self.spec.windowing, end, high) else {
                 out.late.push(i as u32);
                 continue;
             };
-            // Neighbouring rows mostly share a pane: try the last one before searching.
-            if out.panes.get(last).is_none_or(|(k, _)| *k != key) {
-                last = *places.entry(key).or_insert_with(|| {
-                    out.panes.push((key, Vec::new()));
-                    out.panes.len() - 1
-                });
-            }
-            out.panes[last].1.push(i as u32);
+            let place = *places.entry(key).or_insert_with(|| {
+                out.panes.push((key, Vec::new()));
+                out.panes.len() - 1
+            });
+            out.panes[place].1.push(i as u32);
+            last = (key == PaneKey::on_time(end)).then_some((end, place));
         }
         out
     }
@@ -157,6 +172,7 @@ impl ShardWindows {
     fn update_sessions(
         &mut self,
         batch: &RecordBatch,
+        selected: Option<&BooleanBuffer>,
         ends: &TimestampMicrosecondArray,
         highs: &TimestampMicrosecondArray,
     ) -> Result<()> {
@@ -164,6 +180,9 @@ impl ShardWindows {
         let mut late = Vec::new();
         let (mut taken, mut claims) = (Vec::new(), Vec::new());
         for (i, (end, high)) in ends.values().iter().zip(highs).enumerate() {
+            if selected.is_some_and(|selected| !selected.value(i)) {
+                continue;
+            }
             match self.rule.watermark(high) {
                 Some(watermark) if *end <= watermark => late.push(i as u32),
                 watermark => {
@@ -175,12 +194,7 @@ impl ShardWindows {
         let judged = RowsByPane { panes: vec![(PaneKey::on_time(Micros::MIN), taken)], late };
         self.note(batch, &judged);
         let (Some(sessions), Some((_, taken))) = (&mut self.sessions, judged.panes.first()) else { return Ok(()) };
-        let inputs = self.inputs.evaluate(batch)?;
-        match taken.len() {
-            0 => Ok(()),
-            all if all == inputs.rows => sessions.update(&inputs, &claims),
-            _ => sessions.update(&inputs.take(taken)?, &claims),
-        }
+        if taken.is_empty() { Ok(()) } else { sessions.update(&self.inputs.evaluate(batch)?, taken, &claims) }
     }
 
     fn note(&mut self, batch: &RecordBatch, judged: &RowsByPane) {

@@ -1,7 +1,10 @@
 //! What rows claim of the axis of time, and the sessions that claims make.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::types::Micros;
 
@@ -59,21 +62,36 @@ pub(super) struct OpenSession<P> {
 /// The open sessions of all keys.
 #[derive(Debug)]
 pub(super) struct OpenSessions<P> {
-    /// Claims of one key's sessions do not meet; they are in the order of time.
-    by_key: HashMap<Arc<[u8]>, Vec<OpenSession<P>>>,
+    by_key: HashTable<OfKey<P>>,
     count: usize,
+}
+
+/// The open sessions of one key: their claims do not meet, and they are in the order of time.
+#[derive(Debug)]
+struct OfKey<P> {
+    key: Arc<[u8]>,
+    sessions: Vec<OpenSession<P>>,
+}
+
+impl<P> OfKey<P> {
+    fn hash(&self) -> u64 {
+        xxh3_64(&self.key)
+    }
 }
 
 impl<P> Default for OpenSessions<P> {
     fn default() -> Self {
-        Self { by_key: HashMap::new(), count: 0 }
+        Self { by_key: HashTable::new(), count: 0 }
     }
 }
 
 impl<P> OpenSessions<P> {
-    /// The session of a key that a claim begins, joins or joins up, with it. What belongs to one that is new has to be added.
-    pub(super) fn join(&mut self, key: &Arc<[u8]>, claim: Claim) -> &mut OpenSession<P> {
-        let sessions = self.by_key.entry(Arc::clone(key)).or_default();
+    /// The session of a key that a claim begins, joins or joins up, with it and the key. What belongs to one that is new has to be added.
+    pub(super) fn join(&mut self, key: &[u8], claim: Claim) -> (&Arc<[u8]>, &mut OpenSession<P>) {
+        let OfKey { key, sessions } = match self.by_key.entry(xxh3_64(key), |of| *of.key == *key, OfKey::hash) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(OfKey { key: Arc::from(key), sessions: Vec::new() }).into_mut(),
+        };
         let from = sessions.partition_point(|session| session.claim.last < claim.from);
         let met = sessions.iter().skip(from).take_while(|session| session.claim.meets(&claim)).count();
         let mut joined = OpenSession { claim, parts: vec![] };
@@ -89,16 +107,17 @@ impl<P> OpenSessions<P> {
         }
         self.count = self.count + 1 - met;
         sessions.insert(from, joined);
-        &mut sessions[from]
+        (key, &mut sessions[from])
     }
 
     /// Takes the sessions of a key out whose last row is before `before`.
     pub(super) fn take(&mut self, key: &[u8], before: Micros) -> Vec<OpenSession<P>> {
-        let Some(sessions) = self.by_key.get_mut(key) else { return vec![] };
+        let Ok(mut of) = self.by_key.find_entry(xxh3_64(key), |of| *of.key == *key) else { return vec![] };
+        let sessions = &mut of.get_mut().sessions;
         let over = sessions.partition_point(|session| session.claim.last < before);
         let over: Vec<_> = sessions.drain(..over).collect();
         if sessions.is_empty() {
-            self.by_key.remove(key);
+            of.remove();
         }
         self.count -= over.len();
         over
@@ -116,12 +135,12 @@ impl<P> OpenSessions<P> {
 
     /// All of them, in the same order until something is added or taken out.
     pub(super) fn iter(&self) -> impl Iterator<Item = &OpenSession<P>> {
-        self.by_key.values().flatten()
+        self.by_key.iter().flat_map(|of| &of.sessions)
     }
 
     /// As [`Self::iter`].
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut OpenSession<P>> {
-        self.by_key.values_mut().flatten()
+        self.by_key.iter_mut().flat_map(|of| &mut of.sessions)
     }
 }
 
@@ -133,10 +152,10 @@ mod tests {
 
     /// The sessions of rows (time, watermark), as (first, last), in order.
     fn sessions(rows: &[(Micros, Option<Micros>)]) -> Vec<(Micros, Micros)> {
-        let key: Arc<[u8]> = Arc::from(&b"k"[..]);
+        let key = b"k";
         let mut open = OpenSessions::default();
         for (t, watermark) in rows {
-            open.join(&key, Claim::of_row(*t, *watermark, GAP)).parts.push(*t);
+            open.join(key, Claim::of_row(*t, *watermark, GAP)).1.parts.push(*t);
         }
         let mut all = Vec::new();
         for session in open.iter_mut() {
@@ -190,15 +209,15 @@ mod tests {
 
     #[test]
     fn what_is_over_is_taken_out() {
-        let key: Arc<[u8]> = Arc::from(&b"k"[..]);
+        let key = b"k";
         let mut open = OpenSessions::default();
         for t in [0, 30, 60] {
-            open.join(&key, Claim::of_row(t, None, GAP)).parts.push(t);
+            open.join(key, Claim::of_row(t, None, GAP)).1.parts.push(t);
         }
-        let over = open.take(&key, 40);
+        let over = open.take(key, 40);
         assert_eq!(over.iter().map(|s| s.claim.last).collect::<Vec<_>>(), [0, 30]);
         assert_eq!((open.iter().count(), open.len()), (1, 1));
-        open.take(&key, 61);
+        open.take(key, 61);
         assert!(open.by_key.is_empty() && open.len() == 0);
     }
 }

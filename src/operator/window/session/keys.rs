@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, UInt64Array};
+use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt64Type};
-use arrow::row::{RowConverter, SortField};
+use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::{Result, internal_err};
 
 use super::claim::Claim;
@@ -23,6 +23,29 @@ pub(in crate::operator::window) struct SessionKeys {
     positions: Vec<usize>,
 }
 
+/// The session keys of some rows.
+pub(super) enum KeyBytes {
+    /// Of one text.
+    Texts(StringArray),
+    /// Of several columns, or of what is no text.
+    Rows(Rows),
+}
+
+/// Stands for NULL among texts: no text has such a byte.
+const NULL_TEXT: &[u8] = &[0xff];
+
+impl KeyBytes {
+    /// The bytes of each row's key, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let (texts, rows) = match self {
+            Self::Texts(texts) => (Some(texts), None),
+            Self::Rows(rows) => (None, Some(rows)),
+        };
+        let texts = texts.into_iter().flatten().map(|text| text.map_or(NULL_TEXT, str::as_bytes));
+        texts.chain(rows.into_iter().flatten().map(|row| row.data()))
+    }
+}
+
 impl SessionKeys {
     /// The session keys of `spec`.
     ///
@@ -35,10 +58,14 @@ impl SessionKeys {
     }
 
     /// The session key of each row, given the keys of groups.
-    pub(super) fn of(&self, keys: &[ArrayRef]) -> Result<Vec<Arc<[u8]>>> {
+    pub(super) fn of(&self, keys: &[ArrayRef]) -> Result<KeyBytes> {
         let columns: Vec<ArrayRef> = self.positions.iter().filter_map(|i| keys.get(*i).cloned()).collect();
-        let rows = self.converter.convert_columns(&columns)?;
-        Ok(rows.iter().map(|row| Arc::from(row.as_ref())).collect())
+        if let [text] = columns.as_slice()
+            && let Some(texts) = text.as_string_opt::<i32>()
+        {
+            return Ok(KeyBytes::Texts(texts.clone()));
+        }
+        Ok(KeyBytes::Rows(self.converter.convert_columns(&columns)?))
     }
 }
 

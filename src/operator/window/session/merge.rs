@@ -79,10 +79,10 @@ impl SessionMerge {
     pub fn add(&mut self, partial: Partial) -> Result<()> {
         let number = self.number();
         let (claims, keys) = split_claims(&partial)?;
-        for ((key, claim), place) in self.keys.of(keys)?.into_iter().zip(claims).zip(0..) {
-            let session = self.sessions.join(&key, claim);
+        for ((key, claim), place) in self.keys.of(keys)?.iter().zip(claims).zip(0..) {
+            let (key, session) = self.sessions.join(key, claim);
             session.parts.push((number, place));
-            self.by_last.entry(session.claim.last).or_default().push(key);
+            self.by_last.entry(session.claim.last).or_default().push(Arc::clone(key));
         }
         self.groups += partial.groups;
         self.bytes += partial.bytes();

@@ -7,7 +7,7 @@ use datafusion::common::Result;
 
 use super::claim::{Claim, OpenSessions};
 use super::keys::{SessionKeys, numbered_keys, with_claims, with_numbers};
-use crate::operator::window::inputs::Inputs;
+use crate::operator::window::inputs::{Inputs, PaneRows};
 use crate::operator::window::pane::{Pane, Partial};
 use crate::operator::window::spec::WindowSpec;
 use crate::operator::window::windowing::PaneKey;
@@ -62,24 +62,25 @@ impl SessionPanes {
         Ok(Self { keys: SessionKeys::try_new(&spec)?, spec, slide, panes: BTreeMap::new(), left: vec![] })
     }
 
-    /// Adds rows, none of which is late, with what each of them claims.
-    pub(in crate::operator::window) fn update(&mut self, inputs: &Inputs<'_>, claims: &[Claim]) -> Result<()> {
-        let mut rows: BTreeMap<Micros, Vec<u32>> = BTreeMap::new();
-        for (claim, i) in claims.iter().zip(0..) {
-            rows.entry(floor_to(claim.first, self.slide)).or_default().push(i);
+    /// Adds the rows of these numbers, none of which is late, with what each of them claims.
+    pub(in crate::operator::window) fn update(
+        &mut self,
+        inputs: &Inputs<'_>,
+        numbers: &[u32],
+        claims: &[Claim],
+    ) -> Result<()> {
+        let mut panes: BTreeMap<Micros, (Vec<u32>, Vec<Claim>)> = BTreeMap::new();
+        for (number, claim) in numbers.iter().zip(claims) {
+            let (numbers, claims) = panes.entry(floor_to(claim.first, self.slide)).or_default();
+            numbers.push(*number);
+            claims.push(*claim);
         }
-        for (due, rows) in rows {
+        for (due, (numbers, claims)) in panes {
             let pane = match self.panes.entry(due) {
                 std::collections::btree_map::Entry::Occupied(pane) => pane.into_mut(),
                 std::collections::btree_map::Entry::Vacant(place) => place.insert(SessionPane::try_new(&self.spec)?),
             };
-            match rows.len() == claims.len() {
-                true => pane.update(&self.keys, inputs, claims.iter())?,
-                false => {
-                    let chosen = rows.iter().filter_map(|i| claims.get(*i as usize));
-                    pane.update(&self.keys, &inputs.take(&rows)?, chosen)?;
-                }
-            }
+            pane.update(&self.keys, &inputs.of_pane(&numbers), &claims)?;
         }
         Ok(())
     }
@@ -119,16 +120,11 @@ impl SessionPane {
         Ok(Self { groups, sessions: OpenSessions::default(), numbers: 0 })
     }
 
-    fn update<'c>(
-        &mut self,
-        keys: &SessionKeys,
-        inputs: &Inputs<'_>,
-        claims: impl Iterator<Item = &'c Claim>,
-    ) -> Result<()> {
-        let of_groups = inputs.keys();
-        let mut numbers = Vec::with_capacity(inputs.rows);
+    fn update(&mut self, keys: &SessionKeys, rows: &PaneRows<'_>, claims: &[Claim]) -> Result<()> {
+        let of_groups = rows.keys()?;
+        let mut numbers = Vec::with_capacity(rows.len());
         for (key, claim) in keys.of(&of_groups)?.iter().zip(claims) {
-            let session = self.sessions.join(key, *claim);
+            let (_, session) = self.sessions.join(key, *claim);
             let number = session.parts.first().copied().unwrap_or(self.numbers);
             if session.parts.is_empty() {
                 session.parts.push(number);
@@ -136,7 +132,7 @@ impl SessionPane {
             }
             numbers.push(number);
         }
-        self.groups.update_under(&with_numbers(numbers, &of_groups), inputs)
+        self.groups.update_under(&with_numbers(numbers, &of_groups), rows)
     }
 
     fn into_partial(self, due: Micros) -> Result<Partial> {
