@@ -229,7 +229,9 @@ fn hours_by_table(
     let mut hours = Vec::new();
     for (table, _) in tables.iter().filter(|(name, _)| name != DEAD_LETTERS) {
         let of_table = match pipelines.plans.iter().find(|plan| plan.name == *table) {
-            Some(plan) => options.range.hours(&hours_of_windows(events, plan.windowing()))?,
+            Some(plan) => {
+                options.range.hours(&hours_of_windows(events, plan.windowing(), plan.reach_of(plan.rest())))?
+            }
             None => options.range.hours(events)?,
         };
         hours.push((table.clone(), of_table));

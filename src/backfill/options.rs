@@ -87,7 +87,7 @@ impl Range {
 }
 
 /// The hours in which windows begin that hold events of these hours.
-pub(super) fn hours_of_windows(events: &BTreeSet<Micros>, windowing: Windowing) -> BTreeSet<Micros> {
+pub(super) fn hours_of_windows(events: &BTreeSet<Micros>, windowing: Windowing, reach: Micros) -> BTreeSet<Micros> {
     if windowing.session {
         // Each begins with an event.
         return events.clone();
@@ -95,7 +95,8 @@ pub(super) fn hours_of_windows(events: &BTreeSet<Micros>, windowing: Windowing) 
     let mut hours = BTreeSet::new();
     for hour in events {
         let first = windowing.pane_end(*hour).saturating_sub(windowing.size);
-        let last = windowing.pane_end(hour.saturating_add(MICROS_PER_HOUR - 1)).saturating_sub(windowing.slide);
+        let latest = hour.saturating_add(MICROS_PER_HOUR - 1).saturating_add(reach);
+        let last = windowing.pane_end(latest).saturating_sub(windowing.slide);
         // Where several begin in an hour, one is enough.
         let step = windowing.slide.max(MICROS_PER_HOUR);
         let starts =
@@ -157,7 +158,7 @@ mod tests {
     fn windows_begin_in_hours_before_those_of_their_events() {
         let hours = |size: Micros, slide: Micros, events: &[i64]| -> Vec<i64> {
             let events = events.iter().map(|h| h * HOUR).collect();
-            hours_of_windows(&events, Windowing::hopping(size, slide)).into_iter().map(|t| t / HOUR).collect()
+            hours_of_windows(&events, Windowing::hopping(size, slide), 0).into_iter().map(|t| t / HOUR).collect()
         };
         assert_eq!(hours(HOUR / 60, HOUR / 60, &[10, 12]), [10, 12]);
         assert_eq!(hours(HOUR, HOUR, &[10]), [10]);
@@ -168,7 +169,14 @@ mod tests {
         assert_eq!(hours(24 * HOUR, 24 * HOUR, &[10, 30]), [0, 24]);
         assert_eq!(hours(24 * HOUR, 12 * HOUR, &[10, 13]), [-12, 0, 12]);
         let events = BTreeSet::from([10 * HOUR, 13 * HOUR]);
-        assert_eq!(hours_of_windows(&events, Windowing::sessions(5 * HOUR)), events, "a session begins with an event");
+        assert_eq!(
+            hours_of_windows(&events, Windowing::sessions(5 * HOUR), 0),
+            events,
+            "a session begins with an event"
+        );
+        // 10:59 is in the windows of half an hour that end until 11:29, and those are in the hour that begins at 11:00.
+        let reached = hours_of_windows(&BTreeSet::from([10 * HOUR]), Windowing::tumbling(HOUR), HOUR / 2 - HOUR / 60);
+        assert_eq!(reached, BTreeSet::from([10 * HOUR, 11 * HOUR]));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::pipeline::Fingerprint;
 use crate::types::Micros;
 
 /// Version of the format. Another one is refused: its state cannot be read.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 const MAGIC: &[u8; 4] = b"HCCK";
 const CHECKSUM_BYTES: usize = size_of::<u128>();

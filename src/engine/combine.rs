@@ -7,7 +7,8 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use super::board::{CombineStatus, OpenWindows};
-use super::pipeline_windows::{PipelineWindows, PipelineWindowsState, is_given_up};
+use super::cascades::{Cascades, CascadesState};
+use super::pipeline_windows::is_given_up;
 use super::pipelines::Pipelines;
 use super::shard_stage::ShardPartials;
 use crate::error::{Error, Result};
@@ -48,7 +49,7 @@ pub struct Emission {
 pub struct CombineState {
     concurrency: Option<ConcurrencyState>,
     /// By the pipeline's table.
-    windows: BTreeMap<String, PipelineWindowsState>,
+    windows: BTreeMap<String, CascadesState>,
     /// By shard. Watermarks depend on delays, which another run may have others of.
     high_times: BTreeMap<ShardId, Option<Micros>>,
     /// The lowest that the job has gone by.
@@ -62,7 +63,7 @@ pub struct Combine {
     pipelines: Arc<Pipelines>,
     concurrency: Option<Concurrency>,
     /// By pipeline.
-    windows: Vec<PipelineWindows>,
+    windows: Vec<Cascades>,
     watermarks: HashMap<ShardId, Option<Micros>>,
     watermark: Option<Micros>,
     /// By pipeline: its windows that begin before are given up.
@@ -89,7 +90,7 @@ impl CombineState {
 
     /// Windows that wait.
     pub fn open_windows(&self) -> usize {
-        self.windows.values().map(|w| w.open).sum()
+        self.windows.values().map(CascadesState::open).sum()
     }
 
     /// Gives up the windows of a table that wait.
@@ -111,7 +112,7 @@ impl Combine {
         Ok(Self {
             memory: names.map(|name| pipelines.memory.reserve(name)).collect(),
             concurrency: pipelines.concurrency()?,
-            windows: pipelines.plans.iter().map(PipelineWindows::try_new).collect::<Result<_>>()?,
+            windows: pipelines.plans.iter().map(Cascades::try_new).collect::<Result<_>>()?,
             watermarks: HashMap::new(),
             watermark: None,
             floors: vec![None; pipelines.plans.len()],
@@ -124,18 +125,19 @@ impl Combine {
         self.floors = self.pipelines.plans.iter().map(floor).collect();
     }
 
-    /// A copy of the state.
-    pub fn state(&self) -> CombineState {
+    /// Takes the state out, to be put away.
+    pub fn suspend(&mut self) -> Result<CombineState> {
         let names = self.pipelines.plans.iter().map(|p| p.name.clone());
+        let windows = names.zip(&mut self.windows).map(|(name, windows)| Ok((name, windows.suspend()?)));
         let (delay, lead) = (self.pipelines.options.watermark_delay, self.pipelines.lead());
         let high_time = |watermark: Micros| watermark.saturating_add(delay);
-        CombineState {
+        Ok(CombineState {
+            windows: windows.collect::<Result<_>>()?,
             concurrency: self.concurrency.as_ref().map(Concurrency::state),
-            windows: names.zip(&self.windows).map(|(name, windows)| (name, windows.state())).collect(),
             high_times: self.watermarks.iter().map(|(shard, w)| (Arc::clone(shard), w.map(high_time))).collect(),
             high_time: self.watermark.map(high_time),
             out: self.watermark.map(|watermark| watermark.saturating_add(lead)),
-        }
+        })
     }
 
     /// Goes on from a state. Pipelines that it is not of begin without windows.
@@ -154,7 +156,7 @@ impl Combine {
         }
         for (plan, windows) in combine.pipelines.plans.iter().zip(&mut combine.windows) {
             if let Some(state) = state.windows.remove(&plan.name) {
-                *windows = PipelineWindows::resume(plan, state)?;
+                *windows = Cascades::resume(plan, state)?;
             }
         }
         if let Some(table) = state.windows.keys().next() {
@@ -209,7 +211,8 @@ impl Combine {
             return Err(Error::internal("a partial of no pipeline"));
         };
         // Its last window begins where the pane does. When a session begins is known when it is over.
-        let (windowing, floor) = (plan.windowing(), self.floors.get(pipeline).copied().flatten());
+        let windowing = plan.nodes.get(node).map_or(plan.windowing(), StatefulNode::windowing);
+        let floor = self.floors.get(pipeline).copied().flatten();
         if !windowing.session && is_given_up(floor, partial.pane.end, windowing.slide) {
             return Ok(());
         }
@@ -228,7 +231,7 @@ impl Combine {
     /// Accounts for the memory that the state takes now.
     fn hold(&mut self) -> Result<()> {
         let presence = self.concurrency.as_ref().map_or(0, Concurrency::bytes);
-        let bytes = self.windows.iter().map(PipelineWindows::bytes).chain([presence]);
+        let bytes = self.windows.iter().map(Cascades::bytes).chain([presence]);
         self.memory.iter_mut().zip(bytes).try_for_each(|(memory, bytes)| memory.hold(bytes))
     }
 
@@ -246,16 +249,18 @@ impl Combine {
         for plan in &self.pipelines.plans {
             plan.put_lookups(|wanted| self.pipelines.lookups.index(wanted))?;
         }
-        let counted = self.count_presence(watermark)?;
+        let mut changed = self.count_presence(watermark)?;
         let of_pipelines = self.pipelines.plans.iter().zip(&self.floors);
         for (i, ((plan, floor), windows)) in of_pipelines.zip(&mut self.windows).enumerate() {
             let of_table = self.pipelines.watermark_of(plan, watermark);
             let until = complete_until(plan, of_table, &self.pipelines, self.concurrency.as_ref());
-            for complete in windows.close(plan, until, *floor).await? {
+            let (complete, added) = windows.close(plan, until, *floor).await?;
+            changed |= added;
+            for complete in complete {
                 push(&mut out, i, complete.end, complete.revision, complete.rows);
             }
         }
-        if counted || !out.is_empty() {
+        if changed || !out.is_empty() {
             self.hold()?;
         }
         Ok(out)
@@ -270,7 +275,7 @@ impl Combine {
             for (plan, windows) in self.pipelines.plans.iter().zip(&mut self.windows) {
                 let asks = |node: &StatefulNode| matches!(&node.node, Node::Concurrency(q) if Some(q) == query);
                 for (node, _) in plan.nodes.iter().enumerate().filter(|(_, node)| asks(node)) {
-                    windows.add_presence(node, window.window_end, window.rows.clone());
+                    windows.add_presence(node, window.window_end, window.rows.clone())?;
                 }
             }
         }
@@ -305,7 +310,7 @@ impl Combine {
 
     /// Windows of a pipeline that shards have begun to hand over and that are not complete.
     fn open_windows(&self, pipeline: usize) -> OpenWindows {
-        let mut open = self.windows.get(pipeline).map(PipelineWindows::open).unwrap_or_default();
+        let mut open = self.windows.get(pipeline).map(Cascades::open).unwrap_or_default();
         let nodes = self.pipelines.plans.get(pipeline).map_or(&[][..], |p| &p.nodes);
         for node in nodes {
             let Node::Concurrency(asked) = &node.node else { continue };

@@ -246,7 +246,7 @@ impl Combining {
         let summaries = self.tables.close().await?;
         self.board.writing(WINDOWS, None);
         self.tables.post(&self.board);
-        Ok(Part::Combine(summaries, Box::new(self.combine.state())))
+        Ok(Part::Combine(summaries, Box::new(self.combine.suspend()?)))
     }
 
     async fn write(&mut self, emissions: Vec<super::combine::Emission>) -> Result<()> {

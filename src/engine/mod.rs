@@ -17,6 +17,7 @@
 //! * [`board`]: what a live job says about itself;
 
 pub mod board;
+mod cascades;
 pub mod changes;
 pub mod checkpoint;
 pub mod combine;

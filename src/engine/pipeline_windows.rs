@@ -1,7 +1,9 @@
-//! One pipeline's windows where shards meet: partials in, rows of complete windows out.
+//! Windows that are read together, by the rest of a query or by a windowed aggregate over windows, where shards meet: partials in, rows
+//! of complete windows out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
+use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
@@ -11,17 +13,18 @@ use super::revision::changed_rows;
 use super::session_windows::PipelineSessions;
 use crate::error::{Error, Result};
 use crate::operator::window::{Partial, WindowMerge};
-use crate::pipeline::ContinuousPlan;
+use crate::pipeline::{Cascade, ContinuousPlan, WindowPlan};
 use crate::types::arrow_bytes::StoredBatch;
 use crate::types::{Micros, floor_to};
 
 /// Rows of one complete window.
+#[derive(Debug)]
 pub(super) struct WindowRows {
     /// End of the window.
     pub end: Micros,
     /// 0, or 1 for what the allowed lateness changed.
     pub revision: i32,
-    /// Rows with the table's schema.
+    /// Rows with the schema of the table, or of what an aggregate over windows reads.
     pub rows: RecordBatch,
 }
 
@@ -39,9 +42,12 @@ pub(super) struct PipelineWindowsState {
     pub open: usize,
 }
 
-/// The windows of one pipeline that are not complete, and those that may be revised.
+/// The windows that one plan reads and that are not complete, and those that may be revised.
 #[derive(Debug)]
 pub(super) struct PipelineWindows {
+    /// The aggregate over windows that reads them; none if the rest of the query does.
+    reader: Option<Arc<Cascade>>,
+    /// By place among the nodes that are read together.
     nodes: Vec<Option<NodeWindows>>,
     /// Instead of them, where windows are sessions.
     sessions: Option<PipelineSessions>,
@@ -53,6 +59,8 @@ pub(super) struct PipelineWindows {
     emitted: BTreeMap<Micros, StoredBatch>,
     /// By end of the window, then node: the rows of `CONCURRENCY`, until no more rows of the other nodes can come to them.
     presence: BTreeMap<Micros, Vec<Option<StoredBatch>>>,
+    /// For an aggregate over windows: windows that no late row can change any more, since the last look.
+    settled: Vec<WindowRows>,
 }
 
 /// One windowed aggregate's partials.
@@ -68,24 +76,26 @@ impl PipelineWindows {
     ///
     /// # Errors
     /// If keys of sessions have a type that cannot be compared.
-    pub(super) fn try_new(plan: &ContinuousPlan) -> Result<Self> {
+    pub(super) fn try_new(plan: &ContinuousPlan, reader: Option<Arc<Cascade>>) -> Result<Self> {
         let revises = plan.allowed_lateness() > 0;
-        let node = |i| {
-            let spec = plan.window_spec(i)?;
+        let node = |i: &usize| {
+            let spec = plan.window_spec(*i)?;
             Some(NodeWindows {
                 on_time: WindowMerge::new(spec.clone(), |pane| pane.first_on_time),
                 revised: revises.then(|| WindowMerge::new(spec.clone(), |pane| pane.first_window)),
             })
         };
         let sessions = PipelineSessions::try_new(plan)?;
-        let aligned = if sessions.is_none() { plan.nodes.len() } else { 0 };
+        let nodes = if sessions.is_none() { &*read_by(plan, reader.as_ref()).nodes } else { &[] };
         Ok(Self {
-            nodes: (0..aligned).map(node).collect(),
+            nodes: nodes.iter().map(node).collect(),
+            reader,
             sessions,
             closed: None,
             to_revise: BTreeSet::new(),
             emitted: BTreeMap::new(),
             presence: BTreeMap::new(),
+            settled: Vec::new(),
         })
     }
 
@@ -93,8 +103,12 @@ impl PipelineWindows {
     ///
     /// # Errors
     /// Internal if the state is of another one.
-    pub(super) fn resume(plan: &ContinuousPlan, mut state: PipelineWindowsState) -> Result<Self> {
-        let mut windows = Self::try_new(plan)?;
+    pub(super) fn resume(
+        plan: &ContinuousPlan,
+        reader: Option<Arc<Cascade>>,
+        mut state: PipelineWindowsState,
+    ) -> Result<Self> {
+        let mut windows = Self::try_new(plan, reader)?;
         if let Some(sessions) = &mut windows.sessions {
             for (node, (partials, _)) in state.nodes.into_iter().enumerate() {
                 partials.into_iter().try_for_each(|partial| sessions.add(node, partial))?;
@@ -149,18 +163,16 @@ impl PipelineWindows {
         if let Some(sessions) = &mut self.sessions {
             return sessions.add(node, partial);
         }
-        let Some(node) = self.nodes.get_mut(node).and_then(Option::as_mut) else {
-            return Err(Error::internal("a partial of no node"));
-        };
+        let node = self.aggregate(node)?;
         let windowing = node.on_time.spec().windowing;
         let pane = partial.pane;
-        if let Some(revised) = &mut node.revised {
-            self.to_revise
-                .extend(windowing.ends(pane.end, pane.first_window).take_while(|end| *end < pane.first_on_time));
-            revised.add(partial.clone());
-        }
+        let revised = node.revised.as_mut().map(|revised| revised.add(partial.clone()));
         if pane.first_on_time < windowing.first_without(pane.end) {
             node.on_time.add(partial);
+        }
+        if revised.is_some() {
+            self.to_revise
+                .extend(windowing.ends(pane.end, pane.first_window).take_while(|end| *end < pane.first_on_time));
         }
         Ok(())
     }
@@ -180,6 +192,55 @@ impl PipelineWindows {
         self.presence.range((after, Bound::Unbounded)).next().map(|(end, _)| *end)
     }
 
+    /// Takes a pane of an aggregate over windows in, as it is without the rows within the allowed lateness.
+    ///
+    /// # Errors
+    /// Internal if there is no such node.
+    pub(super) fn add_on_time(&mut self, node: usize, partial: Partial) -> Result<()> {
+        self.aggregate(node).map(|node| node.on_time.add(partial))
+    }
+
+    /// Takes the same pane in as it is with them.
+    ///
+    /// # Errors
+    /// Internal if there is no such node.
+    pub(super) fn add_settled(&mut self, node: usize, partial: Partial) -> Result<()> {
+        self.aggregate(node).map(|node| node.revised.iter_mut().for_each(|all| all.add(partial.clone())))
+    }
+
+    /// Notes that rows within the allowed lateness have changed the pane of an aggregate over windows that ends at `pane_end`.
+    ///
+    /// # Errors
+    /// Internal if there is no such node.
+    pub(super) fn note_revised(&mut self, node: usize, pane_end: Micros) -> Result<()> {
+        let windowing = self.aggregate(node)?.on_time.spec().windowing;
+        self.to_revise.extend(windowing.ends(pane_end, pane_end));
+        Ok(())
+    }
+
+    fn aggregate(&mut self, node: usize) -> Result<&mut NodeWindows> {
+        let node = self.nodes.get_mut(node).and_then(Option::as_mut);
+        node.ok_or_else(|| Error::internal("a partial of no node"))
+    }
+
+    /// Windows that no late row can change any more, each once: as they were written, or of revision 1 if late rows have changed them.
+    pub(super) fn take_settled(&mut self) -> Vec<WindowRows> {
+        std::mem::take(&mut self.settled)
+    }
+
+    /// What reads the rows of a complete window.
+    async fn finish(
+        &self,
+        plan: &ContinuousPlan,
+        rows: Vec<Option<RecordBatch>>,
+        revision: i32,
+    ) -> Result<RecordBatch> {
+        match &self.reader {
+            Some(cascade) => plan.feed(cascade, rows).await,
+            None => plan.finish(rows, revision).await,
+        }
+    }
+
     /// The rows of all windows that are complete at `watermark`, but for those that begin before `floor`: revision 0 of those that end
     /// by it, then revision 1 of those whose allowed lateness does.
     pub(super) async fn close(
@@ -192,8 +253,10 @@ impl PipelineWindows {
             self.closed = self.closed.max(Some(watermark));
             return sessions.close(plan, watermark, floor).await;
         }
-        let size = plan.windowing().size;
-        let give_up = |end| is_given_up(floor, end, size);
+        let read = read_by(plan, self.reader.as_ref());
+        let windowing = plan.windowing_of(read);
+        let begins_before_end = windowing.size.saturating_add(plan.reach_of(read));
+        let give_up = |end| is_given_up(floor, end, begins_before_end);
         let mut out = Vec::new();
         while let Some(end) = self.next_end().filter(|end| *end <= watermark) {
             self.closed = Some(end);
@@ -205,14 +268,14 @@ impl PipelineWindows {
             if rows.iter().all(Option::is_none) {
                 continue;
             }
-            let rows = plan.finish(rows, 0).await?;
+            let rows = self.finish(plan, rows, 0).await?;
             if plan.allowed_lateness() > 0 {
                 self.emitted.insert(end, StoredBatch(rows.clone()));
             }
             out.push(WindowRows { end, revision: 0, rows });
         }
         // As far as windows could have been, had there been rows.
-        let slide = plan.windowing().slide;
+        let slide = windowing.slide;
         if watermark < Micros::MAX && slide > 0 {
             self.closed = self.closed.max(Some(floor_to(watermark, slide)));
         }
@@ -228,6 +291,9 @@ impl PipelineWindows {
         out: &mut Vec<WindowRows>,
     ) -> Result<()> {
         let last = watermark.saturating_sub(plan.allowed_lateness());
+        if self.reader.is_some() {
+            self.settle(plan, last, &give_up).await?;
+        }
         while let Some(end) = self.to_revise.first().copied().filter(|end| *end <= last) {
             self.to_revise.remove(&end);
             if give_up(end) {
@@ -245,6 +311,28 @@ impl PipelineWindows {
         let next = last.checked_add(1);
         self.emitted = next.map(|next| self.emitted.split_off(&next)).unwrap_or_default();
         self.presence = next.map(|next| self.presence.split_off(&next)).unwrap_or_default();
+        Ok(())
+    }
+
+    /// Finds the windows up to `last` that no late row can change any more.
+    async fn settle(&mut self, plan: &ContinuousPlan, last: Micros, give_up: &impl Fn(Micros) -> bool) -> Result<()> {
+        if plan.allowed_lateness() == 0 {
+            return Ok(());
+        }
+        let ends: BTreeSet<Micros> = self.emitted.keys().chain(&self.to_revise).copied().collect();
+        for end in ends.into_iter().take_while(|end| *end <= last) {
+            let (revised, emitted) = (self.to_revise.remove(&end), self.emitted.remove(&end));
+            if give_up(end) {
+                continue;
+            }
+            if revised {
+                let rows = self.merged(end, |node| node.revised.as_mut())?;
+                let rows = self.finish(plan, rows, 1).await?;
+                self.settled.push(WindowRows { end, revision: 1, rows });
+            } else if let Some(StoredBatch(rows)) = emitted {
+                self.settled.push(WindowRows { end, revision: 0, rows });
+            }
+        }
         Ok(())
     }
 
@@ -304,6 +392,11 @@ impl PipelineWindows {
         open.ends.extend(&self.to_revise);
         open
     }
+}
+
+/// The plan that reads windows.
+fn read_by<'p>(plan: &'p ContinuousPlan, reader: Option<&'p Arc<Cascade>>) -> &'p WindowPlan {
+    reader.map_or(plan.rest(), |cascade| cascade.input())
 }
 
 /// Whether a window begins before `floor`.

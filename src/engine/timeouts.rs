@@ -24,7 +24,7 @@ impl Pipelines {
     /// part of the table's query ignores may count in another.
     pub(super) fn ignoring_query(&self, plan: &ContinuousPlan) -> Option<usize> {
         let first = plan.concurrency_queries().next()?;
-        let alone = plan.nodes.iter().all(|n| n.node.window().is_none()) && self.timeouts_of(plan).len() == 1;
+        let alone = !plan.aggregates_stream() && self.timeouts_of(plan).len() == 1;
         self.queries.iter().position(|query| query == first).filter(|_| alone)
     }
 }

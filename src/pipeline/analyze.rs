@@ -1,4 +1,4 @@
-//! The analyzer rule: every aggregate over the stream becomes a windowed node, or is refused.
+//! The analyzer rule: every aggregate over the stream, or over windows in longer ones, becomes a windowed node, or is refused.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,19 +10,22 @@ use datafusion::logical_expr::logical_plan::{Aggregate, Projection, SubqueryAlia
 use datafusion::logical_expr::{Expr, ExprSchemable, Extension, Filter, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
-use super::bound::Bound;
+use super::bound::{Bound, Windows};
+use super::cascade::{Rows, check_call, place_of_call, refuse_between, windows_of, windows_put_below};
 use super::functions::distinct_of_several;
 use super::lookup::LookupJoin;
-use super::nodes::{Concurrency, WindowAggregate};
+use super::nodes::WindowAggregate;
 use super::refusal::{STANDS_IN_EXPRESSION, at_span, refusal, span_of};
 use super::session_keys::grouped_keys;
 use super::stream_table::ROW_NUMBER;
 use super::subqueries;
 use super::ties::{break_by_arguments, break_by_keys};
-use crate::operator::window::Windowing;
 use crate::schema::SHARD_HIGH_TIME;
 
 const WINDOW_REMEDY: &str = "add a window: FROM TABLE(TUMBLE(TABLE …, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) … GROUP BY window_start, window_end";
+
+const OVER_SEVERAL: &str = "an aggregate over several windows would never finish";
+const LONGER: &str = "; for longer windows read these by FROM TABLE(TUMBLE(TABLE …, DESCRIPTOR(window_time), INTERVAL '1' HOUR)) … GROUP BY window_start, window_end";
 
 /// Turns `Aggregate` over stream rows into `WindowAggregate`; refuses what would never end.
 #[derive(Debug)]
@@ -35,12 +38,17 @@ impl AnalyzerRule for WindowedAggregates {
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
         let plan = plan.transform_up_with_subqueries(|node| match node {
-            LogicalPlan::Aggregate(aggregate) if reads_stream(&aggregate.input) => {
-                Ok(Transformed::yes(windowed(aggregate)?))
-            }
-            LogicalPlan::Aggregate(aggregate) => {
-                keeps_window(&aggregate)?;
-                above_windows(aggregate)
+            LogicalPlan::Aggregate(aggregate) => match Rows::of(&aggregate.input) {
+                Rows::Stream => Ok(Transformed::yes(windowed(aggregate)?)),
+                Rows::Cascading => Ok(Transformed::yes(cascading(aggregate)?)),
+                Rows::Complete => {
+                    keeps_window(&aggregate)?;
+                    above_windows(aggregate)
+                }
+            },
+            LogicalPlan::Projection(projection) => {
+                check_call(&projection)?;
+                Ok(Transformed::no(LogicalPlan::Projection(projection)))
             }
             LogicalPlan::Distinct(_)
             | LogicalPlan::Window(_)
@@ -48,7 +56,7 @@ impl AnalyzerRule for WindowedAggregates {
             | LogicalPlan::Union(_)
             | LogicalPlan::Sort(_)
             | LogicalPlan::Limit(_)
-                if reads_stream(&node) =>
+                if Rows::of(&node) != Rows::Complete =>
             {
                 let what = match &node {
                     LogicalPlan::Distinct(_) => "DISTINCT, EXCEPT or INTERSECT",
@@ -58,6 +66,9 @@ impl AnalyzerRule for WindowedAggregates {
                     LogicalPlan::Limit(_) => "LIMIT",
                     _ => "a UNION",
                 };
+                if Rows::of(&node) == Rows::Cascading {
+                    return Err(refuse_between(what));
+                }
                 Err(refusal(
                     format!("{what} over the unbounded stream would never finish"),
                     format!("{WINDOW_REMEDY}, then apply it to the result"),
@@ -66,47 +77,39 @@ impl AnalyzerRule for WindowedAggregates {
             other => Ok(break_by_keys(other)),
         })?;
         subqueries::check(&plan.data)?;
-        if reads_stream(&plan.data) {
-            let reason = "the query selects rows FROM the stream and does not aggregate them by windows";
-            return Err(refusal(reason, WINDOW_REMEDY));
+        match Rows::of(&plan.data) {
+            Rows::Stream => {
+                let reason = "the query selects rows FROM the stream and does not aggregate them by windows";
+                Err(refusal(reason, WINDOW_REMEDY))
+            }
+            Rows::Cascading => {
+                let reason = "the query puts windows into longer ones with TUMBLE or HOP and does not aggregate them";
+                Err(at_span(refusal(reason, "GROUP BY window_start, window_end, …"), place_of_call(&plan.data)))
+            }
+            Rows::Complete => Ok(plan.data),
         }
-        Ok(plan.data)
     }
-}
-
-/// Whether rows of the stream itself come out of `plan`, not rows of complete windows.
-pub(super) fn reads_stream(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::TableScan(_) => true,
-        LogicalPlan::Extension(e) if is_windowed(e) => false,
-        other => other.inputs().into_iter().any(reads_stream),
-    }
-}
-
-pub(super) fn is_windowed(e: &Extension) -> bool {
-    let node = e.node.as_any();
-    node.is::<WindowAggregate>() || node.is::<Concurrency>()
 }
 
 /// The bound that a group expression is, by its field's metadata.
-pub(super) fn bound_of(expr: &Expr, schema: &DFSchema) -> Result<Option<(Bound, Windowing)>> {
+pub(super) fn bound_of(expr: &Expr, schema: &DFSchema) -> Result<Option<(Bound, Windows)>> {
     let (_, field) = expr.to_field(schema)?;
     Ok(Bound::from_field(&field))
 }
 
 fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
     let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
-    let windowing = windowing(&aggregate).map_err(|e| at_span(e, span))?;
-    if !windowing.is_tumbling() {
-        knows_no_bounds(&aggregate, windowing)?;
+    let windows = grouped_windows(&aggregate, None).map_err(|e| at_span(e, span))?;
+    if !windows.windowing.is_tumbling() {
+        knows_no_bounds(&aggregate, windows)?;
     }
-    let session_keys = if windowing.session { grouped_keys(&aggregate)? } else { vec![] };
+    let session_keys = if windows.windowing.session { grouped_keys(&aggregate)? } else { vec![] };
     subqueries::check_below(&aggregate.input, aggregate.group_expr.iter().chain(&aggregate.aggr_expr))?;
     let aggregates: Vec<Expr> =
         aggregate.aggr_expr.into_iter().map(|e| break_by_arguments(e, aggregate.input.schema())).collect();
     let input = carry(Arc::unwrap_or_clone(aggregate.input))?;
     let carried =
-        [bound_column(&input, windowing)?, named_column(&input, ROW_NUMBER)?, named_column(&input, SHARD_HIGH_TIME)?];
+        vec![bound_column(&input, windows)?, named_column(&input, ROW_NUMBER)?, named_column(&input, SHARD_HIGH_TIME)?];
     let input = narrowed(input, aggregate.group_expr.iter().chain(&aggregates).chain(&carried))?;
     Ok(LogicalPlan::Extension(Extension {
         node: Arc::new(WindowAggregate {
@@ -114,15 +117,32 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
             group: aggregate.group_expr,
             aggregates,
             carried,
-            windowing,
+            windows,
             session_keys,
             schema: aggregate.schema,
         }),
     }))
 }
 
-/// How the windows lie that an aggregate groups by, if it can be computed window by window.
-fn windowing(aggregate: &Aggregate) -> Result<Windowing> {
+/// An aggregate over the rows of windows that are put into longer ones.
+fn cascading(aggregate: Aggregate) -> Result<LogicalPlan> {
+    let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
+    let put = windows_put_below(&aggregate)?;
+    let windows = grouped_windows(&aggregate, Some(put)).map_err(|e| at_span(e, span))?;
+    if !windows.windowing.is_tumbling() {
+        knows_no_bounds(&aggregate, windows)?;
+    }
+    subqueries::check_in(aggregate.group_expr.iter().chain(&aggregate.aggr_expr))?;
+    let Aggregate { input, group_expr, aggr_expr, schema, .. } = aggregate;
+    let aggregates = aggr_expr.into_iter().map(|e| break_by_arguments(e, input.schema())).collect();
+    let (carried, session_keys) = (vec![], vec![]);
+    let node = WindowAggregate { input, group: group_expr, aggregates, carried, windows, session_keys, schema };
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+/// The windows that an aggregate groups by, if it can be computed window by window: those that its rows were `put` into, where they
+/// are rows of windows themselves, whose bounds are keys then.
+fn grouped_windows(aggregate: &Aggregate, put: Option<Windows>) -> Result<Windows> {
     let schema = aggregate.input.schema();
     let mut bounds = Vec::new();
     for expr in &aggregate.group_expr {
@@ -132,31 +152,35 @@ fn windowing(aggregate: &Aggregate) -> Result<Windowing> {
         }
         bounds.extend(bound_of(expr, schema)?);
     }
+    bounds.retain(|(_, windows)| put.is_none_or(|put| put == *windows));
     let has = |bound| bounds.iter().any(|(b, _)| *b == bound);
-    let Some((_, windowing)) = bounds.first().copied() else {
-        return Err(refusal("an aggregate over the unbounded stream would never finish", WINDOW_REMEDY));
+    let Some((_, windows)) = bounds.first().copied() else {
+        return Err(match put {
+            None => refusal("an aggregate over the unbounded stream would never finish", WINDOW_REMEDY),
+            Some(_) => refusal(OVER_SEVERAL, "add window_start, window_end to its GROUP BY"),
+        });
     };
     if !has(Bound::Start) || !has(Bound::End) {
         let reason = "GROUP BY without both window_start and window_end does not say when a window ends";
         return Err(refusal(reason, "GROUP BY window_start, window_end, …"));
     }
-    if bounds.iter().any(|(_, w)| *w != windowing) {
+    if bounds.iter().any(|(_, w)| *w != windows) {
         let reason = "the GROUP BY mixes windows of different sizes or slides";
         return Err(refusal(reason, "use one size and slide in one file, or two files"));
     }
-    Ok(windowing)
+    Ok(windows)
 }
 
 /// Whether nothing below the aggregate depends on the window: a row is looked at once for all windows that it is in, and long before
 /// its session has an end.
-fn knows_no_bounds(aggregate: &Aggregate, windowing: Windowing) -> Result<()> {
+fn knows_no_bounds(aggregate: &Aggregate, windows: Windows) -> Result<()> {
     let depends = |exprs: &[Expr], schema: &DFSchema| {
         let used = exprs.iter().filter(|e| !matches!(unaliased(e), Expr::Column(_)));
         let columns = used.flat_map(Expr::column_refs).collect::<Vec<_>>();
         columns
             .into_iter()
             .find(|c| {
-                schema.field_from_column(c).is_ok_and(|f| Bound::from_field(f).is_some_and(|(_, w)| !w.is_tumbling()))
+                schema.field_from_column(c).is_ok_and(|f| Bound::from_field(f).is_some_and(|(_, w)| w == windows))
             })
             .cloned()
     };
@@ -168,7 +192,7 @@ fn knows_no_bounds(aggregate: &Aggregate, windowing: Windowing) -> Result<()> {
         Ok(TreeNodeRecursion::Continue)
     })?;
     let Some(column) = found else { return Ok(()) };
-    let why = match windowing.session {
+    let why = match windows.windowing.session {
         true => "a session has its bounds when it is over",
         false => "windows that hop share their rows",
     };
@@ -188,10 +212,11 @@ fn unaliased(expr: &Expr) -> &Expr {
 /// An aggregate over complete windows must stay inside one window, or it would never end either.
 fn keeps_window(aggregate: &Aggregate) -> Result<()> {
     let mut of_session = Vec::new();
+    let below = windows_of(&aggregate.input);
     for expr in &aggregate.group_expr {
-        match bound_of(expr, aggregate.input.schema())? {
-            Some((Bound::End, windowing)) if !windowing.session => return Ok(()),
-            Some((bound, windowing)) if windowing.session => of_session.push(bound),
+        match bound_of(expr, aggregate.input.schema())?.filter(|(_, windows)| below.contains(windows)) {
+            Some((Bound::End, Windows { windowing, .. })) if !windowing.session => return Ok(()),
+            Some((bound, Windows { windowing, .. })) if windowing.session => of_session.push(bound),
             _ => {}
         }
     }
@@ -199,11 +224,11 @@ fn keeps_window(aggregate: &Aggregate) -> Result<()> {
     if of_session.contains(&Bound::Start) && of_session.contains(&Bound::End) {
         return Ok(());
     }
-    let fed_by_window = aggregate.input.exists(|p| Ok(matches!(p, LogicalPlan::Extension(e) if is_windowed(e))))?;
-    if fed_by_window {
-        let reason = "an aggregate over several windows would never finish";
+    if !below.is_empty() {
         let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
-        return Err(at_span(refusal(reason, "add window_start, window_end to its GROUP BY"), span));
+        let longer = if below.iter().any(|windows| windows.windowing.session) { "" } else { LONGER };
+        let remedy = format!("add window_start, window_end to its GROUP BY{longer}");
+        return Err(at_span(refusal(OVER_SEVERAL, remedy), span));
     }
     Ok(())
 }
@@ -218,8 +243,8 @@ fn above_windows(aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
     Ok(if changed { Transformed::yes(plan) } else { Transformed::no(plan) })
 }
 
-fn bound_column(input: &LogicalPlan, windowing: Windowing) -> Result<Expr> {
-    let end = input.schema().iter().find(|(_, f)| Bound::from_field(f) == Some((Bound::End, windowing)));
+fn bound_column(input: &LogicalPlan, windows: Windows) -> Result<Expr> {
+    let end = input.schema().iter().find(|(_, f)| Bound::from_field(f) == Some((Bound::End, windows)));
     match end {
         Some((qualifier, field)) => Ok(Expr::Column(Column::from((qualifier, field)))),
         None => Err(refusal("window_end was dropped by a sub-query", "select it there")),

@@ -1,6 +1,6 @@
 //! The function behind `window_start`, `window_end` and `window_time`.
 //!
-//! Its result carries, in the field's metadata, which bound it is and of which windows. Metadata travels with the column through
+//! Its result carries, in the field's metadata, which bound it is and of which windows, on which level. Metadata travels with the column through
 //! projections, aliases and sub-queries: that is how the analyzer knows a window column, whatever it is called by then.
 
 use std::collections::HashMap;
@@ -21,6 +21,7 @@ const BOUND_KEY: &str = "headcount.window_bound";
 const SIZE_KEY: &str = "headcount.window_size_micros";
 const SLIDE_KEY: &str = "headcount.window_slide_micros";
 const SESSION_KEY: &str = "headcount.window_session";
+const LEVEL_KEY: &str = "headcount.window_level";
 
 /// Which bound of a window a column is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +32,22 @@ pub(super) enum Bound {
     End,
     /// Its last millisecond.
     Time,
+}
+
+/// The windows that a column bounds. Where windows are made of windows, columns of both may be in one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Windows {
+    /// How they lie.
+    pub windowing: Windowing,
+    /// 0 if they are of the stream's rows; else one more than the windows have whose rows they are of.
+    pub level: u8,
+}
+
+impl Windows {
+    /// Windows of the stream's rows.
+    pub(super) fn of_stream(windowing: Windowing) -> Self {
+        Self { windowing, level: 0 }
+    }
 }
 
 impl Bound {
@@ -73,24 +90,27 @@ impl Bound {
     }
 
     /// The field of a column with this bound.
-    pub(super) fn field(self, windowing: Windowing) -> Field {
+    pub(super) fn field(self, windows: Windows) -> Field {
+        let Windows { windowing, level } = windows;
         let metadata = [
             (BOUND_KEY, self.column().to_owned()),
             (SIZE_KEY, windowing.size.to_string()),
             (SLIDE_KEY, windowing.slide.to_string()),
             (SESSION_KEY, windowing.session.to_string()),
+            (LEVEL_KEY, level.to_string()),
         ];
         let metadata: HashMap<_, _> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         Field::new(self.column(), timestamp(), true).with_metadata(metadata)
     }
 
     /// What a field's metadata says: which bound, and of which windows.
-    pub(super) fn from_field(field: &Field) -> Option<(Bound, Windowing)> {
+    pub(super) fn from_field(field: &Field) -> Option<(Bound, Windows)> {
         let name = field.metadata().get(BOUND_KEY)?;
         let micros = |key: &str| field.metadata().get(key)?.parse().ok();
         let session = field.metadata().get(SESSION_KEY)?.parse().ok()?;
         let windowing = Windowing { size: micros(SIZE_KEY)?, slide: micros(SLIDE_KEY)?, session };
-        Bound::ALL.into_iter().find(|b| b.column() == name).map(|b| (b, windowing))
+        let windows = Windows { windowing, level: field.metadata().get(LEVEL_KEY)?.parse().ok()? };
+        Bound::ALL.into_iter().find(|b| b.column() == name).map(|b| (b, windows))
     }
 }
 
@@ -100,9 +120,18 @@ pub(super) fn timestamp() -> DataType {
 }
 
 /// `bound` of the first window that holds `time`: of the only one, if windows do not overlap.
-pub(super) fn bound_of_time(bound: Bound, windowing: Windowing, time: Expr) -> Expr {
+pub(super) fn bound_of_time(bound: Bound, windows: Windows, time: Expr) -> Expr {
     let signature = Signature::exact(vec![timestamp()], Volatility::Immutable);
-    ScalarUDF::from(BoundOfTime { bound, windowing, signature }).call(vec![time]).alias(bound.column())
+    ScalarUDF::from(BoundOfTime { bound, windows, signature }).call(vec![time]).alias(bound.column())
+}
+
+/// The windows that an expression computes a bound of.
+pub(super) fn windows_put_by(expr: &Expr) -> Option<Windows> {
+    match expr {
+        Expr::Alias(alias) => windows_put_by(&alias.expr),
+        Expr::ScalarFunction(call) => call.func.inner().downcast_ref::<BoundOfTime>().map(|bound| bound.windows),
+        _ => None,
+    }
 }
 
 /// Whether a function is that of a bound. It has a value for each time.
@@ -113,16 +142,17 @@ pub(super) fn is_bound(function: &ScalarUDF) -> bool {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct BoundOfTime {
     bound: Bound,
-    windowing: Windowing,
+    windows: Windows,
     signature: Signature,
 }
 
 impl ScalarUDFImpl for BoundOfTime {
     fn name(&self) -> &str {
-        match (self.bound, self.windowing.overlap()) {
-            (Bound::Start, _) if self.windowing.session => "session_start",
-            (Bound::End, _) if self.windowing.session => "session_end",
-            (Bound::Time, _) if self.windowing.session => "session_time",
+        let windowing = self.windows.windowing;
+        match (self.bound, windowing.overlap()) {
+            (Bound::Start, _) if windowing.session => "session_start",
+            (Bound::End, _) if windowing.session => "session_end",
+            (Bound::Time, _) if windowing.session => "session_time",
             (Bound::Start, false) => "tumble_start",
             (Bound::End, false) => "tumble_end",
             (Bound::Time, false) => "tumble_time",
@@ -141,7 +171,7 @@ impl ScalarUDFImpl for BoundOfTime {
     }
 
     fn return_field_from_args(&self, _args: ReturnFieldArgs) -> Result<FieldRef> {
-        Ok(Arc::new(self.bound.field(self.windowing)))
+        Ok(Arc::new(self.bound.field(self.windows)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -151,12 +181,12 @@ impl ScalarUDFImpl for BoundOfTime {
                     return plan_err!("a window's time column must be a timestamp in microseconds, UTC");
                 }
                 let times = times.as_primitive::<TimestampMicrosecondType>();
-                let bounds = ScalarBuffer::from(self.bound.of_all(times.values(), self.windowing));
+                let bounds = ScalarBuffer::from(self.bound.of_all(times.values(), self.windows.windowing));
                 let bounds = PrimitiveArray::<TimestampMicrosecondType>::try_new(bounds, times.nulls().cloned())?;
                 Ok(ColumnarValue::Array(Arc::new(bounds.with_timezone("UTC"))))
             }
             Some(ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(t, tz))) => {
-                let bound = t.map(|t| self.bound.of(t, self.windowing));
+                let bound = t.map(|t| self.bound.of(t, self.windows.windowing));
                 Ok(ColumnarValue::Scalar(ScalarValue::TimestampMicrosecond(bound, tz.clone())))
             }
             other => internal_err!("a window bound of {other:?}"),
@@ -189,6 +219,7 @@ mod tests {
     fn a_session_is_bounded_by_what_its_row_alone_makes() {
         let session = Windowing::sessions(60);
         assert_eq!((Bound::Start.of(59, session), Bound::End.of(59, session)), (59, 119));
+        let session = Windows::of_stream(session);
         assert_eq!(Bound::from_field(&Bound::Start.field(session)), Some((Bound::Start, session)));
     }
 
@@ -204,7 +235,7 @@ mod tests {
 
     #[test]
     fn the_field_tells_bound_and_windows() {
-        let hop = Windowing::hopping(60, 20);
+        let hop = Windows { windowing: Windowing::hopping(60, 20), level: 1 };
         assert_eq!(Bound::from_field(&Bound::End.field(hop)), Some((Bound::End, hop)));
         assert_eq!(Bound::from_field(&Field::new("window_end", timestamp(), true)), None);
     }

@@ -4,7 +4,7 @@ use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::planner::RelationPlannerContext;
 use datafusion::logical_expr::sqlparser::ast::{
-    Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, TableAlias, TableFactor,
+    Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, TableAlias, TableFactor,
 };
 
 use super::refusal::refusal;
@@ -142,14 +142,27 @@ pub(super) fn take_optional<'a, const N: usize>(
     Ok((values, others))
 }
 
-/// Takes the tuple of [`super::dialect`] apart.
-pub(super) fn table_argument(arg: &SqlExpr, usage: &str) -> Result<(Vec<Ident>, Vec<Ident>)> {
-    let SqlExpr::Tuple(items) = arg else { return Err(form("the first argument must be TABLE name", usage)) };
-    let mut table = vec![];
+/// What a window table function reads.
+pub(super) enum TableArgument {
+    /// `TABLE name`, by the parts of the name.
+    Name(Vec<Ident>),
+    /// `TABLE (SELECT …)`, and `(SELECT …)`, as Calcite has it.
+    Query(Box<Query>),
+}
+
+/// Takes the tuple of [`super::dialect`] apart: the table, and the columns of `PARTITION BY`.
+pub(super) fn table_argument(arg: &SqlExpr, usage: &str) -> Result<(TableArgument, Vec<Ident>)> {
+    let items = match arg {
+        SqlExpr::Tuple(items) => items.as_slice(),
+        SqlExpr::Subquery(_) => std::slice::from_ref(arg),
+        _ => return Err(form("the first argument must be TABLE name", usage)),
+    };
+    let mut table = TableArgument::Name(vec![]);
     let mut partition = vec![];
     for item in items {
         match item {
-            SqlExpr::CompoundIdentifier(parts) => table.clone_from(parts),
+            SqlExpr::CompoundIdentifier(parts) => table = TableArgument::Name(parts.clone()),
+            SqlExpr::Subquery(query) => table = TableArgument::Query(query.clone()),
             SqlExpr::Identifier(column) => partition.push(column.clone()),
             other => return Err(form(&format!("unexpected {other}"), usage)),
         }

@@ -9,8 +9,9 @@ use datafusion::physical_plan::aggregates::AggregateExec;
 
 use super::file::PipelineFile;
 use super::places::Places;
-use super::plan::{ContinuousPlan, Node};
+use super::plan::{ContinuousPlan, Node, StatefulNode};
 use super::refusal::refuse;
+use super::window_plan::WindowPlan;
 use crate::error::{Error, Result};
 use crate::operator::batch_scan::BatchScanExec;
 use crate::operator::concurrency::ConcurrencyExec;
@@ -23,30 +24,32 @@ impl ContinuousPlan {
         self.check_windows(file, places)?;
         self.check_leaves()?;
         // What DataFusion finds out only when it runs is found out now.
-        check_aggregates(&self.rest).map_err(|e| refuse(file, &e))?;
+        for plan in self.window_plans() {
+            check_aggregates(&plan.plan).map_err(|e| refuse(file, &e))?;
+        }
         self.put_lookups(|wanted| {
             let table = self.lookups.iter().find(|table| table.name == wanted.table);
             let table = table.ok_or_else(|| Error::internal("a lookup table that is joined is not known"))?;
             let rows = RecordBatch::new_empty(Arc::clone(&table.schema));
             LookupIndex::try_new(rows, &wanted.key, &|_| self.place.clone()).map(Arc::new)
         })?;
-        self.run_rest(self.nodes.iter().map(|_| None).collect()).await.map_err(|e| refuse(file, &e))?;
+        for plan in self.window_plans() {
+            let no_rows = plan.nodes.iter().map(|_| None).collect();
+            plan.run(&self.nodes, no_rows, &self.context).await.map_err(|e| refuse(file, &e))?;
+        }
         Ok(())
     }
 
+    /// Everything that runs over complete windows.
+    fn window_plans(&self) -> impl Iterator<Item = &WindowPlan> {
+        std::iter::once(&self.rest).chain(self.cascades().map(|(_, cascade)| cascade.input()))
+    }
+
     fn check_windows(&self, file: &PipelineFile, places: &Places) -> Result<()> {
-        let windowing = self.windowing();
-        if self.nodes.iter().any(|n| n.windowing() != windowing && (n.windowing().session || windowing.session)) {
-            return Err(Error::user("the query combines sessions with other windows, or with sessions of another gap")
-                .at(places.other_size(file))
-                .hint("use one gap in one file, or two files"));
+        for plan in self.window_plans() {
+            self.check_windows_of(plan, file, places)?;
         }
-        if self.nodes.iter().any(|n| n.windowing() != windowing) {
-            return Err(Error::user("the query combines windows of different sizes or slides")
-                .at(places.other_size(file))
-                .hint("use one size and slide in one file, or two files"));
-        }
-        if windowing.session {
+        if self.windowing().session {
             self.check_sessions(file)?;
         }
         if self.reads_concurrency() && self.header.watermark_delay_secs.is_some() {
@@ -57,8 +60,7 @@ impl ContinuousPlan {
             ));
         }
         // Of several parts of a query, those that count rows may be revised.
-        let revises = self.nodes.iter().any(|n| n.node.window().is_some());
-        if !revises && self.header.allowed_lateness_secs > 0 {
+        if !self.aggregates_stream() && self.header.allowed_lateness_secs > 0 {
             let reason =
                 "concurrency tables take no allowed_lateness_secs: one late mark would change every window after it";
             return Err(Error::user(reason)
@@ -66,6 +68,24 @@ impl ContinuousPlan {
                 .hint("remove the key, or raise time.watermark_delay_secs"));
         }
         Ok(())
+    }
+
+    /// Whether the windows that are read together lie in the same way.
+    fn check_windows_of(&self, plan: &WindowPlan, file: &PipelineFile, places: &Places) -> Result<()> {
+        let windowing = self.windowing_of(plan);
+        let mut others = self.nodes_of(plan).map(StatefulNode::windowing);
+        let Some(other) = others.find(|other| *other != windowing) else { return Ok(()) };
+        let (reason, remedy) = match other.session || windowing.session {
+            true => {
+                let reason = "the query combines sessions with other windows, or with sessions of another gap";
+                (reason, "use one gap in one file, or two files")
+            }
+            false => {
+                let reason = "the query combines windows of different sizes or slides";
+                (reason, "use one size and slide in one file, or two files")
+            }
+        };
+        Err(Error::user(reason).at(places.other_size(file)).hint(remedy))
     }
 
     fn check_sessions(&self, file: &PipelineFile) -> Result<()> {
@@ -95,7 +115,10 @@ impl ContinuousPlan {
         let below = |node: &dyn ExecutionPlan| {
             node.downcast_ref::<WindowAggregateExec>().is_some() || node.downcast_ref::<ConcurrencyExec>().is_some()
         };
-        let mut strays = stray(&self.rest, &above)?;
+        let mut strays = false;
+        for plan in self.window_plans() {
+            strays |= stray(&plan.plan, &above)?;
+        }
         for node in &self.nodes {
             if let Node::Window(window) = &node.node {
                 strays |= stray(window.input(), &below)?;

@@ -14,16 +14,16 @@ use super::dialect::StreamDialect;
 use super::file::PipelineFile;
 use super::fingerprint::fingerprint;
 use super::functions::{self, Function};
-use super::lookup::{LookupJoins, LookupProvider, LookupTable, joins_of, known};
+use super::lookup::{LookupJoins, LookupProvider, LookupTable, known};
 use super::output::Output;
 use super::physical::WindowQueryPlanner;
 use super::places::Places;
-use super::plan::{ContinuousPlan, Node, StatefulNode};
+use super::plan::{Cascade, ContinuousPlan, Node, StatefulNode};
 use super::refusal::{refuse, refuse_at};
 use super::stream_table::StreamTable;
 use super::table_functions::{WindowTableFunctions, tumble_form};
-use super::ties::goes_by_order;
 use super::unrepeatable::refuse_unrepeatable;
+use super::window_plan::WindowPlan;
 use super::{depth, metric};
 use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
@@ -123,19 +123,21 @@ impl Compiler {
             .map_err(|e| refuse(file, &e))?;
         let output = Output::try_new(file, &places, &physical.schema())?;
         let mut nodes = Vec::new();
-        let rest = cut(physical, &mut nodes)?;
+        let rest = cut_all(physical, &mut nodes)?;
         for node in &nodes {
-            if let Node::Window(window) = &node.node {
-                window.check().map_err(|e| refuse(file, &e))?;
+            match &node.node {
+                Node::Window(window) => window.check(),
+                Node::Cascade(cascade) => cascade.template().check(),
+                Node::Concurrency(_) => Ok(()),
             }
+            .map_err(|e| refuse(file, &e))?;
         }
         if nodes.is_empty() {
             return Err(Error::user("the query does not read the stream through a window")
                 .at(places.from(file))
                 .hint(format!("begin with FROM TABLE({})", self.tumble_form)));
         }
-        let rest_joins = joins_of(&rest)?;
-        let lookups = self.lookups_of(&nodes, &rest_joins)?;
+        let lookups = self.lookups_of(&nodes, &rest.joins)?;
         let plan = ContinuousPlan {
             name: file.name.clone(),
             place: places.window(file),
@@ -143,10 +145,8 @@ impl Compiler {
             fingerprint: fingerprint(&words, file.header.allowed_lateness_secs, &nodes, &lookups)?,
             metrics: metric::check(file, &output)?,
             lookups,
-            goes_by_order: goes_by_order(rest.as_ref()),
             nodes,
             rest,
-            rest_joins,
             output,
             context: self.state.task_ctx(),
         };
@@ -186,17 +186,50 @@ fn is_query(statement: &Statement) -> bool {
     matches!(statement, Statement::Statement(s) if matches!(s.as_ref(), Sql::Query(_)))
 }
 
-/// Replaces each windowed node by a source of its complete windows.
-fn cut(plan: Arc<dyn ExecutionPlan>, nodes: &mut Vec<StatefulNode>) -> Result<Arc<dyn ExecutionPlan>> {
+/// Cuts a plan at its windowed nodes, and what those read that are over windows, down to the stream.
+fn cut_all(plan: Arc<dyn ExecutionPlan>, nodes: &mut Vec<StatefulNode>) -> Result<WindowPlan> {
+    let mut over_windows = Vec::new();
+    let mut rest = cut(plan, nodes, &mut over_windows)?;
+    let mut inputs = Vec::new();
+    // Those that are found on the way are at the end of the list.
+    while let Some((_, window)) = over_windows.get(inputs.len()).cloned() {
+        inputs.push(cut(Arc::clone(window.input()), nodes, &mut over_windows)?);
+    }
+    // What shards run comes first: to them the others are not there.
+    let is_over_windows = |node: &usize| over_windows.iter().any(|(number, _)| number == node);
+    let mut order: Vec<usize> = (0..nodes.len()).collect();
+    order.sort_by_key(is_over_windows);
+    let renumber = |read: &mut WindowPlan| {
+        let number = |old: &mut usize| *old = order.iter().position(|node| node == old).unwrap_or(*old);
+        read.nodes.iter_mut().for_each(number);
+    };
+    renumber(&mut rest);
+    for ((number, window), mut input) in over_windows.iter().zip(inputs) {
+        renumber(&mut input);
+        if let Some(node) = nodes.get_mut(*number) {
+            node.node = Node::Cascade(Arc::new(Cascade::new(Arc::clone(window), input)));
+        }
+    }
+    *nodes = order.iter().filter_map(|number| nodes.get(*number).cloned()).collect();
+    Ok(rest)
+}
+
+/// Replaces each windowed node at the top of a plan by a source of its complete windows. Those that are over windows themselves are
+/// noted with their numbers.
+fn cut(
+    plan: Arc<dyn ExecutionPlan>,
+    nodes: &mut Vec<StatefulNode>,
+    over_windows: &mut Vec<(usize, Arc<WindowAggregateExec>)>,
+) -> Result<WindowPlan> {
+    let first = nodes.len();
     let cut = plan.transform_down(|node| {
         if let Some(window) = node.downcast_ref::<WindowAggregateExec>() {
             let scan = BatchScanExec::try_new("complete windows", node.schema(), None)?;
-            let template = WindowAggregateExec::new(Arc::clone(window.spec()), Arc::clone(window.input()));
-            nodes.push(StatefulNode {
-                node: Node::Window(Arc::new(template)),
-                slot: scan.slot().clone(),
-                schema: node.schema(),
-            });
+            let template = Arc::new(WindowAggregateExec::new(Arc::clone(window.spec()), Arc::clone(window.input())));
+            if window.spec().rows.is_none() {
+                over_windows.push((nodes.len(), Arc::clone(&template)));
+            }
+            nodes.push(StatefulNode { node: Node::Window(template), slot: scan.slot().clone(), schema: node.schema() });
             return Ok(Transformed::yes(Arc::new(scan) as _));
         }
         if let Some(concurrency) = node.downcast_ref::<ConcurrencyExec>() {
@@ -208,7 +241,7 @@ fn cut(plan: Arc<dyn ExecutionPlan>, nodes: &mut Vec<StatefulNode>) -> Result<Ar
         }
         Ok(Transformed::no(node))
     })?;
-    Ok(cut.data)
+    WindowPlan::try_new(cut.data, (first..nodes.len()).collect())
 }
 
 #[cfg(test)]

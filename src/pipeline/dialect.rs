@@ -2,7 +2,7 @@
 //!
 //! `TUMBLE(TABLE user_events PARTITION BY stream_id, DESCRIPTOR(event_time), …)` parses in no stock dialect. Here
 //! `TABLE t [PARTITION BY a, b]`, also with brackets around the columns, where an expression may stand, becomes the tuple `(t, a, b)`, which
-//! [`super::table_functions`] takes apart again.
+//! [`super::table_functions`] takes apart again. A query may stand for the table: `TABLE (SELECT …)`.
 
 use datafusion::logical_expr::sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart};
 use datafusion::logical_expr::sqlparser::dialect::{Dialect, GenericDialect};
@@ -70,22 +70,21 @@ impl Dialect for StreamDialect {
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         let Token::Word(word) = &parser.peek_token_ref().token else { return None };
-        let names_table = matches!(&parser.peek_nth_token_ref(1).token, Token::Word(_));
-        (word.keyword == Keyword::TABLE && names_table).then(|| parse_table_argument(parser))
+        let table = match &parser.peek_nth_token_ref(1).token {
+            Token::Word(_) => true,
+            Token::LParen => {
+                let begins = [Keyword::SELECT, Keyword::WITH];
+                matches!(&parser.peek_nth_token_ref(2).token, Token::Word(word) if begins.contains(&word.keyword))
+            }
+            _ => false,
+        };
+        (word.keyword == Keyword::TABLE && table).then(|| parse_table_argument(parser))
     }
 }
 
 fn parse_table_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
     parser.expect_keyword(Keyword::TABLE)?;
-    let ObjectName(parts) = parser.parse_object_name(false)?;
-    let parts: Vec<Ident> = parts
-        .into_iter()
-        .map(|part| match part {
-            ObjectNamePart::Identifier(ident) => Ok(ident),
-            ObjectNamePart::Function(f) => Err(ParserError::ParserError(format!("{f} cannot name a table"))),
-        })
-        .collect::<Result<_, _>>()?;
-    let mut tuple = vec![Expr::CompoundIdentifier(parts)];
+    let mut tuple = vec![parse_table(parser)?];
     if parser.parse_keywords(&[Keyword::PARTITION, Keyword::BY]) {
         if parser.peek_token_ref().token == Token::LParen {
             let columns = parser.parse_parenthesized_column_list(IsOptional::Mandatory, false)?;
@@ -99,6 +98,24 @@ fn parse_table_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
         }
     }
     Ok(Expr::Tuple(tuple))
+}
+
+/// A table's name, or a query in brackets.
+fn parse_table(parser: &mut Parser) -> Result<Expr, ParserError> {
+    if parser.consume_token(&Token::LParen) {
+        let query = parser.parse_query()?;
+        parser.expect_token(&Token::RParen)?;
+        return Ok(Expr::Subquery(query));
+    }
+    let ObjectName(parts) = parser.parse_object_name(false)?;
+    let parts: Vec<Ident> = parts
+        .into_iter()
+        .map(|part| match part {
+            ObjectNamePart::Identifier(ident) => Ok(ident),
+            ObjectNamePart::Function(f) => Err(ParserError::ParserError(format!("{f} cannot name a table"))),
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Expr::CompoundIdentifier(parts))
 }
 
 /// In `PARTITION BY a, b, DESCRIPTOR(c)` the first comma continues the list, the second ends it: a word follows, and no call and no `=>`.

@@ -77,6 +77,11 @@ pub(super) fn fingerprint(
                 columns.push_str(&columns_read(window.input())?);
                 states.push_str(&window.spec().state_layout()?);
             }
+            Node::Cascade(cascade) => {
+                let spec = cascade.spec();
+                windows.push_str(&format!("{:?} over {:?};", spec.windowing, cascade.input().nodes));
+                states.push_str(&spec.state_layout()?);
+            }
         }
     }
     print = print.with("its windows", &windows);

@@ -8,19 +8,21 @@
 //!
 //! A [`ContinuousPlan`] has two halves: for each windowed node the plan that a shard runs over every batch, and the rest of
 //! the query, plain DataFusion, that runs over the complete rows of a window. What cannot run like that is refused here, with
-//! the line, the reason and the remedy.
+//! the line, the reason and the remedy. A windowed aggregate over windows ([`Cascade`]) lies between: what it reads runs over the complete
+//! rows of a window too, and adds them to the panes of longer ones.
 //!
 //! * [`PipelineFile`]: the file, its header; * `dialect`: Flink's `TABLE t PARTITION BY k` arguments; * `depth`: how deep it may nest;
 //! * `table_functions`: `TUMBLE` and `CONCURRENCY`; * `bound`: the function behind `window_start` and `window_end`;
-//! * `nodes`: the logical nodes; * `analyze`: what becomes a windowed node, what is refused;
+//! * `cascade`: windows of windows; * `nodes`: the logical nodes; * `analyze`: what becomes a windowed node, what is refused;
 //! * `metric`: what becomes a metric of CloudWatch; * `physical`: logical nodes to operators; * `compile`: all of it;
 //! * `subqueries`: which of them are refused; * `ties`: rows that an order leaves equal; * `places`: the lines of columns and windows;
 //! * `functions`: those besides DataFusion's; * `json_path`: `JSON_VALUE` and its like; * `unrepeatable`: functions that are refused;
-//! * [`Fingerprint`]: what its state depends on; * `stream_table`: the stream as a table; * [`Explanation`]: a plan in words.
+//! * [`WindowPlan`]: a plan over complete windows; * [`Fingerprint`]: what its state depends on; * `stream_table`: the stream as a table; * [`Explanation`]: a plan in words.
 
 mod analyze;
 mod bound;
 mod call;
+mod cascade;
 mod checks;
 mod compile;
 mod depth;
@@ -45,6 +47,7 @@ mod subqueries;
 mod table_functions;
 mod ties;
 mod unrepeatable;
+mod window_plan;
 
 pub(crate) use call::ident_name;
 pub(crate) use depth::check as check_depth;
@@ -60,5 +63,6 @@ pub use fingerprint::Fingerprint;
 pub use functions::Function;
 pub use lookup::LookupTable;
 pub use metric::MetricHeader;
-pub use plan::{ContinuousPlan, Node, ShardPlan, StatefulNode, number_rows};
+pub use plan::{Cascade, ContinuousPlan, Node, ShardPlan, StatefulNode, number_rows};
 pub use stream_table::ROW_NUMBER;
+pub use window_plan::WindowPlan;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use datafusion::common::{DFSchemaRef, Result, internal_err};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
+use super::bound::Windows;
 use crate::operator::concurrency::ConcurrencyQuery;
-use crate::operator::window::Windowing;
 
-/// `GROUP BY` with window columns over a stream: rows in, rows of complete windows out.
+/// `GROUP BY` with window columns over a stream, or over the rows of complete windows: rows in, rows of complete windows out.
 ///
 /// Schema: the group expressions, then the aggregates, as `LogicalPlan::Aggregate` has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,9 +19,10 @@ pub(super) struct WindowAggregate {
     pub input: Arc<LogicalPlan>,
     pub group: Vec<Expr>,
     pub aggregates: Vec<Expr>,
-    /// What the operator itself reads: end of the row's first window, row number, shard's high time; kept alive through the optimizer.
-    pub carried: [Expr; 3],
-    pub windowing: Windowing,
+    /// What the operator itself reads of the stream's rows: end of the row's first window, row number, shard's high time; kept alive
+    /// through the optimizer. Of windows' rows nothing.
+    pub carried: Vec<Expr>,
+    pub windows: Windows,
     /// Of sessions, positions in `group` of the keys that tell them apart.
     pub session_keys: Vec<usize>,
     pub schema: DFSchemaRef,
@@ -29,7 +30,7 @@ pub(super) struct WindowAggregate {
 
 impl PartialOrd for WindowAggregate {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (self.windowing, &self.group, &self.aggregates).partial_cmp(&(other.windowing, &other.group, &other.aggregates))
+        (self.windows, &self.group, &self.aggregates).partial_cmp(&(other.windows, &other.group, &other.aggregates))
     }
 }
 
@@ -62,15 +63,12 @@ impl UserDefinedLogicalNodeCore for WindowAggregate {
         };
         let carried = exprs.split_off(groups + aggregates);
         let aggregates = exprs.split_off(groups);
-        let Ok(carried) = carried.try_into() else {
-            return internal_err!("WindowAggregate carries three columns");
-        };
         Ok(Self {
             input: Arc::new(input),
             group: exprs,
             aggregates,
             carried,
-            windowing: self.windowing,
+            windows: self.windows,
             session_keys: self.session_keys.clone(),
             schema: Arc::clone(&self.schema),
         })

@@ -19,7 +19,7 @@ use super::bound::Bound;
 use super::lookup::{LookupJoin, plan_join};
 use super::nodes::{Concurrency, WindowAggregate};
 use crate::operator::concurrency::ConcurrencyExec;
-use crate::operator::window::{GroupColumn, WindowAggregateExec, WindowSpec};
+use crate::operator::window::{GroupColumn, RowColumns, WindowAggregateExec, WindowSpec};
 
 /// DataFusion's physical planner with this product's operators.
 #[derive(Debug)]
@@ -77,10 +77,11 @@ fn window_spec(
     let mut session_keys = Vec::new();
     for (place, expr) in node.group.iter().enumerate() {
         group.push(match bound_of(expr, logical)? {
-            Some((Bound::Start, _)) => GroupColumn::WindowStart,
-            Some((Bound::End, _)) => GroupColumn::WindowEnd,
-            Some((Bound::Time, _)) => GroupColumn::WindowTime,
-            None => {
+            Some((Bound::Start, windows)) if windows == node.windows => GroupColumn::WindowStart,
+            Some((Bound::End, windows)) if windows == node.windows => GroupColumn::WindowEnd,
+            Some((Bound::Time, windows)) if windows == node.windows => GroupColumn::WindowTime,
+            // A bound of windows that these are made of is a key.
+            _ => {
                 keys.push((physical(expr)?, expr.schema_name().to_string()));
                 if node.session_keys.contains(&place) {
                     session_keys.push(keys.len() - 1);
@@ -97,18 +98,24 @@ fn window_spec(
         aggregates.push(aggregate);
         filters.push(filter);
     }
-    let [window_end_index, row_index, high_time_index] = node.carried.each_ref().map(|e| index_of(e, logical));
+    let rows = match node.carried.as_slice() {
+        [] => None,
+        [window_end, number, high_time] => Some(RowColumns {
+            window_end: index_of(window_end, logical)?,
+            number: index_of(number, logical)?,
+            high_time: index_of(high_time, logical)?,
+        }),
+        _ => return internal_err!("WindowAggregate carries three columns or none"),
+    };
     Ok(WindowSpec {
-        windowing: node.windowing,
+        windowing: node.windows.windowing,
         group,
         key_schema: WindowSpec::key_schema(&keys, input)?,
         keys: keys.into_iter().map(|(k, _)| k).collect(),
         aggregates,
         filters,
         session_keys,
-        window_end_index: window_end_index?,
-        row_index: row_index?,
-        high_time_index: high_time_index?,
+        rows,
         output: Arc::clone(node.schema.inner()),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -14,7 +15,7 @@ use super::lookup::{LookupTable, fresh_joins, joins_of};
 use super::output::Output;
 use super::selection::selection_of;
 use super::stream_table::with_row_number;
-use super::ties::by_keys;
+use super::window_plan::WindowPlan;
 use crate::error::{Error, Result};
 use crate::operator::batch_scan::{BatchScanExec, BatchSlot};
 use crate::operator::concurrency::{ConcurrencyExec, ConcurrencyQuery};
@@ -29,6 +30,38 @@ pub enum Node {
     Window(Arc<WindowAggregateExec>),
     /// A question to the shared concurrency state.
     Concurrency(ConcurrencyQuery),
+    /// A windowed aggregate over the rows of complete windows: where shards meet, its input runs over each of them.
+    Cascade(Arc<Cascade>),
+}
+
+/// A windowed aggregate over windows.
+#[derive(Debug)]
+pub struct Cascade {
+    template: Arc<WindowAggregateExec>,
+    input: WindowPlan,
+}
+
+impl Cascade {
+    /// `input` is what the template reads, cut at its windowed nodes.
+    pub(super) fn new(template: Arc<WindowAggregateExec>, input: WindowPlan) -> Self {
+        // Windows are added in the order of time; with their rows in the order of keys a sum of floats is the same in every replay.
+        let goes_by_order = input.goes_by_order || template.spec().goes_by_order();
+        Self { template, input: WindowPlan { goes_by_order, ..input } }
+    }
+
+    pub(super) fn template(&self) -> &WindowAggregateExec {
+        &self.template
+    }
+
+    /// What it computes.
+    pub fn spec(&self) -> &Arc<WindowSpec> {
+        self.template.spec()
+    }
+
+    /// What it reads.
+    pub fn input(&self) -> &WindowPlan {
+        &self.input
+    }
 }
 
 impl Node {
@@ -36,23 +69,26 @@ impl Node {
     pub fn window(&self) -> Option<&Arc<WindowSpec>> {
         match self {
             Node::Window(template) => Some(template.spec()),
+            Node::Cascade(cascade) => Some(cascade.spec()),
             Node::Concurrency(_) => None,
         }
     }
 
     /// Positions of the columns that tell the rows of one window apart.
-    fn keys(&self) -> Vec<usize> {
+    pub(super) fn keys(&self) -> Vec<usize> {
+        let of_spec = |spec: &WindowSpec| {
+            let groups = spec.group.iter().enumerate();
+            groups.filter(|(_, g)| matches!(g, GroupColumn::Key(_))).map(|(i, _)| i).collect()
+        };
         match self {
-            Node::Window(template) => {
-                let groups = template.spec().group.iter().enumerate();
-                groups.filter(|(_, g)| matches!(g, GroupColumn::Key(_))).map(|(i, _)| i).collect()
-            }
+            Node::Window(template) => of_spec(template.spec()),
+            Node::Cascade(cascade) => of_spec(cascade.spec()),
             Node::Concurrency(query) => (0..query.partition_by.len()).collect(),
         }
     }
 }
 
-/// A windowed node, and where the rest of the query reads its complete windows.
+/// A windowed node, and where its complete windows are read: by the rest of the query, or by another one.
 #[derive(Debug, Clone)]
 pub struct StatefulNode {
     /// What it computes.
@@ -66,6 +102,7 @@ impl StatefulNode {
     pub(super) fn lookup_uses(&self) -> Result<Vec<LookupUse>> {
         match &self.node {
             Node::Window(w) => Ok(joins_of(w.input())?.into_iter().map(|(wanted, _)| wanted).collect()),
+            Node::Cascade(cascade) => Ok(cascade.input.joins.iter().map(|(wanted, _)| wanted.clone()).collect()),
             Node::Concurrency(_) => Ok(vec![]),
         }
     }
@@ -74,6 +111,7 @@ impl StatefulNode {
     pub fn windowing(&self) -> Windowing {
         match &self.node {
             Node::Window(w) => w.spec().windowing,
+            Node::Cascade(cascade) => cascade.spec().windowing,
             Node::Concurrency(q) => Windowing::tumbling(q.size),
         }
     }
@@ -87,7 +125,7 @@ pub struct ContinuousPlan {
     pub place: String,
     /// The file's header.
     pub header: Header,
-    /// The windowed nodes, in plan order.
+    /// The windowed nodes, in plan order: those of the stream, then those over windows, of which what one reads is behind it.
     pub nodes: Vec<StatefulNode>,
     /// What its state depends on: the states of two queries fit each other if these are equal.
     pub fingerprint: Fingerprint,
@@ -95,10 +133,7 @@ pub struct ContinuousPlan {
     pub metrics: Vec<MetricMapping>,
     /// The lookup tables that it joins, each once.
     pub lookups: Vec<Arc<LookupTable>>,
-    pub(super) rest: Arc<dyn ExecutionPlan>,
-    pub(super) rest_joins: Vec<(LookupUse, LookupSlot)>,
-    /// Whether the result may depend on the order of the nodes' rows.
-    pub(super) goes_by_order: bool,
+    pub(super) rest: WindowPlan,
     pub(super) output: Output,
     pub(super) context: Arc<TaskContext>,
 }
@@ -114,9 +149,40 @@ pub struct ShardPlan {
 }
 
 impl ContinuousPlan {
-    /// How the query's windows lie.
+    /// How the windows of the table lie.
     pub fn windowing(&self) -> Windowing {
-        self.nodes.first().map_or(Windowing::tumbling(0), StatefulNode::windowing)
+        self.windowing_of(&self.rest)
+    }
+
+    /// How the windows lie that a plan reads.
+    pub fn windowing_of(&self, plan: &WindowPlan) -> Windowing {
+        self.nodes_of(plan).next().map_or(Windowing::tumbling(0), StatefulNode::windowing)
+    }
+
+    /// The nodes that a plan reads.
+    pub(super) fn nodes_of(&self, plan: &WindowPlan) -> impl Iterator<Item = &StatefulNode> {
+        plan.nodes.iter().filter_map(|i| self.nodes.get(*i))
+    }
+
+    /// How long before a window that a plan reads the first event may be that is in it: windows that hop, and that it is made of, begin
+    /// before it.
+    pub fn reach_of(&self, plan: &WindowPlan) -> Micros {
+        let of_node = |node: &StatefulNode| match &node.node {
+            Node::Cascade(cascade) => {
+                let Windowing { size, slide, .. } = self.windowing_of(&cascade.input);
+                size - slide + self.reach_of(&cascade.input)
+            }
+            Node::Window(_) | Node::Concurrency(_) => 0,
+        };
+        self.nodes_of(plan).map(of_node).max().unwrap_or(0)
+    }
+
+    /// The windowed aggregates over windows, by number. What one reads of them has a higher number.
+    pub fn cascades(&self) -> impl Iterator<Item = (usize, &Arc<Cascade>)> {
+        self.nodes.iter().enumerate().filter_map(|(i, node)| match &node.node {
+            Node::Cascade(cascade) => Some((i, cascade)),
+            Node::Window(_) | Node::Concurrency(_) => None,
+        })
     }
 
     /// Whether it asks the state that all tables of `CONCURRENCY` share.
@@ -124,11 +190,16 @@ impl ContinuousPlan {
         self.nodes.iter().any(|n| matches!(n.node, Node::Concurrency(_)))
     }
 
+    /// Whether it aggregates rows of the stream in windows.
+    pub fn aggregates_stream(&self) -> bool {
+        self.nodes.iter().any(|n| matches!(n.node, Node::Window(_)))
+    }
+
     /// What it asks that state.
     pub fn concurrency_queries(&self) -> impl Iterator<Item = &ConcurrencyQuery> {
         self.nodes.iter().filter_map(|n| match &n.node {
             Node::Concurrency(query) => Some(query),
-            Node::Window(_) => None,
+            Node::Window(_) | Node::Cascade(_) => None,
         })
     }
 
@@ -149,13 +220,15 @@ impl ContinuousPlan {
         self.output.schema()
     }
 
-    /// A shard's own copies of the plans below the windowed aggregates, by node; `None` for concurrency.
+    /// A shard's own copies of the plans below the windowed aggregates, by node; `None` for concurrency. Those over windows, which are
+    /// behind the others, have none.
     pub fn shard_plans(&self, rule: LatenessRule) -> Result<Vec<Option<ShardPlan>>> {
         self.nodes
             .iter()
-            .map(|n| match &n.node {
-                Node::Window(template) => ShardPlan::try_new(template, rule, Arc::clone(&self.context)).map(Some),
-                Node::Concurrency(_) => Ok(None),
+            .filter_map(|n| match &n.node {
+                Node::Window(template) => Some(ShardPlan::try_new(template, rule, Arc::clone(&self.context)).map(Some)),
+                Node::Concurrency(_) => Some(Ok(None)),
+                Node::Cascade(_) => None,
             })
             .collect()
     }
@@ -167,19 +240,20 @@ impl ContinuousPlan {
 
     /// Every index of a lookup table that the query asks for, above and below its windows; some may come twice.
     pub fn lookup_uses(&self) -> Result<Vec<LookupUse>> {
-        let mut all: Vec<LookupUse> = self.rest_joins.iter().map(|(wanted, _)| wanted.clone()).collect();
+        let mut all: Vec<LookupUse> = self.rest.joins.iter().map(|(wanted, _)| wanted.clone()).collect();
         for node in &self.nodes {
             all.extend(node.lookup_uses()?);
         }
         Ok(all)
     }
 
-    /// Has the rest of the query join these versions from now on.
+    /// Has what runs over complete windows join these versions from now on.
     pub fn put_lookups(&self, version: impl Fn(&LookupUse) -> Result<Arc<LookupIndex>>) -> Result<()> {
-        put_all(&self.rest_joins, version)
+        self.cascades().try_for_each(|(_, cascade)| put_all(&cascade.input.joins, &version))?;
+        put_all(&self.rest.joins, &version)
     }
 
-    /// Runs the rest of the query over one complete window: for each node its rows (`None`: it has none in this window).
+    /// Runs the rest of the query over one complete window: for each node that it reads its rows (`None`: it has none in this window).
     /// The result is sorted by the window and the header's keys, and has the table's schema.
     pub async fn finish(&self, rows: Vec<Option<RecordBatch>>, revision: i32) -> Result<RecordBatch> {
         let batches = self.run_rest(rows).await?;
@@ -190,21 +264,23 @@ impl ContinuousPlan {
         &self,
         rows: Vec<Option<RecordBatch>>,
     ) -> datafusion::common::Result<Vec<RecordBatch>> {
-        for (node, rows) in self.nodes.iter().zip(rows) {
-            let rows = match rows {
-                Some(rows) if self.goes_by_order => by_keys(&rows, &node.node.keys())?,
-                Some(rows) => rows,
-                None => RecordBatch::new_empty(Arc::clone(&node.schema)),
-            };
-            node.slot.put(vec![rows]);
-        }
-        let plan = reset_plan_states(Arc::clone(&self.rest))?;
-        datafusion::physical_plan::collect(plan, Arc::clone(&self.context)).await
+        self.rest.run(&self.nodes, rows, &self.context).await
+    }
+
+    /// Runs what a windowed aggregate over windows reads, over one complete window of these: the rows that it adds to its own.
+    pub async fn feed(&self, cascade: &Cascade, rows: Vec<Option<RecordBatch>>) -> Result<RecordBatch> {
+        let batches = cascade.input.run(&self.nodes, rows, &self.context).await?;
+        Ok(concat_batches(&cascade.input.plan.schema(), &batches)?)
+    }
+
+    /// The plan over the complete windows of the table.
+    pub fn rest(&self) -> &WindowPlan {
+        &self.rest
     }
 
     /// Whether the rest of the query looks at each row by itself, so that it may run over the rows of several windows at once.
     pub fn goes_row_by_row(&self) -> bool {
-        !self.goes_by_order
+        !self.rest.goes_by_order
     }
 
     /// Positions of the header's keys in the table's schema.
@@ -212,12 +288,7 @@ impl ContinuousPlan {
         self.output.key_columns()
     }
 
-    /// The plan over complete windows.
-    pub(super) fn rest(&self) -> &dyn ExecutionPlan {
-        self.rest.as_ref()
-    }
-
-    /// What a leaf of [`Self::rest`] reads: a windowed node, if it is one's complete windows.
+    /// What a leaf of a plan over complete windows reads: a windowed node, if it is one's complete windows.
     pub(super) fn node_of(&self, leaf: &dyn ExecutionPlan) -> Option<&Node> {
         let scan = leaf.downcast_ref::<BatchScanExec>().map(BatchScanExec::slot);
         let slot = scan.or_else(|| leaf.downcast_ref::<ConcurrencyExec>().map(ConcurrencyExec::slot))?;
@@ -226,7 +297,7 @@ impl ContinuousPlan {
 
     /// The plan over complete windows, as text.
     pub fn describe(&self) -> String {
-        displayable(self.rest.as_ref()).indent(false).to_string()
+        displayable(self.rest.plan.as_ref()).indent(false).to_string()
     }
 }
 

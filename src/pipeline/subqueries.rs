@@ -12,7 +12,8 @@ use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
 use datafusion::logical_expr::logical_plan::Subquery;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
-use super::analyze::{bound_of, is_windowed, reads_stream};
+use super::analyze::bound_of;
+use super::cascade::{Rows, is_windowed, windows_of};
 use super::refusal::{at_span, refusal, span_of};
 use super::ties::key_columns;
 
@@ -31,8 +32,12 @@ struct Found<'e> {
 /// Refuses sub-queries in `plan`, whose windowed nodes are in place, that cannot be answered window by window.
 pub(super) fn check(plan: &LogicalPlan) -> Result<()> {
     each(plan, |found| {
-        if reads_stream(&found.subquery.subquery) {
-            let reason = "a sub-query over rows of the stream would never finish";
+        let reason = match Rows::of(&found.subquery.subquery) {
+            Rows::Complete => None,
+            Rows::Stream => Some("a sub-query over rows of the stream would never finish"),
+            Rows::Cascading => Some("a sub-query puts windows into longer ones and does not aggregate them"),
+        };
+        if let Some(reason) = reason {
             return Err(at_span(refusal(reason, ABOVE), found.span));
         }
         if found.is_value && !has_one_row(&found.subquery.subquery)? {
@@ -46,11 +51,7 @@ pub(super) fn check(plan: &LogicalPlan) -> Result<()> {
 
 /// Refuses what a shard could not answer for a windowed aggregate of `exprs` (its groups and aggregates) over `input`.
 pub(super) fn check_below<'e>(input: &LogicalPlan, exprs: impl IntoIterator<Item = &'e Expr>) -> Result<()> {
-    if let Some(found) = exprs.into_iter().flat_map(in_expr).next() {
-        let reason = "a sub-query inside an aggregate or a GROUP BY over the stream is not supported";
-        let remedy = "give its result to the rows first, as a column of a sub-query in FROM or a condition in WHERE";
-        return Err(at_span(refusal(reason, remedy), found.span));
-    }
+    check_in(exprs)?;
     each(input, |found| {
         if found.subquery.subquery.exists(|p| Ok(matches!(p, LogicalPlan::Extension(e) if is_windowed(e))))? {
             let reason = "rows of the stream cannot be compared with the result of a window, which is not complete yet";
@@ -58,6 +59,19 @@ pub(super) fn check_below<'e>(input: &LogicalPlan, exprs: impl IntoIterator<Item
         }
         Ok(())
     })
+}
+
+/// Refuses sub-queries in the groups and aggregates of a windowed aggregate.
+pub(super) fn check_in<'e>(exprs: impl IntoIterator<Item = &'e Expr>) -> Result<()> {
+    match exprs.into_iter().flat_map(in_expr).next() {
+        Some(found) => {
+            let reason = "a sub-query inside an aggregate or a GROUP BY over the stream is not supported";
+            let remedy =
+                "give its result to the rows first, as a column of a sub-query in FROM or a condition in WHERE";
+            Err(at_span(refusal(reason, remedy), found.span))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Calls `f` for each sub-query in an expression of `plan`, those in sub-queries included.
@@ -113,7 +127,10 @@ fn has_one_row(plan: &LogicalPlan) -> Result<bool> {
         // Its windows are all the same one.
         LogicalPlan::Aggregate(a) => {
             let schema = a.input.schema();
-            a.group_expr.iter().try_fold(true, |only, e| Ok(only && bound_of(e, schema)?.is_some()))
+            let below = windows_of(&a.input);
+            a.group_expr.iter().try_fold(true, |only, e| {
+                Ok(only && bound_of(e, schema)?.is_some_and(|(_, windows)| below.contains(&windows)))
+            })
         }
         LogicalPlan::Extension(e) if is_windowed(e) => Ok(key_columns(plan).is_empty()),
         _ => Ok(false),

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use arrow::datatypes::Field;
 use datafusion::catalog::TableProvider;
-use datafusion::common::{Column, DFSchema, Result, TableReference};
+use datafusion::common::{Column, DFSchema, Result, Span, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::sqlparser::ast::{Expr as SqlExpr, Ident, ObjectName, Spanned, TableFactor};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder};
 
-use super::bound::{Bound, bound_of_time};
+use super::bound::{Bound, Windows, bound_of_time};
 use super::call::{
-    Argument, Call, check_names, column_argument, form, interval_argument, object_name, table_argument, take,
-    take_optional, timeout_argument, unnamed,
+    Argument, Call, TableArgument, check_names, column_argument, form, interval_argument, object_name, table_argument,
+    take, take_optional, timeout_argument, unnamed,
 };
+use super::cascade::{no_time, windows_over};
 use super::nodes::Concurrency;
 use super::refusal::{at_sql, refusal};
 use super::session_keys::SessionKeys;
@@ -181,11 +182,16 @@ impl WindowTableFunctions {
             let reason = format!("{function} over rows that have a {} already", bound.column());
             return Err(refusal(reason, "group by DATE_BIN(INTERVAL '1' HOUR, window_start)"));
         }
-        let time = Expr::Column(self.time_argument(time, context, input.schema(), usage)?);
+        let (time, windows) = self.windows((function, windowing), time, context, input.schema(), usage)?;
+        let time = Expr::Column(time);
         let keys = partition.into_iter().map(|key| context.normalize_ident(key)).collect();
         let keys = SessionKeys::try_new(keys, input.schema())?;
-        let mut columns: Vec<Expr> = input.schema().columns().into_iter().map(|column| keys.mark(column)).collect();
-        columns.extend(Bound::ALL.map(|bound| keys.mark_bound(bound_of_time(bound, windowing, time.clone()))));
+        // Those of the windows below stay under other names only.
+        let hidden =
+            |column: &Column| windows.level > 0 && Bound::ALL.iter().any(|bound| bound.column() == column.name);
+        let columns = input.schema().columns().into_iter().filter(|column| !hidden(column));
+        let mut columns: Vec<Expr> = columns.map(|column| keys.mark(column)).collect();
+        columns.extend(Bound::ALL.map(|bound| keys.mark_bound(bound_of_time(bound, windows, time.clone()))));
         LogicalPlanBuilder::from(input).project(columns)?.build()
     }
 
@@ -203,7 +209,7 @@ impl WindowTableFunctions {
         let (timeouts, args) = take_optional(args, OwnTimeouts::ARGUMENTS, "CONCURRENCY", usage)?;
         let [table, time, size] = take(&args, ["DATA", "TIMECOL", "SIZE"], "CONCURRENCY", "three", usage)?;
         let (table, partition) = table_argument(table, usage)?;
-        if object_name(&table) != *name {
+        if !matches!(&table, TableArgument::Name(table) if object_name(table) == *name) {
             return Err(refusal("CONCURRENCY reads the stream itself", format!("write TABLE {name}")));
         }
         let stream = self.plan_table(table, context)?;
@@ -226,7 +232,13 @@ impl WindowTableFunctions {
         Ok(LogicalPlan::Extension(Extension { node: Arc::new(Concurrency { query, schema }) }))
     }
 
-    fn plan_table(&self, table: Vec<Ident>, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+    fn plan_table(&self, table: TableArgument, context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
+        let table = match table {
+            TableArgument::Name(table) => table,
+            TableArgument::Query(subquery) => {
+                return context.plan(TableFactor::Derived { lateral: false, subquery, alias: None, sample: None });
+            }
+        };
         if let Some((name, provider)) = self.tables.get_key_value(&object_name(&table)) {
             let source = provider_as_source(Arc::clone(provider));
             let name = match name.split_once('.') {
@@ -250,6 +262,26 @@ impl WindowTableFunctions {
         })
     }
 
+    /// The column that a call goes by, and the windows that it makes: of the stream's rows, or of windows.
+    fn windows(
+        &self,
+        (function, windowing): (&str, Windowing),
+        time: &SqlExpr,
+        context: &dyn RelationPlannerContext,
+        schema: &DFSchema,
+        usage: &str,
+    ) -> Result<(Column, Windows)> {
+        let ident = column_argument(time, usage)?;
+        let name = context.normalize_ident(ident.clone());
+        if self.stream.is_some()
+            && let Ok((qualifier, field)) = schema.qualified_field_with_unqualified_name(&name)
+            && let Some(windows) = windows_over(function, windowing, field)?
+        {
+            return Ok((at_ident(Column::from((qualifier, field)), &ident), windows));
+        }
+        Ok((self.time_argument(time, context, schema, usage)?, Windows::of_stream(windowing)))
+    }
+
     fn time_argument(
         &self,
         arg: &SqlExpr,
@@ -257,15 +289,16 @@ impl WindowTableFunctions {
         schema: &DFSchema,
         usage: &str,
     ) -> Result<Column> {
-        let column = context.normalize_ident(column_argument(arg, usage)?);
+        let ident = column_argument(arg, usage)?;
+        let column = context.normalize_ident(ident.clone());
         if let Some(Stream { time_field, .. }) = self.stream.as_ref().filter(|stream| column != stream.time_field) {
-            return Err(refusal(
-                format!("{column} has no watermark"),
-                format!("windows are over the event time: DESCRIPTOR({time_field})"),
-            ));
+            return Err(no_time(&column, schema).unwrap_or_else(|| {
+                let remedy = format!("windows are over the event time: DESCRIPTOR({time_field})");
+                refusal(format!("{column} has no watermark"), remedy)
+            }));
         }
         let (qualifier, field) = schema.qualified_field_with_unqualified_name(&column)?;
-        Ok(Column::from((qualifier, field)))
+        Ok(at_ident(Column::from((qualifier, field)), &ident))
     }
 }
 
@@ -278,10 +311,18 @@ fn own_timeouts(args: [Option<&SqlExpr>; 4], context: &mut dyn RelationPlannerCo
     Ok(OwnTimeouts::new(values))
 }
 
+/// A column, with the place where it was named.
+fn at_ident(mut column: Column, ident: &Ident) -> Column {
+    if let Some(span) = Span::try_from_sqlparser_span(ident.span) {
+        column.spans_mut().add_span(span);
+    }
+    column
+}
+
 /// The columns of the query, with the window columns marked as such.
 fn marked_fields(query: &ConcurrencyQuery) -> Vec<Field> {
     let mark = |field: Field| match Bound::ALL.into_iter().find(|b| b.column() == field.name()) {
-        Some(bound) => bound.field(Windowing::tumbling(query.size)),
+        Some(bound) => bound.field(Windows::of_stream(Windowing::tumbling(query.size))),
         None => field,
     };
     query.fields().into_iter().map(mark).collect()

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::compute::{SortColumn, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, Result};
@@ -17,7 +17,8 @@ use datafusion::logical_expr::logical_plan::{DistinctOn, Limit, Sort, Window};
 use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, LogicalPlan, WindowFrameUnits};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::bound::Bound;
+use super::bound::{Bound, Windows};
+use super::cascade::windows_of;
 use super::nodes::{Concurrency, WindowAggregate};
 
 /// Functions `OVER (…)` that tell equal rows apart by their place, whatever the frame.
@@ -91,8 +92,8 @@ fn keys(plan: &LogicalPlan) -> BTreeSet<usize> {
                 (_, Some(concurrency)) => concurrency.query.partition_by.len(),
                 _ => 0,
             };
-            let is_key = |i: &usize| Bound::from_field(plan.schema().field(*i)).is_none();
-            (0..groups).filter(is_key).collect()
+            let of_node = windows_of(plan);
+            (0..groups).filter(|i| !is_bound(plan.schema().field(*i), &of_node)).collect()
         }
         LogicalPlan::Projection(p) => {
             let below = keys(&p.input);
@@ -103,9 +104,9 @@ fn keys(plan: &LogicalPlan) -> BTreeSet<usize> {
             p.expr.iter().enumerate().filter(|(_, e)| is_key(e)).map(|(i, _)| i).collect()
         }
         LogicalPlan::Aggregate(a) => {
-            let is_key = |i: &usize| Bound::from_field(a.schema.field(*i)).is_none();
+            let below = windows_of(&a.input);
             let groups = a.schema.fields().len().saturating_sub(a.aggr_expr.len());
-            (0..groups).filter(is_key).collect()
+            (0..groups).filter(|i| !is_bound(a.schema.field(*i), &below)).collect()
         }
         LogicalPlan::Join(join) => {
             let left = join.left.schema().fields().len();
@@ -116,6 +117,11 @@ fn keys(plan: &LogicalPlan) -> BTreeSet<usize> {
         // Columns of the input come first, in its order.
         _ => inputs.first().map(|input| keys(input)).unwrap_or_default(),
     }
+}
+
+/// Whether a column is the same for all rows of one of these windows.
+fn is_bound(field: &Field, windows: &[Windows]) -> bool {
+    Bound::from_field(field).is_some_and(|(_, of)| windows.contains(&of))
 }
 
 /// `order`, then those of `keys` that are not in it.

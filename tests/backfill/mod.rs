@@ -157,21 +157,34 @@ async fn only_the_hours_of_the_range_are_written() {
     assert_eq!(of_hour(&now, 12), of_hour(&whole, 12));
 }
 
-/// A table of tips by windows that begin in hours before those of their events.
-async fn tips_of_two_hours(call: &str) -> Arc<Pipelines> {
-    let text = format!(
-        "/*\ntitle = \"t\"\nkeys = []\n*/\nSELECT window_start, window_end, COUNT(*) AS tips FROM TABLE({call})
-         WHERE event_type = 'tip.sent' GROUP BY window_start, window_end"
-    );
+/// A table of tips by windows that begin in other hours than those of their events.
+async fn tips_of_two_hours(query: &str) -> Arc<Pipelines> {
+    let text = format!("/*\ntitle = \"t\"\nkeys = []\n*/\n{query}");
     harness::pipelines(&[PipelineFile::parse("pipelines/tips.sql", &text).unwrap()], &Options::default()).await
 }
 
 #[tokio::test]
 async fn windows_that_begin_in_an_hour_without_events_are_replaced_too() {
     let of_stream = "TABLE user_events, DESCRIPTOR(event_time)";
+    let tips = |call: &str| {
+        let of = format!(
+            "COUNT(*) AS tips FROM TABLE({call}) WHERE event_type = 'tip.sent' GROUP BY window_start, window_end"
+        );
+        (format!("SELECT window_start, window_end, {of}"), format!("SELECT window_time, {of}, window_time"))
+    };
+    // A tip of 13:20 is in windows of an hour that end until 14:20, and these in windows of half an hour that begin until 14:00.
+    let (_, of_hops) = tips(&format!("HOP({of_stream}, INTERVAL '10' MINUTE, INTERVAL '1' HOUR)"));
+    let of_hops = format!(
+        "SELECT window_start, window_end, MAX(tips) AS tips
+         FROM TABLE(TUMBLE(TABLE ({of_hops}), DESCRIPTOR(window_time), INTERVAL '30' MINUTE)) GROUP BY window_start, window_end"
+    );
     for (call, starts) in [
-        (format!("TUMBLE({of_stream}, INTERVAL '2' HOUR)"), vec![hour(12)]),
-        (format!("HOP({of_stream}, INTERVAL '1' HOUR, INTERVAL '3' HOUR)"), vec![hour(11), hour(12), hour(13)]),
+        (tips(&format!("TUMBLE({of_stream}, INTERVAL '2' HOUR)")).0, vec![hour(12)]),
+        (
+            tips(&format!("HOP({of_stream}, INTERVAL '1' HOUR, INTERVAL '3' HOUR)")).0,
+            vec![hour(11), hour(12), hour(13)],
+        ),
+        (of_hops, vec![hour(13), hour(13) + 30 * MICROS_PER_MINUTE, hour(14)]),
     ] {
         let pipelines = tips_of_two_hours(&call).await;
         let (lake, folder) = (TempLake::new(), tempfile::tempdir().unwrap());

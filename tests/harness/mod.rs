@@ -207,7 +207,7 @@ async fn drive(
                 task.intake.restore(state.0);
                 task.stage = ShardStage::resume(Arc::clone(pipelines), state.1).unwrap();
             }
-            combine = Combine::resume(Arc::clone(pipelines), through_bytes(&combine.state())).unwrap();
+            combine = Combine::resume(Arc::clone(pipelines), through_bytes(&combine.suspend().unwrap())).unwrap();
         }
     }
     end(pipelines, tasks.into_iter().map(|(task, _)| task).collect(), combine, run).await

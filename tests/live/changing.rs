@@ -192,6 +192,99 @@ async fn a_new_pipeline_begins_and_one_that_is_gone_is_dropped_without_a_word_of
     assert!(window_start(&last) > window_start(gone.last().unwrap()));
 }
 
+/// A table of the most that there were of a key in some windows, over longer ones.
+fn peaks(name: &str, windows: &str, longer: &str) -> PipelineFile {
+    let sql = format!(
+        "/*\ntitle = \"t\"\nkeys = [\"event_type\"]\n*/\nWITH short AS (SELECT window_time AS rowtime, event_type, COUNT(*) AS n \
+         FROM TABLE({windows}) GROUP BY window_start, window_end, window_time, event_type) SELECT window_start, window_end, event_type, \
+         MAX(n) AS most, COUNT(*) AS rows FROM TABLE(TUMBLE(TABLE short, DESCRIPTOR(rowtime), INTERVAL '{longer}' SECOND)) \
+         GROUP BY window_start, window_end, event_type"
+    );
+    PipelineFile::parse(&format!("{name}.sql"), &sql).unwrap()
+}
+
+/// A table of peaks of who is present.
+fn peaks_of_viewers() -> PipelineFile {
+    let sql = "/*\ntitle = \"t\"\n*/\nSELECT window_start, window_end, MAX(viewers_max) AS most, AVG(viewers_avg) AS mean FROM TABLE(TUMBLE(TABLE (\
+               SELECT window_time, viewers_max, viewers_avg FROM TABLE(CONCURRENCY(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '10' SECOND))\
+               ), DESCRIPTOR(window_time), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end";
+    PipelineFile::parse("peaks_of_viewers.sql", sql).unwrap()
+}
+
+/// Windows of windows go on through a stop, and where they begin they are whole: also those that are made of windows which begin earlier.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_of_windows_go_on_or_begin_whole() {
+    let then = [by_type(), peaks("peaks", TEN_SECONDS, "60"), viewers("viewers_of_all", None), peaks_of_viewers()];
+    let change = Change::begin(&then).await;
+    let before = change.lake.table("peaks").await;
+    let of_hops = peaks("peaks_of_hops", HOPS, "30");
+    let shorter = peaks("peaks", TEN_SECONDS, "30");
+    let files = [by_type(), shorter, of_hops, peaks_of_viewers()];
+    let now = compiled(&files).await;
+    let e = change.refused(&now).await;
+    assert!(e.message().contains("the pipeline peaks has changed since (its windows, the query"), "{e}");
+    let (changes, state) = change.go_on(&now, Fresh).await;
+    assert_eq!((changes.new, changes.presence_anew.len()), (vec!["peaks_of_hops".to_owned()], 0));
+    change.assert_goes_on(&files, "peaks_of_viewers").await;
+    change.assert_begins(&files, "peaks", state.floors.tables["peaks"], &before).await;
+    // A window that hops, and ends where one of these begins, begins 50 seconds before it.
+    let reached = state.floors.tables["peaks_of_hops"] + 50 * MICROS_PER_SEC;
+    change.assert_begins(&files, "peaks_of_hops", reached, &[]).await;
+}
+
+/// A table of peaks of who is present by a session timeout of its own, in seconds.
+fn peaks_by_timeout(name: &str, seconds: i64) -> PipelineFile {
+    let mut file = peaks_of_viewers();
+    name.clone_into(&mut file.name);
+    let timeout = format!("INTERVAL '10' SECOND, SESSION_TIMEOUT => INTERVAL '{seconds}' SECOND)");
+    file.sql = file.sql.replace("INTERVAL '10' SECOND)", &timeout);
+    file
+}
+
+/// A table of who is present beside how many events there were in 10 seconds, over minutes.
+fn peaks_of_viewers_and_events() -> PipelineFile {
+    let sql = format!(
+        "/*\ntitle = \"t\"\nkeys = [\"stream_id\"]\n*/\nWITH tens AS (SELECT v.window_time, v.stream_id, v.viewers_max, e.events \
+         FROM TABLE(CONCURRENCY(TABLE user_events PARTITION BY stream_id, DESCRIPTOR(event_time), INTERVAL '10' SECOND)) v LEFT JOIN ( \
+         SELECT window_start, window_end, stream_id, COUNT(*) AS events FROM TABLE({TEN_SECONDS}) \
+         GROUP BY window_start, window_end, stream_id) e ON v.window_start = e.window_start AND v.window_end = e.window_end \
+         AND v.stream_id = e.stream_id) SELECT window_start, window_end, stream_id, MAX(viewers_max) AS most, SUM(events) AS events \
+         FROM TABLE(TUMBLE(TABLE tens, DESCRIPTOR(window_time), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, stream_id"
+    );
+    PipelineFile::parse("peaks_of_viewers_and_events.sql", &sql).unwrap()
+}
+
+/// Whatever they are of: counts with a delay of their own, presence by timeouts of its own, presence beside counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_of_presence_and_of_windows_that_wait_by_themselves_go_on_or_begin_whole() {
+    let patient = waiting(peaks("patient", TEN_SECONDS, "60"), 70);
+    let then = [patient, peaks_of_viewers(), peaks_by_timeout("peaks_by_timeout", 90), peaks_of_viewers_and_events()];
+    let change = Change::begin(&then).await;
+    let before = change.lake.table("peaks_by_timeout").await;
+    let mut files = then.clone();
+    files[2] = peaks_by_timeout("peaks_by_timeout", 80);
+    let now = compiled(&files).await;
+    let e = change.refused(&now).await;
+    let words = "the pipeline peaks_by_timeout has changed since (concurrency.session_timeout_secs (90 then, 80 now)";
+    assert!(e.message().contains(words) && !e.message().contains("peaks_of_viewers"), "{e}");
+
+    let (changes, state) = change.go_on(&now, Fresh).await;
+    assert_eq!(changes.changed.keys().collect::<Vec<_>>(), ["peaks_by_timeout"]);
+    for table in ["patient", "peaks_of_viewers", "peaks_of_viewers_and_events"] {
+        change.assert_goes_on(&files, table).await;
+    }
+    let own = ConcurrencyOptions { session_timeout: 80 * MICROS_PER_SEC, ..now.options.concurrency };
+    change.assert_begins(&files, "peaks_by_timeout", state.floors.presence[&own], &before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peaks_of_viewers_that_are_new_begin_with_a_whole_window() {
+    let change = Change::begin(&[by_type(), viewers("viewers_of_all", None), shipped("platform_totals")]).await;
+    let files = [by_type(), viewers("viewers_of_all", None), shipped("platform_totals"), peaks_of_viewers()];
+    let (_, state) = change.go_on(&compiled(&files).await, Refuse).await;
+    change.assert_begins(&files, "peaks_of_viewers", state.floors.tables["peaks_of_viewers"], &[]).await;
+}
+
 /// They share a state: a table may join it, or leave it, and the others' presence is that of before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_of_sessions_come_and_go_and_the_others_know_who_is_present() {

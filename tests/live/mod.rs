@@ -12,6 +12,7 @@ mod service;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use headcount::engine::job_state::JobState;
 use headcount::engine::live::{self, Ended, Ending};
 use headcount::engine::tables::{Target, open_tables};
 use headcount::engine::{EngineOptions, Pipelines};
+use headcount::pipeline::PipelineFile;
 use headcount::schema::Contract;
 use headcount::source::embedded::{EmbeddedKinesis, EmbeddedOptions};
 use headcount::source::kinesis::{KinesisOptions, KinesisSource, PutRecord};
@@ -341,8 +343,16 @@ async fn letters(lake: &TempLake) -> Vec<(String, String, Option<(String, String
     letters
 }
 
+/// The shipped pipelines, and some that make windows of windows.
+fn pipeline_files() -> Vec<PipelineFile> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql/queries");
+    let of_windows = ["cascade_of_concurrency", "cascade_of_four_levels_revised", "cascade_of_hopping"];
+    let of_windows = of_windows.map(|name| PipelineFile::load(&folder.join(format!("{name}.sql"))).unwrap());
+    harness::shipped().into_iter().chain(of_windows).collect()
+}
+
 async fn check(case: Case) {
-    let files = harness::shipped();
+    let files = pipeline_files();
     let contract = Arc::new(Contract::shipped().unwrap());
     let compiled = Pipelines::compile(contract, &files, case.options).await;
     let pipelines = Arc::new(compiled.unwrap_or_else(|e| panic!("{e:?}")));

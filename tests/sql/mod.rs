@@ -8,6 +8,7 @@
 //!                     └─► plain DataFusion over all rows at once, where that can say
 //!
 //!  random queries, random rows ─► windowed operator = plain DataFusion
+//!  random queries over windows  ─► their rows = plain DataFusion over the rows of these windows, in each revision
 //!  README.md, docs/sql.md ─► every block of SQL compiles and runs
 //! ```
 //!
@@ -15,9 +16,10 @@
 //! to be read before it is committed. `HEADCOUNT_SQL=<word>` runs only the queries whose names contain the word.
 //!
 //! * `golden`: the queries, run by every way; * `plain`: what plain DataFusion says;
-//! * `presence`: what the reference says of `CONCURRENCY`; * `random`: queries that nobody wrote;
+//! * `presence`: what the reference says of `CONCURRENCY`; * `random`: queries that nobody wrote; * `cascades`: the same over windows;
 //! * `examples`: the documentation's; * `input`: the events; * `text`: a table as people read it.
 
+mod cascades;
 mod examples;
 mod golden;
 mod input;

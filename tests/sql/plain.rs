@@ -22,6 +22,34 @@ static TUMBLE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r"(?i)TABLE\(\s*{call}\s*\)")).unwrap()
 });
 
+/// A call over windows. What it reads must not select their bounds under the names of its own; of `CONCURRENCY` it has to be a query.
+static CASCADE: LazyLock<Regex> = LazyLock::new(|| {
+    let call = r"(TUMBLE|HOP)\(\s*TABLE\s+(\w+),\s*DESCRIPTOR\(rowtime\),\s*(?:(INTERVAL\s+'\d+'\s+\w+),\s*)?(INTERVAL\s+'\d+'\s+\w+)\)";
+    Regex::new(&format!(r"(?i)TABLE\(\s*{call}\s*\)")).unwrap()
+});
+
+/// How many slides a window of windows may have, at most.
+pub(super) const SLIDES_MAX: usize = 8;
+
+/// Windows made of windows: each row is in those of the next slides whose end it is before.
+fn cascades(sql: &str) -> String {
+    let plain = CASCADE.replace_all(sql, |call: &Captures<'_>| {
+        let (table, size) = (&call[2], &call[4]);
+        let slide = call.get(3).map_or(size, |slide| slide.as_str());
+        let [_, number, unit] = slide.split('\'').collect::<Vec<_>>().try_into().unwrap();
+        let number: usize = number.parse().unwrap();
+        let before: Vec<String> = (0..SLIDES_MAX).map(|i| format!("(INTERVAL '{}' {unit})", i * number)).collect();
+        format!(
+            "(SELECT *, window_start + {size} AS window_end, window_start + {size} - INTERVAL '1' MILLISECOND AS window_time
+              FROM (SELECT {table}.*, date_bin({slide}, rowtime) - hops.before AS window_start
+                    FROM {table} CROSS JOIN (VALUES {}) AS hops (before))
+              WHERE window_start + {size} > rowtime)",
+            before.join(", ")
+        )
+    });
+    plain.into_owned()
+}
+
 /// Whether rows are late: by the high time that they carry, as shards judge it, or never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Late {
@@ -72,8 +100,16 @@ pub(super) fn query(sql: &str, late: Late, delay: u32) -> Option<Plain> {
     let over = |of: &str| upper.split_whitespace().collect::<String>().matches(of).count();
     can_say &= over("OVER(") == over("OVER(PARTITIONBYWINDOW_START,WINDOW_END");
     can_say &= !upper.contains("LIMIT ") && (TUMBLE.is_match(&sql) || !presence.is_empty());
-    can_say &= ["HOP(", "SESSION(", "CUMULATE("].iter().all(|call| !upper.contains(call));
-    can_say.then(|| Plain { sql: plain.into_owned(), presence })
+    let over_windows = CASCADE.replace_all(&upper, "").into_owned();
+    can_say &= ["HOP(", "SESSION(", "CUMULATE("].iter().all(|call| !over_windows.contains(call));
+    let plain = cascades(&plain);
+    can_say &= !plain.to_uppercase().contains("DESCRIPTOR(");
+    can_say.then_some(Plain { sql: plain, presence })
+}
+
+/// A query over the rows of windows in a table, which have their time as `rowtime`.
+pub(super) fn query_of_windows(sql: &str) -> String {
+    cascades(sql)
 }
 
 /// The rows that a plain query gives, in the form of a table with this schema; `None` if DataFusion does not implement it. `presence` are
@@ -84,14 +120,24 @@ pub(super) async fn rows(
     judged: &[RecordBatch],
     presence: Vec<(String, RecordBatch)>,
 ) -> Option<Vec<Row>> {
+    let stream = ("user_events".to_owned(), judged.to_vec());
+    let presence = presence.into_iter().map(|(name, rows)| (name, vec![rows]));
+    rows_of(std::iter::once(stream).chain(presence), sql, table).await
+}
+
+/// As [`rows`], over other tables.
+pub(super) async fn rows_of(
+    tables: impl IntoIterator<Item = (String, Vec<RecordBatch>)>,
+    sql: &str,
+    table: &Schema,
+) -> Option<Vec<Row>> {
     let mut config = SessionConfig::new().with_target_partitions(1);
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let context = SessionContext::new_with_config(config);
     context.register_udaf(percentile().as_ref().clone());
-    let events = MemTable::try_new(judged[0].schema(), vec![judged.to_vec()]).unwrap();
-    context.register_table("user_events", Arc::new(events)).unwrap();
-    for (name, rows) in presence {
-        context.register_batch(&name, rows).unwrap();
+    for (name, batches) in tables {
+        let rows = MemTable::try_new(batches[0].schema(), vec![batches]).unwrap();
+        context.register_table(name, Arc::new(rows)).unwrap();
     }
     match context.sql(sql).await.unwrap().collect().await {
         Ok(batches) => Some(batches.iter().flat_map(|batch| in_form_of(table, batch)).collect()),

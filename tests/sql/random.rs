@@ -15,7 +15,7 @@ use crate::reference::{Options, RefRecord, SEC};
 
 const CASES: u32 = 60;
 /// 2026-03-01T10:00:00Z
-const START: i64 = 1_772_359_200 * SEC;
+pub(super) const START: i64 = 1_772_359_200 * SEC;
 
 const SIZES: [&str; 7] = [
     "INTERVAL '250' MILLISECOND",
@@ -215,8 +215,11 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
 }
 
-#[test]
-fn random_queries_equal_plain_datafusion() {
+/// Runs a test over random setups; it says what differs.
+pub(super) fn run_cases<S: std::fmt::Debug>(
+    setups: impl Strategy<Value = S>,
+    differences: impl AsyncFn(&S) -> Option<String>,
+) {
     let seed = number("HEADCOUNT_SQL_SEED").unwrap_or_else(rand::random);
     println!("HEADCOUNT_SQL_SEED={seed}");
     let mut bytes = [0; 32];
@@ -224,12 +227,17 @@ fn random_queries_equal_plain_datafusion() {
     let cases = number("HEADCOUNT_SQL_CASES").map_or(CASES, |n| u32::try_from(n).unwrap());
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let setups = (queries(), events(), 1..40usize, any::<bool>(), any::<bool>())
-        .prop_map(|(query, events, records_a_read, late, stops)| Setup { query, events, records_a_read, late, stops });
     TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
         .run(&setups, |setup| match runtime.block_on(differences(&setup)) {
             None => Ok(()),
             Some(problem) => Err(TestCaseError::fail(problem)),
         })
         .unwrap_or_else(|e| panic!("HEADCOUNT_SQL_SEED={seed}: {e}"));
+}
+
+#[test]
+fn random_queries_equal_plain_datafusion() {
+    let setups = (queries(), events(), 1..40usize, any::<bool>(), any::<bool>())
+        .prop_map(|(query, events, records_a_read, late, stops)| Setup { query, events, records_a_read, late, stops });
+    run_cases(setups, async |setup| differences(setup).await);
 }

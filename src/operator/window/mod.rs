@@ -12,6 +12,8 @@
 //!
 //! Windows that hop share their panes: a pane is as long as the slide, and where shards meet each window is merged of its panes.
 //!
+//! Windows may be of the rows of complete windows: these have panes where shards meet ([`CascadePanes`]), filled one window at a time.
+//!
 //! Sessions have panes that are handed over in parts: which rows are of one session is known where shards meet (`session`).
 //!
 //! * [`WindowSpec`]: group keys and aggregates, as physical expressions; * [`Windowing`]: how windows lie;
@@ -23,6 +25,7 @@
 //!   rows.
 
 mod accumulators;
+mod cascade;
 mod distinct;
 mod exec;
 mod hop;
@@ -41,6 +44,7 @@ mod tally;
 mod texts;
 mod windowing;
 
+pub use cascade::CascadePanes;
 pub use exec::WindowAggregateExec;
 pub use hop::WindowMerge;
 pub use lateness::{Lateness, LatenessRule};
@@ -49,5 +53,5 @@ pub use pane::Partial;
 pub use selection::{Projection, Selection};
 pub use session::{ClosedSessions, SessionMerge};
 pub use shard::{RowNumbers, ShardWindows, UpdateCounts, WindowsState, rows_by_number};
-pub use spec::{GroupColumn, WindowSpec};
+pub use spec::{GroupColumn, RowColumns, WindowSpec};
 pub use windowing::{PaneKey, Windowing};

@@ -8,7 +8,7 @@ use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 use arrow::datatypes::{TimestampMicrosecondType, UInt32Type};
 use arrow::record_batch::RecordBatch;
-use datafusion::common::Result;
+use datafusion::common::{Result, internal_err};
 use serde::{Deserialize, Serialize};
 
 use super::inputs::InputPlan;
@@ -16,7 +16,7 @@ use super::lateness::LatenessRule;
 use super::pane::{Pane, Partial};
 use super::selection::Selection;
 use super::session::{Claim, SessionPanes};
-use super::spec::WindowSpec;
+use super::spec::{RowColumns, WindowSpec};
 use super::windowing::PaneKey;
 use crate::types::Micros;
 
@@ -62,6 +62,7 @@ impl WindowsState {
 pub struct ShardWindows {
     // properties: constant
     spec: Arc<WindowSpec>,
+    columns: RowColumns,
     selection: Option<Selection>,
     inputs: InputPlan,
     rule: LatenessRule,
@@ -85,12 +86,16 @@ impl ShardWindows {
     /// No windows yet. `selection` is of the batches that [`Self::update`] is given; `None`: they are as `spec` sees them.
     ///
     /// # Errors
-    /// If keys of sessions have a type that cannot be compared.
+    /// If keys of sessions have a type that cannot be compared; internal if the rows are not the stream's.
     pub fn try_new(spec: Arc<WindowSpec>, selection: Option<Selection>, rule: LatenessRule) -> Result<Self> {
+        let Some(columns) = spec.rows else {
+            return internal_err!("a shard was given an aggregate over windows");
+        };
         let sessions = spec.windowing.session.then(|| SessionPanes::try_new(Arc::clone(&spec))).transpose()?;
         Ok(Self {
             selection: selection.map(Selection::prepared).transpose()?,
             inputs: InputPlan::try_new(&spec)?,
+            columns,
             sessions,
             spec,
             rule,
@@ -110,8 +115,8 @@ impl ShardWindows {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let ends = batch.column(self.spec.window_end_index).as_primitive::<TimestampMicrosecondType>();
-        let highs = batch.column(self.spec.high_time_index).as_primitive::<TimestampMicrosecondType>();
+        let ends = batch.column(self.columns.window_end).as_primitive::<TimestampMicrosecondType>();
+        let highs = batch.column(self.columns.high_time).as_primitive::<TimestampMicrosecondType>();
         if self.sessions.is_some() {
             return self.update_sessions(batch, selected.as_ref(), ends, highs);
         }
@@ -193,7 +198,7 @@ impl ShardWindows {
     }
 
     fn note(&mut self, batch: &RecordBatch, judged: &RowsByPane) {
-        let numbers = batch.column(self.spec.row_index).as_primitive::<UInt32Type>();
+        let numbers = batch.column(self.columns.number).as_primitive::<UInt32Type>();
         let number = |i: &u32| numbers.value(*i as usize);
         for (key, rows) in &judged.panes {
             self.counts.in_windows += rows.len() as u64;

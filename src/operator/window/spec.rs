@@ -23,10 +23,18 @@ pub enum GroupColumn {
     Key(usize),
 }
 
+/// Input columns that the operator itself reads of the stream's rows, besides those of the expressions, by index.
+#[derive(Debug, Clone, Copy)]
+pub struct RowColumns {
+    /// The end of the row's first window, which is its pane's (timestamp, µs); of sessions, of the one that the row alone makes.
+    pub window_end: usize,
+    /// The row's number in its batch (`UInt32`).
+    pub number: usize,
+    /// The shard's high time (timestamp, µs, nullable).
+    pub high_time: usize,
+}
+
 /// A windowed aggregate: `GROUP BY <group> ` with window columns, `<aggregates>`.
-///
-/// Input columns that the operator itself reads, besides those of the expressions: the end of the first window that holds the row,
-/// the row's number in its batch, and the shard's high time, by index.
 #[derive(Debug)]
 pub struct WindowSpec {
     /// How its windows lie.
@@ -43,18 +51,40 @@ pub struct WindowSpec {
     pub filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
     /// Of sessions, positions of those keys by which they are told apart; empty for other windows.
     pub session_keys: Vec<usize>,
-    /// Index of the end of the row's first window, which is its pane's (timestamp, µs), in the input; of sessions, of the one
-    /// that the row alone makes.
-    pub window_end_index: usize,
-    /// Index of the row's number in its batch (`UInt32`) in the input.
-    pub row_index: usize,
-    /// Index of the shard's high time (timestamp, µs, nullable) in the input.
-    pub high_time_index: usize,
+    /// What else it reads of the stream's rows; nothing where its rows are those of complete windows.
+    pub rows: Option<RowColumns>,
     /// Schema of the result: the group columns, then the aggregates.
     pub output: SchemaRef,
 }
 
+/// Aggregates of which every order of their rows makes the same, besides those with an order of their own, and sums of no floats.
+const OF_ANY_ORDER: [&str; 11] = [
+    "count",
+    "min",
+    "max",
+    "median",
+    "percentile",
+    "percentile_cont",
+    "bool_and",
+    "bool_or",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+];
+
 impl WindowSpec {
+    /// Whether its result may depend on the order of its rows, be it by rounding only.
+    pub fn goes_by_order(&self) -> bool {
+        let of_any_order = |call: &AggregateFunctionExpr| {
+            let floats = call.state_fields().is_ok_and(|state| state.iter().any(|f| f.data_type().is_floating()));
+            match call.fun().name() {
+                "sum" => !floats,
+                name => OF_ANY_ORDER.contains(&name) || !call.order_bys().is_empty(),
+            }
+        };
+        !self.aggregates.iter().all(|call| of_any_order(call))
+    }
+
     /// What its partials are made of: names and types of the keys, and of each aggregate's state. Partials of equal layouts merge.
     ///
     /// # Errors

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::explanation::JobTimes;
-use super::state::{grows, open_panes};
+use super::state::{grows, of_stream, open_panes};
 use super::tree::{Place, Tree, group_by};
 use crate::operator::concurrency::{ConcurrencyQuery, OwnTimeouts};
 use crate::operator::window::{WindowSpec, Windowing};
-use crate::pipeline::plan::ContinuousPlan;
+use crate::pipeline::plan::{ContinuousPlan, Node};
 use crate::types::format_span;
 
 /// One paragraph.
 pub(super) fn paragraph(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
-    let windows: Vec<&WindowSpec> =
-        plan.nodes.iter().filter_map(|n| n.node.window().map(|spec| spec.as_ref())).collect();
+    let of_stream = plan.nodes.iter().filter(|n| matches!(n.node, Node::Window(_)));
+    let windows: Vec<&WindowSpec> = of_stream.filter_map(|n| n.node.window().map(|spec| spec.as_ref())).collect();
     let mut sentences = Vec::new();
     if !windows.is_empty() {
         sentences.push(aggregates(&windows, plan, tree, times));
@@ -28,6 +28,7 @@ pub(super) fn paragraph(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) ->
         let others: BTreeSet<_> = queries.map(|query| query.timeouts).filter(|own| *own != first.timeouts).collect();
         sentences.extend(others.iter().map(|own| counted_again(own, times)));
     }
+    sentences.extend(cascades(plan));
     sentences.push(complete(plan, tree, times));
     if !plan.lookups.is_empty() {
         sentences.push(lookups(plan));
@@ -38,9 +39,10 @@ pub(super) fn paragraph(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) ->
 fn aggregates(windows: &[&WindowSpec], plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
     let filtered = tree.operators.iter().any(|o| o.place == Place::ShardBatch && o.text.starts_with("Filter"));
     let filter = if filtered { ", filters the rows" } else { "" };
+    let windowing = of_stream(plan);
     let panes = match windows.len() {
-        1 if plan.windowing().session => "adds them to what it has of their sessions".to_owned(),
-        1 if plan.windowing().overlap() => "adds them to the pane of their slide of time".to_owned(),
+        1 if windowing.session => "adds them to what it has of their sessions".to_owned(),
+        1 if windowing.overlap() => "adds them to the pane of their slide of time".to_owned(),
         1 => "adds them to the pane of their window".to_owned(),
         n => format!("adds them to the panes of {n} windowed aggregates"),
     };
@@ -56,9 +58,9 @@ fn aggregates(windows: &[&WindowSpec], plan: &ContinuousPlan, tree: &Tree, times
             if values { " and the values that they keep" } else { "" }
         ),
     };
-    let Windowing { size, slide, session } = plan.windowing();
+    let Windowing { size, slide, session } = windowing;
     let open = open_panes(slide, times, plan.allowed_lateness());
-    let open = match plan.windowing().overlap() {
+    let open = match windowing.overlap() {
         _ if session => format!(
             "What a shard has of a session it hands over when its events are {} past it; where shards meet the parts are joined, and a \
              session is kept there until nothing came for {}",
@@ -114,6 +116,25 @@ fn counted_again(own: &OwnTimeouts, times: &JobTimes) -> String {
     )
 }
 
+/// What is made of complete windows before the table's.
+fn cascades(plan: &ContinuousPlan) -> Option<String> {
+    let mut steps: Vec<String> = Vec::new();
+    let all: Vec<_> = plan.cascades().map(|(_, cascade)| cascade).collect();
+    for cascade in all.into_iter().rev() {
+        let of = format_span(plan.windowing_of(cascade.input()).size);
+        let Windowing { size, slide, .. } = cascade.spec().windowing;
+        let every = if slide < size { format!(" every {}", format_span(slide)) } else { String::new() };
+        let step = format!("those of {of} into windows of {}{every}", format_span(size));
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    (!steps.is_empty()).then(|| {
+        let steps = steps.join(", ");
+        format!("The rows of each window that is complete are added, where shards meet, to longer ones: {steps}.")
+    })
+}
+
 /// What else rows depend on than the events.
 fn lookups(plan: &ContinuousPlan) -> String {
     let names: Vec<&str> = plan.lookups.iter().map(|table| table.name.as_ref()).collect();
@@ -126,7 +147,8 @@ fn lookups(plan: &ContinuousPlan) -> String {
 
 /// From the complete window to the table.
 fn complete(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
-    let rest = tree.operators.iter().any(|o| o.place == Place::CompleteWindow && !o.text.starts_with("Projection"));
+    let mut above = tree.operators.iter().take_while(|o| o.place != Place::Combine);
+    let rest = above.any(|o| o.place == Place::CompleteWindow && !o.text.starts_with("Projection"));
     let rest = match rest {
         true if plan.windowing().session && plan.goes_row_by_row() => {
             "the rest of the query looks at each of its rows, and what it lets through is written"
@@ -135,11 +157,11 @@ fn complete(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
         false => "its rows are finished and written",
     };
     let delay = format_span(times.watermark_delay);
-    let concurrent = plan.nodes.iter().all(|n| n.node.window().is_none());
+    let concurrent = !plan.aggregates_stream();
     let presence = match plan.reads_concurrency() && !concurrent {
         true => format!(
             " Presence goes by the buckets of {}: a row whose bucket its shard is {delay} past changes nothing of it.",
-            format_span(times.finest_concurrency_window.unwrap_or(plan.windowing().size))
+            format_span(times.finest_concurrency_window.unwrap_or(of_stream(plan).size))
         ),
         false => String::new(),
     };
@@ -147,7 +169,7 @@ fn complete(plan: &ContinuousPlan, tree: &Tree, times: &JobTimes) -> String {
         0 if concurrent => format!(
             ", and the window is forgotten. Lateness is judged by the buckets of {}: a row whose bucket its shard is {delay} past \
              changes nothing, and goes",
-            format_span(times.finest_concurrency_window.unwrap_or(plan.windowing().size))
+            format_span(times.finest_concurrency_window.unwrap_or(of_stream(plan).size))
         ),
         0 => ", and the window is forgotten. A row that comes later goes".to_owned(),
         allowed => format!(

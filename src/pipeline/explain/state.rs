@@ -7,7 +7,7 @@ use super::tree::group_by;
 use crate::operator::concurrency::ConcurrencyQuery;
 use crate::operator::window::{WindowSpec, Windowing};
 use crate::pipeline::lookup::LookupTable;
-use crate::pipeline::plan::{ContinuousPlan, Node};
+use crate::pipeline::plan::{ContinuousPlan, Node, StatefulNode};
 use crate::types::{Micros, format_span};
 
 /// Something that is kept.
@@ -71,17 +71,25 @@ pub(super) fn open_panes(slide: Micros, times: &JobTimes, allowed: Micros) -> Mi
     1 + wait / slide.max(1) + Micros::from(wait % slide.max(1) > 0)
 }
 
+/// How the windows lie that are of the stream's rows.
+pub(super) fn of_stream(plan: &ContinuousPlan) -> Windowing {
+    let of_stream = plan.nodes.iter().find(|n| !matches!(n.node, Node::Cascade(_)));
+    of_stream.map_or_else(|| plan.windowing(), StatefulNode::windowing)
+}
+
 /// Everything that a plan keeps, from the shards up.
 pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
     let mut kept = Vec::new();
-    let windowed = plan.nodes.iter().filter(|n| n.node.window().is_some()).count();
+    let windowed = plan.nodes.iter().filter(|n| matches!(n.node, Node::Window(_))).count();
+    let numbered = |which: usize, of: usize| if of > 1 { format!(" ({which} of {of})") } else { String::new() };
+    let delay = delay(plan, times);
     let mut number = 0;
     for node in &plan.nodes {
         match &node.node {
+            Node::Cascade(_) => {}
             Node::Window(window) => {
                 number += 1;
-                let delay = delay(plan, times);
-                let which = if windowed > 1 { format!(" ({number} of {windowed})") } else { String::new() };
+                let which = numbered(number, windowed);
                 match plan.windowing().session {
                     true => kept.extend(sessions(&which, window.spec(), &delay, times)),
                     false => kept.push(panes(&which, window.spec(), &delay, plan.allowed_lateness(), times)),
@@ -89,7 +97,7 @@ pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
             }
             Node::Concurrency(query) => {
                 // Several questions to the shared state have most of it in common.
-                for part in presence(query, &delay(plan, times), times) {
+                for part in presence(query, &delay, times) {
                     if !kept.contains(&part) {
                         kept.push(part);
                     }
@@ -98,10 +106,14 @@ pub(super) fn of_plan(plan: &ContinuousPlan, times: &JobTimes) -> Vec<Kept> {
         }
     }
     if windowed > 0 && !plan.windowing().session {
-        kept.push(partials(plan.windowing(), plan.allowed_lateness(), times));
+        kept.push(partials(of_stream(plan), plan.allowed_lateness(), times));
     }
     if windowed > 0 && plan.reads_concurrency() {
         kept.push(presence_of_windows(plan.allowed_lateness()));
+    }
+    let cascades: Vec<_> = plan.cascades().map(|(_, cascade)| cascade.spec()).collect();
+    for (spec, i) in cascades.iter().rev().zip(1..) {
+        kept.push(over_windows(&numbered(i, cascades.len()), spec, plan.allowed_lateness()));
     }
     kept.extend(plan.lookups.iter().map(|table| lookup(table)));
     kept
@@ -126,6 +138,31 @@ fn of_group(spec: &WindowSpec) -> String {
     let parts: Vec<String> =
         calls.chunk_by(|a, b| a == b).filter_map(|same| Some(same.first()?.counted(same.len()))).collect();
     if parts.is_empty() { String::new() } else { format!(", of {}", parts.join(", ")) }
+}
+
+/// Where windows are of windows.
+fn over_windows(which: &str, spec: &WindowSpec, allowed: Micros) -> Kept {
+    let group = match spec.keys.is_empty() {
+        true => "one group".to_owned(),
+        false => format!("a group for each value of {}", group_by(spec).trim_start_matches(" by ")),
+    };
+    let Windowing { size, slide, .. } = spec.windowing;
+    let each = match spec.windowing.overlap() {
+        false => format!("one for each open window of {}", format_span(size)),
+        true => format!("one for each slide of {}, shared by the windows of {}", format_span(slide), format_span(size)),
+    };
+    let again = match allowed {
+        0 => String::new(),
+        _ => format!(
+            "; a second one of what late rows make of them, and what the windows of the last {} gave (allowed_lateness_secs)",
+            format_span(allowed)
+        ),
+    };
+    Kept {
+        what: format!("panes over windows{which}, where shards meet"),
+        holds: format!("{each}; in it {group}{}{again}", of_group(spec)),
+        dropped: "when the windows that it is made of are complete, and those that have it are out".to_owned(),
+    }
 }
 
 /// Where windows are sessions.
@@ -267,8 +304,8 @@ fn presence_of_windows(allowed: Micros) -> Kept {
     };
     Kept {
         what: "the presence of complete windows, where shards meet".to_owned(),
-        holds: "its rows, for the rest of the query".to_owned(),
-        dropped: format!("when the rest of the query has run over the window{again}"),
+        holds: "its rows, for what the query makes of the window".to_owned(),
+        dropped: format!("when the query has run over the window{again}"),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::operator::batch_scan::BatchScanExec;
 use crate::operator::concurrency::{ConcurrencyQuery, ShardMarks};
 use crate::operator::lookup_join::LookupJoinExec;
 use crate::operator::window::{WindowAggregateExec, WindowSpec};
-use crate::pipeline::plan::{ContinuousPlan, Node};
+use crate::pipeline::plan::{Cascade, ContinuousPlan, Node};
 use crate::pipeline::stream_table::ROW_NUMBER;
 use crate::types::format_span;
 
@@ -83,7 +83,11 @@ impl Tree {
     /// The tree of `plan` over `stream`.
     pub(super) fn of(plan: &ContinuousPlan, stream: &str, times: &JobTimes) -> Self {
         let mut names = Names::default();
-        name_results(&mut names, plan, plan.rest());
+        let below = plan.cascades().map(|(_, cascade)| cascade.input()).collect::<Vec<_>>();
+        // From the stream up: names of what is above are made of those below.
+        for over_windows in below.into_iter().rev().chain([plan.rest()]) {
+            name_results(&mut names, plan, over_windows.plan.as_ref());
+        }
         let mut tree = Self { stream: stream.to_owned(), names, operators: Vec::new(), columns: Vec::new() };
         let mut order = vec!["window_start".to_owned()];
         order.extend(plan.header.keys.iter().filter(|key| *key != "window_start").cloned());
@@ -103,7 +107,7 @@ impl Tree {
             };
             tree.push(Place::Sink, 1, format!("CloudWatch, where it is enabled: metric {} {by}", metric.metric));
         }
-        tree.rest(plan, plan.rest(), 1, times);
+        tree.rest(plan, plan.rest().plan.as_ref(), 1, times);
         tree
     }
 
@@ -126,11 +130,33 @@ impl Tree {
         match plan.node_of(node) {
             Some(Node::Window(window)) => self.window(window, depth),
             Some(Node::Concurrency(query)) => self.concurrency(query, depth, times),
+            Some(Node::Cascade(cascade)) => self.cascade(plan, cascade, depth, times),
             None => {
                 let below = self.describe(Place::CompleteWindow, node, depth);
                 node.children().into_iter().for_each(|child| self.rest(plan, child.as_ref(), below, times));
             }
         }
+    }
+
+    /// A windowed aggregate over windows, and what it reads.
+    fn cascade(&mut self, plan: &ContinuousPlan, cascade: &Cascade, depth: usize, times: &JobTimes) {
+        let spec = cascade.spec();
+        let (size, slide, by) = (format_span(spec.windowing.size), format_span(spec.windowing.slide), group_by(spec));
+        if spec.windowing.overlap() {
+            let panes = spec.windowing.panes();
+            self.push(Place::Combine, depth, format!("Merge: {panes} panes to a window of {size} every {slide}{by}"));
+        }
+        let below = depth + usize::from(spec.windowing.overlap());
+        let calls = self.calls(spec);
+        self.push(Place::Combine, below, format!("WindowAggregate over windows: panes of {slide}{by}{calls}"));
+        self.rest(plan, cascade.input().plan.as_ref(), below + 1, times);
+    }
+
+    /// The aggregates, with a semicolon before them.
+    fn calls(&self, spec: &WindowSpec) -> String {
+        let calls: Vec<String> =
+            spec.aggregates.iter().zip(&spec.filters).map(|(a, f)| self.names.aggregate(a, f.is_some())).collect();
+        if calls.is_empty() { String::new() } else { format!("; {}", listed(&calls)) }
     }
 
     fn window(&mut self, window: &WindowAggregateExec, depth: usize) {
@@ -147,9 +173,7 @@ impl Tree {
             ),
         };
         self.push(Place::Combine, depth, merge);
-        let calls: Vec<String> =
-            spec.aggregates.iter().zip(&spec.filters).map(|(a, f)| self.names.aggregate(a, f.is_some())).collect();
-        let calls = if calls.is_empty() { String::new() } else { format!("; {}", listed(&calls)) };
+        let calls = self.calls(spec);
         self.push(
             Place::ShardState,
             depth + 1,

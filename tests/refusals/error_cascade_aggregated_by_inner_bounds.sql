@@ -1,0 +1,16 @@
+/*
+title = "Refused"
+*/
+WITH minutes AS (
+  SELECT window_end AS minute, window_time AS rowtime, COUNT(*) AS events
+  FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+  GROUP BY window_start, window_end, window_time
+),
+hours AS (
+  SELECT window_start, window_end, minute, SUM(events) AS events
+  FROM TABLE(HOP(TABLE minutes, DESCRIPTOR(rowtime), INTERVAL '10' MINUTE, INTERVAL '1' HOUR))
+  GROUP BY window_start, window_end, minute
+)
+SELECT minute AS window_start, minute AS window_end, SUM(events) AS events
+FROM hours
+GROUP BY minute -- here
