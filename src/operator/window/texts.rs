@@ -21,6 +21,9 @@ struct IsText {
     texts: Vec<String>,
 }
 
+/// Of more texts than this DataFusion's hash table finds a value sooner than one comparison after the other.
+const TEXTS_MAX: usize = 8;
+
 /// The same expression, where it compares columns with texts by [`IsText`].
 pub(super) fn by_texts(expression: &Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
     let by_texts = Arc::clone(expression).transform_up(|e| {
@@ -35,9 +38,11 @@ pub(super) fn by_texts(expression: &Arc<dyn PhysicalExpr>) -> Result<Arc<dyn Phy
 impl IsText {
     fn of(expression: &Arc<dyn PhysicalExpr>) -> Option<Self> {
         if let Some(list) = expression.downcast_ref::<InListExpr>() {
+            if list.negated() || list.list().len() > TEXTS_MAX {
+                return None;
+            }
             let texts = list.list().iter().map(text).collect::<Option<_>>()?;
-            let column = list.expr().downcast_ref::<Column>()?.clone();
-            return (!list.negated()).then_some(Self { column, texts });
+            return Some(Self { column: list.expr().downcast_ref::<Column>()?.clone(), texts });
         }
         let binary = expression.downcast_ref::<BinaryExpr>()?;
         let (left, right) = (binary.left(), binary.right());
@@ -51,8 +56,9 @@ impl IsText {
             }
             Operator::Or => {
                 let (left, right) = (left.downcast_ref::<Self>()?, right.downcast_ref::<Self>()?);
-                let texts = left.texts.iter().chain(&right.texts).cloned().collect();
-                (left.column == right.column).then(|| Self { column: left.column.clone(), texts })
+                let texts: Vec<String> = left.texts.iter().chain(&right.texts).cloned().collect();
+                let joins = left.column == right.column && texts.len() <= TEXTS_MAX;
+                joins.then(|| Self { column: left.column.clone(), texts })
             }
             _ => None,
         }
@@ -159,6 +165,7 @@ mod tests {
         let null = lit(ScalarValue::Utf8(None));
         let all = [
             in_list(t(), vec![lit("a")], &true, &schema).unwrap(),
+            in_list(t(), (0..=TEXTS_MAX).map(|n| lit(n.to_string())).collect(), &false, &schema).unwrap(),
             in_list(t(), vec![lit("a"), Arc::clone(&null)], &false, &schema).unwrap(),
             binary(t(), Operator::Eq, null, &schema).unwrap(),
             binary(t(), Operator::NotEq, lit("a"), &schema).unwrap(),
