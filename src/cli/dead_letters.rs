@@ -254,6 +254,9 @@ fn print_backfills(replayed: &Replayed, table: &str, args: &DeadLettersArgs, lak
             config_words(args)
         );
     }
+    say!(
+        "(with the schema of this command, also if the environment names it: columns that a backfill's schema lacks are not written again)"
+    );
     say!("(with --lateness replay, if late rows are to stay out of their windows, as in a run)");
     if last > setup::clock().now() - MICROS_PER_HOUR {
         say!("not yet, if a run writes to this lake: these hours are not over, and a backfill replaces them whole");

@@ -351,9 +351,13 @@ impl<'r, 'a> Bin<'r, 'a> {
         }
     }
 
-    /// A payload of the record may have dead letters, by its length.
+    /// A payload of the record may have dead letters, by its length. One that is read again, alone, may have as many as any: it may be the rest
+    /// of a payload that had too many.
     fn allow(&mut self, payload: &[u8]) {
-        let more = DEAD_LETTERS_PER_PAYLOAD + payload.len() / PAYLOAD_BYTES_PER_DEAD_LETTER;
+        let more = match self.letter {
+            None => DEAD_LETTERS_PER_PAYLOAD + payload.len() / PAYLOAD_BYTES_PER_DEAD_LETTER,
+            Some(_) => DEAD_LETTERS_PER_RECORD_MAX,
+        };
         self.letters_max = (self.letters_max + more).min(DEAD_LETTERS_PER_RECORD_MAX);
     }
 
