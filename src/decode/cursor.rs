@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::column::Texts;
+use super::digits;
 use super::scan::depth;
 use super::specials::{CHUNK, Specials, is_special};
 use crate::limits::JSON_DEPTH_MAX;
@@ -234,6 +235,12 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn integer(&mut self) -> Option<i64> {
         let rest = self.rest()?;
+        if let Some((len, whole)) = digits::leading(rest)
+            && !matches!(rest.get(len), Some(b'.' | b'e' | b'E'))
+        {
+            self.at += len;
+            return Some(whole);
+        }
         let negative = rest.first() == Some(&b'-');
         let digits = rest.get(usize::from(negative)..)?;
         let mut whole = 0_i64;

@@ -208,8 +208,8 @@ impl Decoder {
         bin: &mut Bin<'_, '_>,
     ) {
         let all = 0..data.len();
-        // One plain object that is all of the payload, as nearly all are, or its first line: no need to look for the form.
         bin.allow(data);
+        // One plain object that is all of the payload, as nearly all are, or its first line: no need to look for the form.
         let plain =
             self.rules.read_plain_if(data, scratch, &mut self.rows, |end| end == all.end || forms::is_line(data, end));
         let pieces = match plain {

@@ -173,14 +173,6 @@ impl<'a> Cursor<'a> {
                 return None;
             }
         }
-        if key.reading == Reading::Whole
-            && let Some((len, whole)) = digits::leading(self.rest()?)
-        {
-            column.put_whole(row, whole)?;
-            self.at += len;
-            told.tell(key.bit, true);
-            return Some(());
-        }
         let mut says_something = true;
         match (&mut *column, first) {
             (Column::Int32(_) | Column::Int64(_), b'-' | b'0'..=b'9') => column.put_whole(row, self.integer()?)?,

@@ -7,7 +7,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
 
 use super::inputs::InputPlan;
-use super::pane::{Pane, Partial};
+use super::pane::{Pane, Partial, pane_of};
 use super::spec::WindowSpec;
 use super::windowing::PaneKey;
 use crate::types::Micros;
@@ -57,7 +57,7 @@ impl CascadePanes {
             return Ok(());
         }
         let (end, inputs) = (self.pane_end(window_end), self.inputs.evaluate(rows)?);
-        pane(&mut self.panes, &self.spec, end)?.update(&inputs.of_pane(&all))
+        pane_of(&mut self.panes, end, || Pane::try_new(&self.spec))?.update(&inputs.of_pane(&all))
     }
 
     /// Hands over the panes that end by `closed`: all windows up to it have been added.
@@ -77,7 +77,9 @@ impl CascadePanes {
 
     /// Goes on from what another took out.
     pub fn resume(&mut self, panes: &[Partial]) -> Result<()> {
-        panes.iter().try_for_each(|partial| pane(&mut self.panes, &self.spec, partial.pane.end)?.merge(partial))
+        panes.iter().try_for_each(|partial| {
+            pane_of(&mut self.panes, partial.pane.end, || Pane::try_new(&self.spec))?.merge(partial)
+        })
     }
 
     /// Ends of the panes.
@@ -94,12 +96,4 @@ impl CascadePanes {
     pub fn bytes(&self) -> usize {
         self.panes.values().map(Pane::bytes).sum()
     }
-}
-
-fn pane<'p>(panes: &'p mut BTreeMap<Micros, Pane>, spec: &WindowSpec, end: Micros) -> Result<&'p mut Pane> {
-    use std::collections::btree_map::Entry;
-    Ok(match panes.entry(end) {
-        Entry::Occupied(e) => e.into_mut(),
-        Entry::Vacant(e) => e.insert(Pane::try_new(spec)?),
-    })
 }

@@ -1,12 +1,15 @@
 //! One pane: the groups of one slide of time, keys in a hash table, one accumulator per aggregate.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::logical_expr::EmitTo;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
-use std::sync::Arc;
 
 use super::accumulators::Accumulator;
 use super::inputs::PaneRows;
@@ -32,6 +35,18 @@ impl Partial {
     pub fn bytes(&self) -> usize {
         self.keys.iter().chain(self.states.iter().flatten()).map(|column| column.get_array_memory_size()).sum()
     }
+}
+
+/// The pane of `key`; a new one if there is none yet.
+pub(super) fn pane_of<K: Ord, P>(
+    panes: &mut BTreeMap<K, P>,
+    key: K,
+    new: impl FnOnce() -> Result<P>,
+) -> Result<&mut P> {
+    Ok(match panes.entry(key) {
+        Entry::Occupied(pane) => pane.into_mut(),
+        Entry::Vacant(place) => place.insert(new()?),
+    })
 }
 
 /// Groups of one pane. Group indices are dense, from 0, in order of first appearance.

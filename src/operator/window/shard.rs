@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::InputPlan;
 use super::lateness::LatenessRule;
-use super::pane::{Pane, Partial};
+use super::pane::{Pane, Partial, pane_of};
 use super::selection::Selection;
 use super::session::{Claim, SessionPanes};
 use super::spec::{RowColumns, WindowSpec};
@@ -69,7 +69,7 @@ pub struct ShardWindows {
     remember_rows: bool,
     // state: mutable
     /// By the watermark at which no more rows can come.
-    panes: Panes,
+    panes: BTreeMap<(Micros, PaneKey), Pane>,
     /// Instead of panes, where windows are sessions.
     sessions: Option<SessionPanes>,
     rows: RowNumbers,
@@ -128,7 +128,7 @@ impl ShardWindows {
         let inputs = self.inputs.evaluate(batch)?;
         for (key, numbers) in &judged.panes {
             let key = (self.closes_at(key), *key);
-            pane(&mut self.panes, &self.spec, key)?.update(&inputs.of_pane(numbers))?;
+            pane_of(&mut self.panes, key, || Pane::try_new(&self.spec))?.update(&inputs.of_pane(numbers))?;
         }
         Ok(())
     }
@@ -291,18 +291,8 @@ impl ShardWindows {
 
     fn pane(&mut self, key: PaneKey) -> Result<&mut Pane> {
         let key = (self.closes_at(&key), key);
-        pane(&mut self.panes, &self.spec, key)
+        pane_of(&mut self.panes, key, || Pane::try_new(&self.spec))
     }
-}
-
-type Panes = BTreeMap<(Micros, PaneKey), Pane>;
-
-fn pane<'p>(panes: &'p mut Panes, spec: &WindowSpec, key: (Micros, PaneKey)) -> Result<&'p mut Pane> {
-    use std::collections::btree_map::Entry;
-    Ok(match panes.entry(key) {
-        Entry::Occupied(e) => e.into_mut(),
-        Entry::Vacant(e) => e.insert(Pane::try_new(spec)?),
-    })
 }
 
 /// Rows of a batch, by their place in it.

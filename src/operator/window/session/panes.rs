@@ -8,7 +8,7 @@ use datafusion::common::Result;
 use super::claim::{Claim, OpenSessions};
 use super::keys::{SessionKeys, numbered_keys, with_claims, with_numbers};
 use crate::operator::window::inputs::{Inputs, PaneRows};
-use crate::operator::window::pane::{Pane, Partial};
+use crate::operator::window::pane::{Pane, Partial, pane_of};
 use crate::operator::window::spec::WindowSpec;
 use crate::operator::window::windowing::PaneKey;
 use crate::types::{MICROS_PER_SEC, Micros, floor_to};
@@ -76,10 +76,7 @@ impl SessionPanes {
             claims.push(*claim);
         }
         for (due, (numbers, claims)) in panes {
-            let pane = match self.panes.entry(due) {
-                std::collections::btree_map::Entry::Occupied(pane) => pane.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => place.insert(SessionPane::try_new(&self.spec)?),
-            };
+            let pane = pane_of(&mut self.panes, due, || SessionPane::try_new(&self.spec))?;
             pane.update(&self.keys, &inputs.of_pane(&numbers), &claims)?;
         }
         Ok(())
