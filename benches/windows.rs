@@ -5,6 +5,7 @@
 //! | `stream_engagement` | the shipped table of that name: three exact distinct counts, sums, ratios, a group for each stream |
 //! | `datafusion_batch` | the same text, its table function taken away, as plain DataFusion over all events at once, as a batch job would |
 //! | `all_tables` | every shipped table but those that count presence |
+//! | `playback_quality` and the like, in the group `each` | each of those tables alone: together they cost less than that |
 //! | `distinct` | `COUNT(DISTINCT session_id)` of each stream and minute alone |
 //! | `hour_by_5_minutes`, `hour_by_10_seconds` | in the group `hop`, over two hours: an hour sliding by so much, by country. 12 and 360 panes to a window |
 //! | `hour` | beside them: the same by tumbling hours |
@@ -59,6 +60,17 @@ fn windows(c: &mut Criterion) {
     );
     let distinct = compile(&windows.runtime, &[distinct.expect("a valid pipeline")]);
     windows.bench(&mut group, "distinct", &distinct);
+    group.finish();
+}
+
+/// What each shipped table costs by itself: what another pipeline adds to a job.
+fn each(c: &mut Criterion) {
+    let windows = Windows::ready();
+    let mut group = windows.group(c, "each");
+    let shipped = PipelineFile::shipped().into_iter().map(|file| file.expect("a shipped pipeline can be read"));
+    for file in shipped.filter(|file| !CONCURRENCY.contains(&file.name.as_str())) {
+        windows.bench(&mut group, &file.name, &compile(&windows.runtime, std::slice::from_ref(&file)));
+    }
     group.finish();
 }
 
@@ -131,5 +143,5 @@ fn batch_query() -> String {
     sql.replace(TUMBLE, minute)
 }
 
-criterion_group!(benches, windows, hop, session);
+criterion_group!(benches, windows, each, hop, session);
 criterion_main!(benches);

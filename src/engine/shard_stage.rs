@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::concurrency::{Concurrency, MarksPartial, MarksState, Seen, ShardMarks};
 use crate::operator::memory::StateReservation;
-use crate::operator::window::{Partial, ShardWindows, UpdateCounts, WindowsState, rows_by_number};
+use crate::operator::window::{Partial, ShardWindows, TextCodes, UpdateCounts, WindowsState, rows_by_number};
 use crate::pipeline::{ShardPlan, number_rows};
 use crate::types::Micros;
 
@@ -79,8 +79,9 @@ impl StageState {
 impl ShardStage {
     /// A stage without state.
     pub fn try_new(pipelines: Arc<Pipelines>) -> Result<Self> {
-        let plans: Vec<Vec<Option<ShardPlan>>> =
-            pipelines.plans.iter().map(|p| p.shard_plans(pipelines.rule(p))).collect::<Result<_>>()?;
+        let codes = Arc::new(TextCodes::default());
+        let plans = pipelines.plans.iter().map(|p| p.shard_plans(pipelines.rule(p), &codes));
+        let plans: Vec<Vec<Option<ShardPlan>>> = plans.collect::<Result<_>>()?;
         let marks = if pipelines.queries.is_empty() {
             None
         } else {

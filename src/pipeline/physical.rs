@@ -18,6 +18,7 @@ use super::analyze::bound_of;
 use super::bound::Bound;
 use super::lookup::{LookupJoin, plan_join};
 use super::nodes::{Concurrency, WindowAggregate};
+use super::selection::{arguments, is_total};
 use crate::operator::concurrency::ConcurrencyExec;
 use crate::operator::window::{GroupColumn, RowColumns, WindowAggregateExec, WindowSpec};
 
@@ -112,6 +113,7 @@ fn window_spec(
         group,
         key_schema: WindowSpec::key_schema(&keys, input)?,
         keys: keys.into_iter().map(|(k, _)| k).collect(),
+        total: aggregates.iter().map(|a| arguments(a).all(|e| is_total(&e, input))).collect(),
         aggregates,
         filters,
         session_keys,

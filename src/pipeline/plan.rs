@@ -20,7 +20,9 @@ use crate::error::{Error, Result};
 use crate::operator::batch_scan::{BatchScanExec, BatchSlot};
 use crate::operator::concurrency::{ConcurrencyExec, ConcurrencyQuery};
 use crate::operator::lookup_join::{LookupIndex, LookupSlot, LookupUse};
-use crate::operator::window::{GroupColumn, LatenessRule, ShardWindows, WindowAggregateExec, WindowSpec, Windowing};
+use crate::operator::window::{
+    GroupColumn, LatenessRule, ShardWindows, TextCodes, WindowAggregateExec, WindowSpec, Windowing,
+};
 use crate::types::{MetricMapping, Micros};
 
 /// What a windowed node of a query computes.
@@ -221,12 +223,14 @@ impl ContinuousPlan {
     }
 
     /// A shard's own copies of the plans below the windowed aggregates, by node; `None` for concurrency. Those over windows, which are
-    /// behind the others, have none.
-    pub fn shard_plans(&self, rule: LatenessRule) -> Result<Vec<Option<ShardPlan>>> {
+    /// behind the others, have none. All plans of a shard, of whatever table, best share `codes`.
+    pub fn shard_plans(&self, rule: LatenessRule, codes: &Arc<TextCodes>) -> Result<Vec<Option<ShardPlan>>> {
         self.nodes
             .iter()
             .filter_map(|n| match &n.node {
-                Node::Window(template) => Some(ShardPlan::try_new(template, rule, Arc::clone(&self.context)).map(Some)),
+                Node::Window(template) => {
+                    Some(ShardPlan::try_new(template, rule, codes, Arc::clone(&self.context)).map(Some))
+                }
                 Node::Concurrency(_) => Some(Ok(None)),
                 Node::Cascade(_) => None,
             })
@@ -308,7 +312,12 @@ impl std::fmt::Debug for ContinuousPlan {
 }
 
 impl ShardPlan {
-    fn try_new(template: &WindowAggregateExec, rule: LatenessRule, context: Arc<TaskContext>) -> Result<Self> {
+    fn try_new(
+        template: &WindowAggregateExec,
+        rule: LatenessRule,
+        codes: &Arc<TextCodes>,
+        context: Arc<TaskContext>,
+    ) -> Result<Self> {
         let mut slots = Vec::new();
         let input = Arc::clone(template.input()).transform_up(|node| match node.downcast_ref::<BatchScanExec>() {
             Some(scan) => {
@@ -321,7 +330,7 @@ impl ShardPlan {
         let input = fresh_joins(input.data)?;
         let joins = joins_of(&input)?;
         let (input, selection) = selection_of(input, template.spec())?;
-        let (exec, windows) = template.for_shard(input, selection, rule)?;
+        let (exec, windows) = template.for_shard(input, selection, rule, codes)?;
         Ok(Self { plan: Arc::new(exec), slots, joins, context, windows })
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::Result;
 use datafusion::logical_expr::Operator;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CaseExpr, CastExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, Literal, NotExpr,
 };
@@ -31,26 +32,24 @@ pub(super) fn selection_of(
     let projection = projection.map(projected);
     let (filtered, seen) = (filter.schema(), input.schema());
     let below_is_total = projection.iter().flat_map(|(all, _)| all).all(|e| is_total(e, &filtered));
+    let mut others = spec.keys.iter().chain(spec.filters.iter().flatten());
     let selection = Selection {
         predicate: Arc::clone(filter.predicate()),
         columns: filter.projection().as_ref().map(|columns| columns.to_vec()),
         projection,
-        is_total: below_is_total && expressions(spec).all(|e| is_total(&e, &seen)),
+        is_total: below_is_total && spec.total.iter().all(|total| *total) && others.all(|e| is_total(e, &seen)),
     };
     Ok((Arc::clone(filter.input()), Some(selection)))
 }
 
-/// All that a windowed aggregate evaluates.
-fn expressions(spec: &WindowSpec) -> impl Iterator<Item = Arc<dyn PhysicalExpr>> {
-    let of_aggregates = spec.aggregates.iter().flat_map(|aggregate| {
-        let order = aggregate.order_bys().iter().map(|by| Arc::clone(&by.expr));
-        aggregate.expressions().into_iter().chain(order)
-    });
-    spec.keys.iter().cloned().chain(of_aggregates).chain(spec.filters.iter().flatten().cloned())
+/// All that an aggregate takes of a row, but for its filter.
+pub(super) fn arguments(aggregate: &AggregateFunctionExpr) -> impl Iterator<Item = Arc<dyn PhysicalExpr>> {
+    let order = aggregate.order_bys().iter().map(|by| Arc::clone(&by.expr));
+    aggregate.expressions().into_iter().chain(order)
 }
 
 /// Whether an expression has a value for each row that its input may have: nothing fails, as a division by 0 or a CAST may.
-fn is_total(expression: &Arc<dyn PhysicalExpr>, input: &Schema) -> bool {
+pub(super) fn is_total(expression: &Arc<dyn PhysicalExpr>, input: &Schema) -> bool {
     let itself = if let Some(binary) = expression.downcast_ref::<BinaryExpr>() {
         let of_numbers = || [binary.left(), binary.right()].into_iter().all(|side| wraps_around(side, input));
         match binary.op() {

@@ -62,8 +62,8 @@ impl Accumulator {
     pub(super) fn update(&mut self, rows: &PaneRows<'_>, place: usize, groups: &[usize], total: usize) -> Result<()> {
         match self {
             Self::Own(own) => {
-                let (columns, rows) = rows.passing(place, groups);
-                own.update(&columns, rows, total)
+                let (columns, rows) = rows.passing(place, groups)?;
+                own.update(&columns, &rows, total)
             }
             Self::Library(library) => {
                 let (arguments, filter) = rows.taken(place)?;

@@ -42,7 +42,7 @@ impl CascadePanes {
     /// # Errors
     /// If an expression cannot be made anew of its parts.
     pub fn try_new(spec: Arc<WindowSpec>) -> Result<Self> {
-        Ok(Self { inputs: InputPlan::try_new(&spec)?, spec, panes: BTreeMap::new() })
+        Ok(Self { inputs: InputPlan::try_new(&spec, &Arc::default())?, spec, panes: BTreeMap::new() })
     }
 
     /// The end of the pane that a window belongs to which ends at `window_end`.
@@ -56,7 +56,7 @@ impl CascadePanes {
         if all.is_empty() {
             return Ok(());
         }
-        let (end, inputs) = (self.pane_end(window_end), self.inputs.evaluate(rows)?);
+        let (end, inputs) = (self.pane_end(window_end), self.inputs.over(rows.clone()));
         pane_of(&mut self.panes, end, || Pane::try_new(&self.spec))?.update(&inputs.of_pane(&all))
     }
 

@@ -25,22 +25,35 @@ const HASH_BYTES: usize = 12;
 /// A row of a group. Sixteen bytes: the table is what a pane's memory goes to, and what its time goes to once it outgrows a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
+    /// The hash's first eight bytes, and its last four.
+    hash: u64,
+    more: u32,
     group: u32,
-    hash: [u8; HASH_BYTES],
 }
 
 impl Entry {
     #[inline]
     fn of(group: u32, bytes: &[u8]) -> Self {
-        let [hash @ .., _, _, _, _] = xxh3_128(bytes).to_le_bytes();
-        Self { group, hash }
+        let hash = xxh3_128(bytes);
+        Self { hash: hash as u64, more: (hash >> u64::BITS) as u32, group }
+    }
+
+    fn with_hash(group: u32, bytes: &[u8]) -> Result<Self> {
+        let parts = bytes.split_first_chunk().and_then(|(hash, more)| Some((*hash, more.try_into().ok()?)));
+        let (hash, more) = parts.ok_or_else(|| internal_datafusion_err!("a hash of another length"))?;
+        Ok(Self { hash: u64::from_le_bytes(hash), more: u32::from_le_bytes(more), group })
+    }
+
+    fn hash_bytes(&self) -> [u8; HASH_BYTES] {
+        let [a, b, c, d, e, f, g, h] = self.hash.to_le_bytes();
+        let [i, j, k, l] = self.more.to_le_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l]
     }
 
     /// Where it stands: rows are hashed already, groups count up from 0.
     #[inline]
     fn place(&self) -> u64 {
-        let [first @ .., _, _, _, _] = self.hash;
-        u64::from_le_bytes(first) ^ u64::from(self.group).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        self.hash ^ u64::from(self.group).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 }
 
@@ -88,11 +101,12 @@ impl DistinctRows {
         nulls: Option<&NullBuffer>,
         bytes: impl Fn(usize) -> &'b [u8],
     ) -> Result<()> {
-        let entry = |(row, group): (usize, usize)| Entry::of(group as u32, bytes(row));
         self.batch.clear();
-        match nulls {
-            None => self.batch.extend(rows.map(entry)),
-            Some(nulls) => self.batch.extend(rows.filter(|(row, _)| nulls.is_valid(*row)).map(entry)),
+        self.batch.reserve(rows.size_hint().0);
+        for (row, group) in rows {
+            if nulls.is_none_or(|nulls| nulls.is_valid(row)) {
+                self.batch.push(Entry::of(group as u32, bytes(row)));
+            }
         }
         let batch = std::mem::take(&mut self.batch);
         let added = batch.iter().try_for_each(|entry| self.add(*entry));
@@ -144,7 +158,9 @@ impl RowsAccumulator for DistinctRows {
             // A dictionary of texts counts as its texts.
             let texts = cast(texts, &DataType::Utf8)?;
             let texts = texts.as_string::<i32>();
-            return self.add_rows(rows.iter(), nulls.as_ref(), |row| texts.value(row).as_bytes());
+            let (offsets, bytes) = (texts.value_offsets(), texts.value_data());
+            let text = |row: usize| &bytes[offsets[row] as usize..offsets[row + 1] as usize];
+            return self.add_rows(rows.iter(), nulls.as_ref(), text);
         }
         let (converter, mut bytes) = match self.bytes.take() {
             Some(known) => known,
@@ -182,9 +198,7 @@ impl RowsAccumulator for DistinctRows {
         for (row, &group) in groups.iter().enumerate() {
             let (from, to) = (lists.value_offsets()[row], lists.value_offsets()[row + 1]);
             for i in from..to {
-                let bytes = <[u8; HASH_BYTES]>::try_from(hashes.value(i as usize));
-                let hash = bytes.map_err(|_| internal_datafusion_err!("a hash of another length"))?;
-                self.add(Entry { group: group as u32, hash })?;
+                self.add(Entry::with_hash(group as u32, hashes.value(i as usize))?)?;
             }
         }
         Ok(())
@@ -200,10 +214,11 @@ impl RowsAccumulator for DistinctRows {
         let offsets = OffsetBuffer::<i32>::from_lengths(counts.iter().map(|n| *n as usize));
         let mut next: Vec<usize> = offsets.iter().map(|o| *o as usize).collect();
         let mut bytes = vec![0_u8; seen.len() * HASH_BYTES];
-        for Entry { group, hash } in seen {
-            let at = next[group as usize] * HASH_BYTES;
-            next[group as usize] += 1;
-            bytes[at..at + HASH_BYTES].copy_from_slice(&hash);
+        for entry in seen {
+            let next = &mut next[entry.group as usize];
+            let at = *next * HASH_BYTES;
+            *next += 1;
+            bytes[at..at + HASH_BYTES].copy_from_slice(&entry.hash_bytes());
         }
         let hashes = FixedSizeBinaryArray::try_new(HASH_BYTES as i32, Buffer::from_vec(bytes), None)?;
         let item = Arc::new(Field::new_list_field(DataType::FixedSizeBinary(HASH_BYTES as i32), false));

@@ -17,6 +17,7 @@ use super::selection::Selection;
 use super::session::SessionKeys;
 use super::shard::ShardWindows;
 use super::spec::{GroupColumn, WindowSpec};
+use super::text_codes::TextCodes;
 
 /// Adds each row of its input to the pane of its window, or of its slide where windows overlap.
 ///
@@ -55,7 +56,8 @@ impl WindowAggregateExec {
     }
 
     /// A copy over `input` with state of its own, and that state. With a `selection` it is the rows which that makes of `input`'s that
-    /// the operator sees.
+    /// the operator sees. Copies over the same
+    /// columns, of whatever query, best share `codes`.
     ///
     /// # Errors
     /// As [`Self::check`].
@@ -64,8 +66,10 @@ impl WindowAggregateExec {
         input: Arc<dyn ExecutionPlan>,
         selection: Option<Selection>,
         rule: LatenessRule,
+        codes: &Arc<TextCodes>,
     ) -> Result<(Self, Arc<Mutex<ShardWindows>>)> {
-        let state = Arc::new(Mutex::new(ShardWindows::try_new(Arc::clone(&self.spec), selection, rule)?));
+        let state = ShardWindows::try_new(Arc::clone(&self.spec), selection, rule, codes)?;
+        let state = Arc::new(Mutex::new(state));
         let copy = Self {
             spec: Arc::clone(&self.spec),
             input,

@@ -1,15 +1,18 @@
 //! What panes take from a batch: keys, arguments and filters as arrays.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, UInt32Array};
-use arrow::compute::take;
+use arrow::compute::{prep_null_mask_filter, take};
 use arrow::record_batch::RecordBatch;
-use datafusion::common::Result;
+use datafusion::common::{Result, internal_err};
 use datafusion::physical_expr::PhysicalExpr;
 
+use super::sparse::Sparse;
 use super::spec::WindowSpec;
+use super::text_codes::TextCodes;
 use super::texts::by_texts;
 
 /// The expressions behind a windowed aggregate, each once: aggregates of one query mostly share their filters, and a text that is
@@ -23,15 +26,17 @@ pub(super) struct InputPlan {
     arguments: Vec<Vec<usize>>,
     /// By aggregate.
     filters: Vec<Option<usize>>,
+    /// By aggregate: its arguments once more, if they may be computed for the rows alone that its filter lets pass.
+    sparse: Vec<Option<Sparse>>,
 }
 
 impl InputPlan {
     /// # Errors
     /// If an expression cannot be made anew of its parts.
-    pub(super) fn try_new(spec: &WindowSpec) -> Result<Self> {
+    pub(super) fn try_new(spec: &WindowSpec, codes: &Arc<TextCodes>) -> Result<Self> {
         let mut expressions: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
         let mut place = |wanted: &Arc<dyn PhysicalExpr>| {
-            let wanted = by_texts(wanted)?;
+            let wanted = by_texts(wanted, codes)?;
             let known = expressions.iter().position(|known| known == &wanted);
             Ok(known.unwrap_or_else(|| {
                 expressions.push(wanted);
@@ -44,25 +49,30 @@ impl InputPlan {
             let order = a.order_bys().iter().map(|by| Arc::clone(&by.expr));
             a.expressions().into_iter().chain(order).map(|e| place(&e)).collect()
         });
-        let arguments = arguments.collect::<Result<_>>()?;
-        let filters = spec.filters.iter().map(|f| f.as_ref().map(&mut place).transpose()).collect::<Result<_>>()?;
-        Ok(Self { expressions, keys, arguments, filters })
+        let arguments: Vec<Vec<usize>> = arguments.collect::<Result<_>>()?;
+        let filters: Vec<Option<usize>> =
+            spec.filters.iter().map(|f| f.as_ref().map(&mut place).transpose()).collect::<Result<_>>()?;
+        let sparse = arguments.iter().zip(&filters).zip(&spec.total).map(|((arguments, filter), total)| {
+            let all: Vec<_> = arguments.iter().map(|&place| Arc::clone(&expressions[place])).collect();
+            if filter.is_some() && *total { Sparse::of(&all) } else { Ok(None) }
+        });
+        let sparse = sparse.collect::<Result<_>>()?;
+        Ok(Self { expressions, keys, arguments, filters, sparse })
     }
 
-    /// Evaluates every expression over a batch.
-    pub(super) fn evaluate(&self, batch: &RecordBatch) -> Result<Inputs<'_>> {
-        let rows = batch.num_rows();
-        let arrays = self.expressions.iter().map(|e| e.evaluate(batch)?.into_array(rows)).collect::<Result<_>>()?;
-        Ok(Inputs { plan: self, arrays, rows })
+    /// A batch's rows as the expressions see them.
+    pub(super) fn over(&self, batch: RecordBatch) -> Inputs<'_> {
+        let arrays = self.expressions.iter().map(|_| OnceCell::new()).collect();
+        Inputs { plan: self, batch, arrays }
     }
 }
 
-/// A batch's rows as the expressions see them.
+/// A batch's rows as the expressions see them: each is evaluated once, if somebody asks for it.
 pub(super) struct Inputs<'p> {
     plan: &'p InputPlan,
+    batch: RecordBatch,
     /// By place of the expression.
-    arrays: Vec<ArrayRef>,
-    pub rows: usize,
+    arrays: Vec<OnceCell<ArrayRef>>,
 }
 
 impl Inputs<'_> {
@@ -75,6 +85,15 @@ impl Inputs<'_> {
             taken: cells(self.arrays.len()),
             passing: (0..=self.arrays.len()).map(|_| OnceCell::new()).collect(),
         }
+    }
+
+    fn array(&self, place: usize) -> Result<&ArrayRef> {
+        let cell = &self.arrays[place];
+        if let Some(array) = cell.get() {
+            return Ok(array);
+        }
+        let array = self.plan.expressions[place].evaluate(&self.batch)?.into_array(self.batch.num_rows())?;
+        Ok(cell.get_or_init(|| array))
     }
 }
 
@@ -89,7 +108,7 @@ pub(super) struct PaneRows<'i> {
 }
 
 /// Rows of a batch, and the group of each.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct RowGroups {
     pub rows: Vec<u32>,
     pub groups: Vec<usize>,
@@ -104,9 +123,15 @@ impl RowGroups {
 }
 
 impl PaneRows<'_> {
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.numbers.len()
+    /// Their numbers in the batch, which go up.
+    pub(super) fn numbers(&self) -> &[u32] {
+        self.numbers
+    }
+
+    /// The column of the key, if there is one alone: a value for each row of the whole batch.
+    pub(super) fn whole_key(&self) -> Result<&ArrayRef> {
+        let [key] = self.inputs.plan.keys.as_slice() else { return internal_err!("a key of several columns") };
+        self.inputs.array(*key)
     }
 
     /// The columns of the keys, a value for each row.
@@ -114,29 +139,50 @@ impl PaneRows<'_> {
         self.all_taken(&self.inputs.plan.keys)
     }
 
-    /// Of an aggregate: its arguments, a value for each row of the whole batch; and the rows that its filter lets pass, given the group
-    /// of each row of the pane.
-    pub(super) fn passing(&self, aggregate: usize, groups: &[usize]) -> (Vec<ArrayRef>, &RowGroups) {
-        let Inputs { plan, arrays, .. } = self.inputs;
-        let arguments = plan.arguments.get(aggregate).into_iter().flatten();
-        let filter = plan.filters.get(aggregate).copied().flatten();
-        let passing = self.passing[filter.unwrap_or(arrays.len())].get_or_init(|| {
-            let Some(filter) = filter.map(|place| arrays[place].as_boolean()) else {
-                return RowGroups { rows: self.numbers.to_vec(), groups: groups.to_vec() };
-            };
-            let mut passing =
-                RowGroups { rows: Vec::with_capacity(groups.len()), groups: Vec::with_capacity(groups.len()) };
-            let (values, nulls) = (filter.values(), filter.nulls());
-            for (row, group) in self.numbers.iter().zip(groups) {
-                let i = *row as usize;
-                if values.value(i) && nulls.is_none_or(|nulls| nulls.is_valid(i)) {
-                    passing.rows.push(*row);
-                    passing.groups.push(*group);
+    /// Of an aggregate: its arguments, a value for each row of the whole batch, or for each one that its filter lets pass; and those
+    /// rows, by their place among the values, given the group of each row of the pane.
+    pub(super) fn passing(&self, aggregate: usize, groups: &[usize]) -> Result<(Vec<ArrayRef>, Cow<'_, RowGroups>)> {
+        let Inputs { plan, batch, arrays } = self.inputs;
+        let arguments = plan.arguments.get(aggregate).map_or(&[][..], Vec::as_slice);
+        let passing = self.of_filter(plan.filters.get(aggregate).copied().flatten(), groups)?;
+        if let Some(Some(sparse)) = plan.sparse.get(aggregate)
+            && Sparse::suits(passing.rows.len(), batch.num_rows())
+            && arguments.iter().any(|&place| arrays[place].get().is_none())
+        {
+            let values = sparse.evaluate(batch, &passing.rows)?;
+            let rows = (0..).take(passing.rows.len()).collect();
+            return Ok((values, Cow::Owned(RowGroups { rows, groups: passing.groups.clone() })));
+        }
+        let arguments = arguments.iter().map(|&place| self.inputs.array(place).cloned());
+        Ok((arguments.collect::<Result<_>>()?, Cow::Borrowed(passing)))
+    }
+
+    /// The rows that a filter lets pass.
+    fn of_filter(&self, filter: Option<usize>, groups: &[usize]) -> Result<&RowGroups> {
+        let cell = &self.passing[filter.unwrap_or(self.inputs.arrays.len())];
+        if let Some(passing) = cell.get() {
+            return Ok(passing);
+        }
+        let passing = match filter {
+            None => RowGroups { rows: self.numbers.to_vec(), groups: groups.to_vec() },
+            Some(place) => {
+                let filter = self.inputs.array(place)?.as_boolean();
+                let filter = if filter.nulls().is_some() { &prep_null_mask_filter(filter) } else { filter };
+                let passes = filter.values();
+                // Which rows pass is hard to foresee: all are written, and those that do not pass are written over.
+                let mut passing = RowGroups { rows: vec![0; groups.len()], groups: vec![0; groups.len()] };
+                let mut count = 0;
+                for (row, group) in self.numbers.iter().zip(groups) {
+                    passing.rows[count] = *row;
+                    passing.groups[count] = *group;
+                    count += usize::from(passes.value(*row as usize));
                 }
+                passing.rows.truncate(count);
+                passing.groups.truncate(count);
+                passing
             }
-            passing
-        });
-        (arguments.map(|&place| Arc::clone(&arrays[place])).collect(), passing)
+        };
+        Ok(cell.get_or_init(|| passing))
     }
 
     /// Of an aggregate: its arguments and its filter, a value for each row of the pane.
@@ -152,9 +198,9 @@ impl PaneRows<'_> {
     }
 
     fn take(&self, place: usize) -> Result<&ArrayRef> {
-        let (whole, cell) = (&self.inputs.arrays[place], &self.taken[place]);
+        let (whole, cell) = (self.inputs.array(place)?, &self.taken[place]);
         // Numbers go up: as many as there are rows are all of them.
-        if self.numbers.len() == self.inputs.rows {
+        if self.numbers.len() == whole.len() {
             return Ok(whole);
         }
         if let Some(taken) = cell.get() {

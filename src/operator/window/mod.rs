@@ -18,8 +18,9 @@
 //!
 //! * [`WindowSpec`]: group keys and aggregates, as physical expressions; * [`Windowing`]: how windows lie;
 //! * [`LatenessRule`]: which of its windows take a row; * [`WindowAggregateExec`]: the operator in a shard's plan;
+//! * `text_groups`: groups whose key is one text; others are DataFusion's;
 //! * `accumulators`: what computes an aggregate; `tally`, `distinct`, `row_wise` and `ordered` are the product's own;
-//! * [`Selection`]: which rows of a batch it takes; `texts`: conditions on texts;
+//! * [`Selection`]: which rows of a batch it takes; `texts`: conditions on texts; * [`TextCodes`]: what they compare with, by number;
 //! * [`ShardWindows`]: a shard's panes; * [`Partial`]: what it hands over;
 //! * [`WindowMerge`]: where shards meet, panes to windows; * [`SessionMerge`]: the same of sessions; * [`merge_partials`]: one window's
 //!   rows.
@@ -38,9 +39,12 @@ mod row_wise;
 mod selection;
 mod session;
 mod shard;
+mod sparse;
 mod spec;
 mod stored;
 mod tally;
+mod text_codes;
+mod text_groups;
 mod texts;
 mod windowing;
 
@@ -54,4 +58,5 @@ pub use selection::{Projection, Selection};
 pub use session::{ClosedSessions, SessionMerge};
 pub use shard::{RowNumbers, ShardWindows, UpdateCounts, WindowsState, rows_by_number};
 pub use spec::{GroupColumn, RowColumns, WindowSpec};
+pub use text_codes::TextCodes;
 pub use windowing::{PaneKey, Windowing};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::Result;
+use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::EmitTo;
 use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group_values};
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
@@ -14,6 +14,7 @@ use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use super::accumulators::Accumulator;
 use super::inputs::PaneRows;
 use super::spec::WindowSpec;
+use super::text_groups::TextGroups;
 use super::windowing::PaneKey;
 
 /// A shard's share of one pane, as arrays that merge with those of other shards. Its clones share the arrays.
@@ -51,10 +52,20 @@ pub(super) fn pane_of<K: Ord, P>(
 
 /// Groups of one pane. Group indices are dense, from 0, in order of first appearance.
 pub(super) struct Pane {
-    keys: Option<Box<dyn GroupValues>>,
+    keys: Keys,
     accumulators: Vec<Accumulator>,
     groups: usize,
     indices: Vec<usize>,
+}
+
+/// The groups' keys.
+enum Keys {
+    /// There are none: all rows are one group.
+    None,
+    /// One text.
+    Text(Box<TextGroups>),
+    /// Whatever else.
+    Library(Box<dyn GroupValues>),
 }
 
 impl Pane {
@@ -64,9 +75,12 @@ impl Pane {
 
     /// Groups by these keys instead of those of `spec`.
     pub(super) fn by_keys(spec: &WindowSpec, key_schema: &SchemaRef) -> Result<Self> {
-        let keys = match key_schema.fields().is_empty() {
-            true => None,
-            false => Some(new_group_values(Arc::clone(key_schema), &GroupOrdering::None)?),
+        let keys = if key_schema.fields().is_empty() {
+            Keys::None
+        } else if TextGroups::suit(key_schema) {
+            Keys::Text(Box::default())
+        } else {
+            Keys::Library(new_group_values(Arc::clone(key_schema), &GroupOrdering::None)?)
         };
         let accumulators = spec.aggregates.iter().map(Accumulator::new).collect::<Result<_>>()?;
         Ok(Self { keys, accumulators, groups: 0, indices: Vec::new() })
@@ -74,12 +88,21 @@ impl Pane {
 
     /// Adds rows.
     pub(super) fn update(&mut self, rows: &PaneRows<'_>) -> Result<()> {
+        if let Keys::Text(texts) = &mut self.keys {
+            texts.intern(rows.whole_key()?, rows.numbers().iter().map(|row| *row as usize), &mut self.indices);
+            self.groups = texts.len();
+            return self.accumulate(rows);
+        }
         self.update_under(&rows.keys()?, rows)
     }
 
     /// Adds rows under these keys.
     pub(super) fn update_under(&mut self, keys: &[ArrayRef], rows: &PaneRows<'_>) -> Result<()> {
-        self.intern(keys, rows.len())?;
+        self.intern(keys, rows.numbers().len())?;
+        self.accumulate(rows)
+    }
+
+    fn accumulate(&mut self, rows: &PaneRows<'_>) -> Result<()> {
         for (place, accumulator) in self.accumulators.iter_mut().enumerate() {
             accumulator.update(rows, place, &self.indices, self.groups)?;
         }
@@ -102,11 +125,16 @@ impl Pane {
 
     fn intern(&mut self, keys: &[ArrayRef], rows: usize) -> Result<()> {
         match &mut self.keys {
-            Some(table) => {
+            Keys::Text(texts) => {
+                let [column] = keys else { return internal_err!("one key in {} columns", keys.len()) };
+                texts.intern(column, 0..rows, &mut self.indices);
+                self.groups = texts.len();
+            }
+            Keys::Library(table) => {
                 table.intern(keys, &mut self.indices)?;
                 self.groups = table.len();
             }
-            None => {
+            Keys::None => {
                 self.indices.clear();
                 self.indices.resize(rows, 0);
                 self.groups = self.groups.max(usize::from(rows > 0));
@@ -129,7 +157,11 @@ impl Pane {
     }
 
     fn take_keys(&mut self) -> Result<Vec<ArrayRef>> {
-        self.keys.as_mut().map_or(Ok(vec![]), |k| k.emit(EmitTo::All))
+        match &mut self.keys {
+            Keys::None => Ok(vec![]),
+            Keys::Text(texts) => Ok(vec![texts.emit()?]),
+            Keys::Library(keys) => keys.emit(EmitTo::All),
+        }
     }
 
     pub(super) fn groups(&self) -> usize {
@@ -138,7 +170,11 @@ impl Pane {
 
     /// Memory that it holds, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let keys = self.keys.as_ref().map_or(0, |keys| keys.size());
+        let keys = match &self.keys {
+            Keys::None => 0,
+            Keys::Text(texts) => texts.size(),
+            Keys::Library(keys) => keys.size(),
+        };
         let values: usize = self.accumulators.iter().map(Accumulator::bytes).sum();
         keys + values + self.indices.capacity() * size_of::<usize>()
     }

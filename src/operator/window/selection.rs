@@ -10,6 +10,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::physical_expr::PhysicalExpr;
 
+use super::text_codes::TextCodes;
 use super::texts::by_texts;
 
 /// The `WHERE` below a windowed aggregate, and the projection between them.
@@ -33,11 +34,11 @@ pub type Projection = (Vec<Arc<dyn PhysicalExpr>>, SchemaRef);
 
 impl Selection {
     /// The same, faster.
-    pub(super) fn prepared(mut self) -> Result<Self> {
-        self.predicate = by_texts(&self.predicate)?;
+    pub(super) fn prepared(mut self, codes: &Arc<TextCodes>) -> Result<Self> {
+        self.predicate = by_texts(&self.predicate, codes)?;
         if let Some((expressions, _)) = &mut self.projection {
             for expression in expressions {
-                *expression = by_texts(expression)?;
+                *expression = by_texts(expression, codes)?;
             }
         }
         Ok(self)
@@ -91,7 +92,8 @@ mod tests {
         let predicate = binary(col("kind", &schema).unwrap(), Operator::Eq, lit("a"), &schema).unwrap();
         let only = Arc::new(schema.project(&[1]).unwrap());
         let projection = Some((vec![col("n", &only).unwrap()], only));
-        let selection = Selection { predicate, columns: Some(vec![1]), projection, is_total }.prepared().unwrap();
+        let selection =
+            Selection { predicate, columns: Some(vec![1]), projection, is_total }.prepared(&Arc::default()).unwrap();
         let (batch, selected) = selection.select(batch).unwrap();
         let numbers = match batch.num_rows() {
             0 => vec![],

@@ -17,6 +17,7 @@ use super::pane::{Pane, Partial, pane_of};
 use super::selection::Selection;
 use super::session::{Claim, SessionPanes};
 use super::spec::{RowColumns, WindowSpec};
+use super::text_codes::TextCodes;
 use super::windowing::PaneKey;
 use crate::types::Micros;
 
@@ -87,14 +88,19 @@ impl ShardWindows {
     ///
     /// # Errors
     /// If keys of sessions have a type that cannot be compared; internal if the rows are not the stream's.
-    pub fn try_new(spec: Arc<WindowSpec>, selection: Option<Selection>, rule: LatenessRule) -> Result<Self> {
+    pub fn try_new(
+        spec: Arc<WindowSpec>,
+        selection: Option<Selection>,
+        rule: LatenessRule,
+        codes: &Arc<TextCodes>,
+    ) -> Result<Self> {
         let Some(columns) = spec.rows else {
             return internal_err!("a shard was given an aggregate over windows");
         };
         let sessions = spec.windowing.session.then(|| SessionPanes::try_new(Arc::clone(&spec))).transpose()?;
         Ok(Self {
-            selection: selection.map(Selection::prepared).transpose()?,
-            inputs: InputPlan::try_new(&spec)?,
+            selection: selection.map(|selection| selection.prepared(codes)).transpose()?,
+            inputs: InputPlan::try_new(&spec, codes)?,
             columns,
             sessions,
             spec,
@@ -125,7 +131,7 @@ impl ShardWindows {
             None => self.judge(0..batch.num_rows(), ends, highs),
         };
         self.note(batch, &judged);
-        let inputs = self.inputs.evaluate(batch)?;
+        let inputs = self.inputs.over(batch.clone());
         for (key, numbers) in &judged.panes {
             let key = (self.closes_at(key), *key);
             pane_of(&mut self.panes, key, || Pane::try_new(&self.spec))?.update(&inputs.of_pane(numbers))?;
@@ -141,21 +147,23 @@ impl ShardWindows {
     ) -> RowsByPane {
         let mut out = RowsByPane::default();
         let mut places: HashMap<PaneKey, usize> = HashMap::new();
-        // The last row's pane, if that is on time: its end and its place.
+        // No row of the batch is judged by a later watermark. (What stands where there is no high time can only make it too late.)
+        let latest = self.rule.watermark(highs.values().iter().copied().max());
+        // The last row's pane, if that is on time: its end and its place, and whether all rows of it are on time.
         let mut last = None;
         for i in rows {
             let end = ends.value(i);
-            let high = (!highs.is_null(i)).then(|| highs.value(i));
+            let high = || (!highs.is_null(i)).then(|| highs.value(i));
             // Neighbouring rows mostly share a pane: try the last one before searching.
-            if let Some((last_end, place)) = last
+            if let Some((last_end, place, all_on_time)) = last
                 && end == last_end
-                && self.rule.watermark(high).is_none_or(|watermark| watermark < end)
+                && (all_on_time || self.rule.watermark(high()).is_none_or(|watermark| watermark < end))
             {
                 let (_, numbers): &mut (PaneKey, Vec<u32>) = &mut out.panes[place];
                 numbers.push(i as u32);
                 continue;
             }
-            let Some(key) = self.rule.admit(self.spec.windowing, end, high) else {
+            let Some(key) = self.rule.admit(self.spec.windowing, end, high()) else {
                 out.late.push(i as u32);
                 continue;
             };
@@ -164,7 +172,8 @@ impl ShardWindows {
                 out.panes.len() - 1
             });
             out.panes[place].1.push(i as u32);
-            last = (key == PaneKey::on_time(end)).then_some((end, place));
+            let all_on_time = latest.is_none_or(|watermark| watermark < end);
+            last = (key == PaneKey::on_time(end)).then_some((end, place, all_on_time));
         }
         out
     }
@@ -194,7 +203,7 @@ impl ShardWindows {
         let judged = RowsByPane { panes: vec![(PaneKey::on_time(Micros::MIN), taken)], late };
         self.note(batch, &judged);
         let (Some(sessions), Some((_, taken))) = (&mut self.sessions, judged.panes.first()) else { return Ok(()) };
-        if taken.is_empty() { Ok(()) } else { sessions.update(&self.inputs.evaluate(batch)?, taken, &claims) }
+        if taken.is_empty() { Ok(()) } else { sessions.update(&self.inputs.over(batch.clone()), taken, &claims) }
     }
 
     fn note(&mut self, batch: &RecordBatch, judged: &RowsByPane) {

@@ -49,6 +49,8 @@ pub struct WindowSpec {
     pub aggregates: Vec<Arc<AggregateFunctionExpr>>,
     /// `FILTER (WHERE …)` of each aggregate.
     pub filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
+    /// By aggregate, whether its arguments can be computed of every row that the input may have: nothing fails, as a division by 0 may.
+    pub total: Vec<bool>,
     /// Of sessions, positions of those keys by which they are told apart; empty for other windows.
     pub session_keys: Vec<usize>,
     /// What else it reads of the stream's rows; nothing where its rows are those of complete windows.

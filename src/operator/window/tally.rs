@@ -63,28 +63,26 @@ impl RowsAccumulator for Count {
 /// The sum of the values that are not NULL; NULL if there is none. It wraps around, as DataFusion's does. State: the sum.
 #[derive(Debug)]
 struct Sum<T: ArrowPrimitiveType> {
-    sums: Vec<T::Native>,
-    /// By group, whether it has a value.
-    seen: Vec<bool>,
+    /// By group, with whether it has a value.
+    sums: Vec<(T::Native, bool)>,
 }
 
 impl<T: ArrowPrimitiveType> Default for Sum<T> {
     fn default() -> Self {
-        Self { sums: Vec::new(), seen: Vec::new() }
+        Self { sums: Vec::new() }
     }
 }
 
 impl<T: ArrowPrimitiveType> Sum<T> {
     fn announce(&mut self, groups_total: usize) {
-        self.sums.resize(groups_total, T::Native::default());
-        self.seen.resize(groups_total, false);
+        self.sums.resize(groups_total, (T::Native::default(), false));
     }
 
     fn add(&mut self, values: &PrimitiveArray<T>, rows: impl Iterator<Item = (usize, usize)>) {
         let numbers = values.values();
         let mut add = |(row, group): (usize, usize)| {
-            self.sums[group] = self.sums[group].add_wrapping(numbers[row]);
-            self.seen[group] = true;
+            let (sum, seen) = &mut self.sums[group];
+            (*sum, *seen) = (sum.add_wrapping(numbers[row]), true);
         };
         match values.nulls().filter(|nulls| nulls.null_count() > 0) {
             None => rows.for_each(add),
@@ -113,7 +111,7 @@ impl<T: ArrowPrimitiveType> RowsAccumulator for Sum<T> {
     }
 
     fn evaluate(&mut self) -> Result<ArrayRef> {
-        let (sums, seen) = (std::mem::take(&mut self.sums), std::mem::take(&mut self.seen));
+        let (sums, seen): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sums).into_iter().unzip();
         let mut valid = BooleanBufferBuilder::new(seen.len());
         valid.append_slice(&seen);
         let nulls = Some(NullBuffer::new(valid.finish())).filter(|nulls| nulls.null_count() > 0);
@@ -125,7 +123,7 @@ impl<T: ArrowPrimitiveType> RowsAccumulator for Sum<T> {
     }
 
     fn bytes(&self) -> usize {
-        self.sums.capacity() * size_of::<T::Native>() + self.seen.capacity()
+        self.sums.capacity() * size_of::<(T::Native, bool)>()
     }
 }
 

@@ -1,11 +1,11 @@
-//! Whether a column is one of some texts: what most conditions on events ask, of each row and several times.
+//! Whether a column is one of some texts: what most conditions on events ask, of each row, several times, and in several tables.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray};
+use arrow::array::{Array, BooleanArray};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema};
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -14,20 +14,22 @@ use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, InListExpr, Literal};
 
+use super::text_codes::{CODES, TextCodes};
+
 /// `column = 'a'`, `column IN ('a', 'b')`, and such joined by `OR`. NULL where the column is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 struct IsText {
     column: Column,
     texts: Vec<String>,
+    /// By code, whether it is that of one of the texts.
+    wanted: [bool; CODES],
+    codes: Arc<TextCodes>,
 }
 
-/// Of more texts than this DataFusion's hash table finds a value sooner than one comparison after the other.
-const TEXTS_MAX: usize = 8;
-
 /// The same expression, where it compares columns with texts by [`IsText`].
-pub(super) fn by_texts(expression: &Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
+pub(super) fn by_texts(expression: &Arc<dyn PhysicalExpr>, codes: &Arc<TextCodes>) -> Result<Arc<dyn PhysicalExpr>> {
     let by_texts = Arc::clone(expression).transform_up(|e| {
-        Ok(match IsText::of(&e) {
+        Ok(match IsText::of(&e, codes) {
             Some(is_text) => Transformed::yes(Arc::new(is_text) as _),
             None => Transformed::no(e),
         })
@@ -36,32 +38,39 @@ pub(super) fn by_texts(expression: &Arc<dyn PhysicalExpr>) -> Result<Arc<dyn Phy
 }
 
 impl IsText {
-    fn of(expression: &Arc<dyn PhysicalExpr>) -> Option<Self> {
+    fn of(expression: &Arc<dyn PhysicalExpr>, codes: &Arc<TextCodes>) -> Option<Self> {
         if let Some(list) = expression.downcast_ref::<InListExpr>() {
-            if list.negated() || list.list().len() > TEXTS_MAX {
-                return None;
-            }
             let texts = list.list().iter().map(text).collect::<Option<_>>()?;
-            return Some(Self { column: list.expr().downcast_ref::<Column>()?.clone(), texts });
+            return if list.negated() { None } else { Self::one_of(list.expr(), texts, codes) };
         }
         let binary = expression.downcast_ref::<BinaryExpr>()?;
         let (left, right) = (binary.left(), binary.right());
         match binary.op() {
-            Operator::Eq => {
-                let (column, text) = match text(right) {
-                    Some(text) => (left, text),
-                    None => (right, text(left)?),
-                };
-                Some(Self { column: column.downcast_ref::<Column>()?.clone(), texts: vec![text] })
-            }
+            Operator::Eq => match text(right) {
+                Some(text) => Self::one_of(left, vec![text], codes),
+                None => Self::one_of(right, vec![text(left)?], codes),
+            },
             Operator::Or => {
-                let (left, right) = (left.downcast_ref::<Self>()?, right.downcast_ref::<Self>()?);
-                let texts: Vec<String> = left.texts.iter().chain(&right.texts).cloned().collect();
-                let joins = left.column == right.column && texts.len() <= TEXTS_MAX;
-                joins.then(|| Self { column: left.column.clone(), texts })
+                let (mut left, right) = (left.downcast_ref::<Self>()?.clone(), right.downcast_ref::<Self>()?);
+                if left.column != right.column {
+                    return None;
+                }
+                left.texts.extend(right.texts.iter().cloned());
+                left.wanted.iter_mut().zip(right.wanted).for_each(|(left, right)| *left |= right);
+                Some(left)
             }
             _ => None,
         }
+    }
+
+    /// None if it is no column, or of more texts than there are codes.
+    fn one_of(column: &Arc<dyn PhysicalExpr>, texts: Vec<String>, codes: &Arc<TextCodes>) -> Option<Self> {
+        let column = column.downcast_ref::<Column>()?.clone();
+        let mut wanted = [false; CODES];
+        for text in &texts {
+            wanted[usize::from(codes.code(text)?)] = true;
+        }
+        Some(Self { column, texts, wanted, codes: Arc::clone(codes) })
     }
 }
 
@@ -69,6 +78,27 @@ fn text(expression: &Arc<dyn PhysicalExpr>) -> Option<String> {
     match expression.downcast_ref::<Literal>()?.value() {
         ScalarValue::Utf8(text) => text.clone(),
         _ => None,
+    }
+}
+
+impl PartialEq for IsText {
+    fn eq(&self, other: &Self) -> bool {
+        self.column == other.column && self.texts == other.texts
+    }
+}
+
+impl Eq for IsText {}
+
+impl Hash for IsText {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.column.hash(state);
+        self.texts.hash(state);
+    }
+}
+
+impl fmt::Debug for IsText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 
@@ -89,16 +119,9 @@ impl PhysicalExpr for IsText {
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         let column = self.column.evaluate(batch)?.into_array(batch.num_rows())?;
-        // Another form of texts, as a dictionary, counts as its texts.
-        let column = cast(&column, &DataType::Utf8)?;
-        let column = column.as_string::<i32>();
-        let (offsets, bytes) = (column.value_offsets(), column.value_data());
-        let is = |row: usize| {
-            let value = &bytes[offsets[row] as usize..offsets[row + 1] as usize];
-            self.texts.iter().any(|text| text.as_bytes() == value)
-        };
-        let is = BooleanBuffer::collect_bool(column.len(), is);
-        Ok(ColumnarValue::Array(Arc::new(BooleanArray::new(is, column.nulls().cloned()))))
+        let codes = self.codes.of(&column)?;
+        let is = BooleanBuffer::collect_bool(codes.len(), |row| self.wanted[usize::from(codes[row])]);
+        Ok(ColumnarValue::Array(Arc::new(BooleanArray::new(is, column.logical_nulls()))))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
@@ -116,7 +139,7 @@ impl PhysicalExpr for IsText {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, DictionaryArray, StringArray};
+    use arrow::array::{ArrayRef, AsArray, DictionaryArray, StringArray};
     use arrow::datatypes::Int32Type;
     use datafusion::physical_expr::expressions::{binary, col, in_list, lit, not};
 
@@ -151,7 +174,7 @@ mod tests {
             and(eq("a"), or(eq("a"), eq("ab"))),
         ];
         for expression in all {
-            let rewritten = by_texts(&expression).unwrap();
+            let rewritten = by_texts(&expression, &Arc::default()).unwrap();
             assert!(rewritten.to_string().contains("IN ("), "{rewritten}");
             assert_eq!(&evaluated(&rewritten, &batch), &evaluated(&expression, &batch), "{expression}");
         }
@@ -165,14 +188,14 @@ mod tests {
         let null = lit(ScalarValue::Utf8(None));
         let all = [
             in_list(t(), vec![lit("a")], &true, &schema).unwrap(),
-            in_list(t(), (0..=TEXTS_MAX).map(|n| lit(n.to_string())).collect(), &false, &schema).unwrap(),
+            in_list(t(), (0..CODES).map(|n| lit(n.to_string())).collect(), &false, &schema).unwrap(),
             in_list(t(), vec![lit("a"), Arc::clone(&null)], &false, &schema).unwrap(),
             binary(t(), Operator::Eq, null, &schema).unwrap(),
             binary(t(), Operator::NotEq, lit("a"), &schema).unwrap(),
             binary(t(), Operator::Eq, t(), &schema).unwrap(),
         ];
         for expression in all {
-            assert_eq!(by_texts(&expression).unwrap().to_string(), expression.to_string());
+            assert_eq!(by_texts(&expression, &Arc::default()).unwrap().to_string(), expression.to_string());
         }
     }
 
@@ -180,7 +203,8 @@ mod tests {
     fn a_dictionary_is_its_texts() {
         let dictionary: DictionaryArray<Int32Type> = vec!["a", "b", "a"].into_iter().collect();
         let batch = batch(Arc::new(dictionary));
-        let is = IsText { column: Column::new("t", 0), texts: vec!["a".to_owned()] };
+        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new("t", 0));
+        let is = IsText::one_of(&column, vec!["a".to_owned()], &Arc::default()).unwrap();
         let is: Arc<dyn PhysicalExpr> = Arc::new(is);
         assert_eq!(evaluated(&is, &batch).as_boolean(), &BooleanArray::from(vec![true, false, true]));
     }

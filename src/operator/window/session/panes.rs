@@ -119,7 +119,7 @@ impl SessionPane {
 
     fn update(&mut self, keys: &SessionKeys, rows: &PaneRows<'_>, claims: &[Claim]) -> Result<()> {
         let of_groups = rows.keys()?;
-        let mut numbers = Vec::with_capacity(rows.len());
+        let mut numbers = Vec::with_capacity(rows.numbers().len());
         for (key, claim) in keys.of(&of_groups)?.iter().zip(claims) {
             let (_, session) = self.sessions.join(key, *claim);
             let number = session.parts.first().copied().unwrap_or(self.numbers);

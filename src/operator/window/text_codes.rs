@@ -1,0 +1,191 @@
+//! Texts that conditions ask for, by number: a column is looked through once, whoever asks.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+
+/// Numbers that a text may have: a byte's.
+pub(super) const CODES: usize = 256;
+/// The number of every text that nobody asks for.
+const OTHER: u8 = u8::MAX;
+/// Columns whose codes are remembered: those of one batch that conditions are on, as far as that is common.
+const COLUMNS_MAX: usize = 4;
+
+/// The texts that conditions of some queries ask for, and the codes of the columns that were asked for last.
+///
+/// Several conditions on one column are mostly on the same few texts: `event_type` above all. Instead of comparing each row with each
+/// text of each condition, a row's text is looked up once.
+#[derive(Debug, Default)]
+pub struct TextCodes {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    table: Table,
+    /// The newest one first. Of a column that is gone the address stays its own for as long as it is remembered.
+    columns: Vec<(Weak<dyn Array>, Arc<[u8]>)>,
+}
+
+impl TextCodes {
+    /// The code of a text, now and from now on; none if too many texts are known already.
+    pub(super) fn code(&self, text: &str) -> Option<u8> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Codes that were given out before the table knew this text say "other" of it.
+        state.columns.clear();
+        state.table.add(text)
+    }
+
+    /// The code of each row of a column of texts; that of a NULL means nothing.
+    ///
+    /// # Errors
+    /// If the column is not of texts.
+    pub(super) fn of(&self, column: &ArrayRef) -> Result<Arc<[u8]>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { table, columns } = &mut *state;
+        let address = Arc::as_ptr(column);
+        if let Some((_, codes)) = columns.iter().find(|(known, _)| std::ptr::addr_eq(known.as_ptr(), address)) {
+            return Ok(Arc::clone(codes));
+        }
+        // Another form of texts, as a dictionary, counts as its texts.
+        let texts = cast(column, &DataType::Utf8)?;
+        let codes = table.codes(texts.as_string::<i32>());
+        columns.truncate(COLUMNS_MAX - 1);
+        columns.insert(0, (Arc::downgrade(column), Arc::clone(&codes)));
+        Ok(codes)
+    }
+}
+
+/// Length, first and last eight bytes: all of a text of up to sixteen bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Outline {
+    len: usize,
+    head: u64,
+    tail: u64,
+}
+
+impl Outline {
+    #[inline]
+    fn of(text: &[u8]) -> Self {
+        let (head, tail) = match (text.first_chunk(), text.last_chunk()) {
+            (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
+            _ => (text.iter().fold(0, |head, byte| head << 8 | u64::from(*byte)), 0),
+        };
+        Self { len: text.len(), head, tail }
+    }
+
+    #[inline]
+    fn slot(&self, bits: u32) -> usize {
+        let mixed = self.head.rotate_left(25) ^ self.tail ^ self.len as u64;
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - bits)) as usize
+    }
+}
+
+/// Texts and where they stand in a hash table with few collisions.
+#[derive(Debug, Default)]
+struct Table {
+    /// By code.
+    texts: Vec<(Outline, Box<[u8]>)>,
+    /// Codes; [`OTHER`] where there is none. Empty without texts.
+    slots: Vec<u8>,
+    bits: u32,
+}
+
+impl Table {
+    fn add(&mut self, text: &str) -> Option<u8> {
+        let wanted = text.as_bytes();
+        if let Some(known) = self.texts.iter().position(|(_, text)| text.as_ref() == wanted) {
+            return u8::try_from(known).ok();
+        }
+        let code = u8::try_from(self.texts.len()).ok().filter(|code| *code != OTHER)?;
+        self.texts.push((Outline::of(wanted), wanted.into()));
+        // An eighth of the slots at most is taken, so that a text that nobody asks for mostly meets an empty one.
+        self.bits = (self.texts.len() * 8).next_power_of_two().ilog2();
+        self.slots = vec![OTHER; 1 << self.bits];
+        for (code, (outline, _)) in self.texts.iter().enumerate() {
+            let mut slot = outline.slot(self.bits);
+            while self.slots[slot] != OTHER {
+                slot = (slot + 1) % self.slots.len();
+            }
+            self.slots[slot] = code as u8;
+        }
+        Some(code)
+    }
+
+    fn codes(&self, texts: &StringArray) -> Arc<[u8]> {
+        if self.slots.is_empty() {
+            return vec![OTHER; texts.len()].into();
+        }
+        let (offsets, bytes) = (texts.value_offsets(), texts.value_data());
+        let ends = offsets.windows(2);
+        ends.map(|ends| self.code(&bytes[ends[0] as usize..ends[1] as usize])).collect::<Vec<_>>().into()
+    }
+
+    #[inline]
+    fn code(&self, text: &[u8]) -> u8 {
+        let outline = Outline::of(text);
+        let mut slot = outline.slot(self.bits);
+        loop {
+            let code = self.slots[slot];
+            if code == OTHER {
+                return OTHER;
+            }
+            let (known, whole) = &self.texts[usize::from(code)];
+            if *known == outline && (text.len() <= 16 || whole.as_ref() == text) {
+                return code;
+            }
+            slot = (slot + 1) % self.slots.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn a_text_is_told_from_those_that_look_like_it() {
+        let mut table = Table::default();
+        let wanted =
+            ["", "a", "aa", "view.started", "view.heartbeat", "0123456789abcdefX", "01234567_________89abcdef"];
+        let by_text: HashMap<&str, u8> = wanted.iter().map(|text| (*text, table.add(text).unwrap())).collect();
+        assert_eq!(table.add("aa"), by_text.get("aa").copied(), "known already");
+        let others =
+            ["b", "aaa", "view.starteD", "View.started", "0123456789abcdefY", "01234567_____X___89abcdef", "\0", "\0a"];
+        for text in wanted.iter().chain(&others) {
+            assert_eq!(table.code(text.as_bytes()), by_text.get(text).copied().unwrap_or(OTHER), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn as_many_texts_as_a_byte_can_tell_apart() {
+        let mut table = Table::default();
+        let texts: Vec<String> = (0..300).map(|n| format!("text {n}")).collect();
+        let codes: Vec<Option<u8>> = texts.iter().map(|text| table.add(text)).collect();
+        assert!(codes[..255].iter().enumerate().all(|(n, code)| *code == Some(n as u8)), "{codes:?}");
+        assert!(codes[255..].iter().all(Option::is_none), "{codes:?}");
+        let found = texts.iter().map(|text| table.code(text.as_bytes()));
+        assert_eq!(found.collect::<Vec<_>>(), codes.iter().map(|code| code.unwrap_or(OTHER)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_column_is_remembered_until_another_text_is_asked_for() {
+        let codes = TextCodes::default();
+        let a = codes.code("a").unwrap();
+        let column: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
+        let first = codes.of(&column).unwrap();
+        assert_eq!(first.as_ref(), [a, OTHER]);
+        assert!(Arc::ptr_eq(&first, &codes.of(&column).unwrap()));
+        let b = codes.code("b").unwrap();
+        assert_eq!(codes.of(&column).unwrap().as_ref(), [a, b]);
+        for n in 0..2 * COLUMNS_MAX {
+            let other: ArrayRef = Arc::new(StringArray::from(vec![if n % 2 == 0 { "b" } else { "c" }]));
+            assert_eq!(codes.of(&other).unwrap().as_ref(), [if n % 2 == 0 { b } else { OTHER }]);
+        }
+    }
+}
