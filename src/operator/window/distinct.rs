@@ -22,6 +22,10 @@ use crate::error::Error;
 
 const HASH_BYTES: usize = 12;
 
+/// Entries up to which a table grows ahead of what it holds, and that the first rows of many make room for.
+const GENEROUS_MAX: usize = 1 << 15;
+const GENEROUS_MIN: usize = 512;
+
 /// A row of a group. Sixteen bytes: the table is what a pane's memory goes to, and what its time goes to once it outgrows a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
@@ -108,6 +112,7 @@ impl DistinctRows {
                 self.batch.push(Entry::of(group as u32, bytes(row)));
             }
         }
+        self.make_room();
         let batch = std::mem::take(&mut self.batch);
         let added = batch.iter().try_for_each(|entry| self.add(*entry));
         self.batch = batch;
@@ -125,6 +130,15 @@ impl DistinctRows {
             *count += 1;
         }
         Ok(())
+    }
+
+    /// A table that doubles has moved each of its entries once by the time it is full; one that becomes four times as large, a third of
+    /// them. Large ones double: memory counts there.
+    fn make_room(&mut self) {
+        let known = self.seen.len();
+        if known < GENEROUS_MAX && self.seen.capacity() - known < self.batch.len() {
+            self.seen.reserve(self.batch.len().min(3 * known.max(GENEROUS_MIN)), Entry::place);
+        }
     }
 
     fn announce(&mut self, groups: usize) -> Result<()> {

@@ -88,29 +88,37 @@ impl Outline {
 #[derive(Debug, Default)]
 struct Table {
     /// By code.
-    texts: Vec<(Outline, Box<[u8]>)>,
-    /// Codes; [`OTHER`] where there is none. Empty without texts.
-    slots: Vec<u8>,
+    texts: Vec<Box<[u8]>>,
+    /// Empty without texts.
+    slots: Vec<Slot>,
     bits: u32,
+}
+
+/// A place for a text; free if its code is [`OTHER`].
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    outline: Outline,
+    code: u8,
 }
 
 impl Table {
     fn add(&mut self, text: &str) -> Option<u8> {
         let wanted = text.as_bytes();
-        if let Some(known) = self.texts.iter().position(|(_, text)| text.as_ref() == wanted) {
+        if let Some(known) = self.texts.iter().position(|text| text.as_ref() == wanted) {
             return u8::try_from(known).ok();
         }
         let code = u8::try_from(self.texts.len()).ok().filter(|code| *code != OTHER)?;
-        self.texts.push((Outline::of(wanted), wanted.into()));
+        self.texts.push(wanted.into());
         // An eighth of the slots at most is taken, so that a text that nobody asks for mostly meets an empty one.
         self.bits = (self.texts.len() * 8).next_power_of_two().ilog2();
-        self.slots = vec![OTHER; 1 << self.bits];
-        for (code, (outline, _)) in self.texts.iter().enumerate() {
+        self.slots = vec![Slot { outline: Outline::of(&[]), code: OTHER }; 1 << self.bits];
+        for (code, text) in self.texts.iter().enumerate() {
+            let outline = Outline::of(text);
             let mut slot = outline.slot(self.bits);
-            while self.slots[slot] != OTHER {
+            while self.slots[slot].code != OTHER {
                 slot = (slot + 1) % self.slots.len();
             }
-            self.slots[slot] = code as u8;
+            self.slots[slot] = Slot { outline, code: code as u8 };
         }
         Some(code)
     }
@@ -129,13 +137,12 @@ impl Table {
         let outline = Outline::of(text);
         let mut slot = outline.slot(self.bits);
         loop {
-            let code = self.slots[slot];
-            if code == OTHER {
+            let known = &self.slots[slot];
+            if known.code == OTHER {
                 return OTHER;
             }
-            let (known, whole) = &self.texts[usize::from(code)];
-            if *known == outline && (text.len() <= 16 || whole.as_ref() == text) {
-                return code;
+            if known.outline == outline && (text.len() <= 16 || self.texts[usize::from(known.code)].as_ref() == text) {
+                return known.code;
             }
             slot = (slot + 1) % self.slots.len();
         }
