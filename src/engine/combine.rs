@@ -345,7 +345,7 @@ fn complete_until(
         return watermark;
     }
     let query = |asked: &ConcurrencyQuery| pipelines.queries.iter().position(|q| q == asked);
-    let given = |asked| concurrency?.given_until(query(asked)?);
+    let given = |asked| concurrency?.given_until(query(asked)?, watermark);
     plan.concurrency_queries().filter_map(given).fold(watermark, Micros::min)
 }
 

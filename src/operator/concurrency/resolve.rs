@@ -253,9 +253,15 @@ impl Presence {
         self.cursor.and_then(|_| self.queries.iter().map(QueryWindows::oldest_start).min())
     }
 
-    /// The start of a query's oldest window that is not given yet; none before the first window is known.
-    pub(super) fn given_until(&self, query: usize) -> Option<Micros> {
-        self.cursor.and_then(|_| self.queries.get(query)).map(QueryWindows::oldest_start)
+    /// The windows of a query that end by it were given, or have no rows, whatever comes when `watermark` has passed; none before the first
+    /// window is known.
+    pub(super) fn given_until(&self, query: usize, watermark: Micros, pending: &Pending) -> Option<Micros> {
+        let windows = self.cursor.and_then(|_| self.queries.get(query))?;
+        let oldest = windows.oldest_start();
+        // With nobody present and no event known, nobody will be before the watermark: what comes is in time for a window that ends later.
+        let nobody = self.present_sessions == 0 && windows.has_no_groups();
+        let silent = pending.seen.range(oldest..).next().is_none();
+        Some(if nobody && silent { oldest.max(floor_to(watermark, windows.size())) } else { oldest })
     }
 
     /// Sessions present and streams active, as far as resolved; none before anything was.

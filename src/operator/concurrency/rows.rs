@@ -137,6 +137,12 @@ impl QueryWindows {
         self.groups.len()
     }
 
+    /// Whether the windows that are not given yet have no rows, and get none while nobody is present. (Without a partition each may have
+    /// a row of zeros.)
+    pub(super) fn has_no_groups(&self) -> bool {
+        !self.parts.is_empty() && self.finished.is_empty() && self.groups.len() == 0
+    }
+
     /// The first window is the one that holds the first event.
     pub(super) fn begin(&mut self, first: Micros) {
         let start = floor_to(first, self.query.size);

@@ -143,10 +143,11 @@ impl Concurrency {
         Ok(out)
     }
 
-    /// The windows of a query that end by it were given, or have no rows; none before anything was resolved, when all that are complete
-    /// have none.
-    pub fn given_until(&self, query: usize) -> Option<Micros> {
-        self.of_query(query).and_then(|(presence, place)| presence.given_until(place))
+    /// The windows of a query that end by it were given, or have no rows, after [`Self::advance`] to `watermark`; none before anything was
+    /// resolved, when all that are complete have none.
+    pub fn given_until(&self, query: usize, watermark: Micros) -> Option<Micros> {
+        let (presence, place) = self.of_query(query)?;
+        presence.given_until(place, watermark, &self.pending)
     }
 
     /// Who is shown to be present: by the job's own timeouts, if some query counts by them.
