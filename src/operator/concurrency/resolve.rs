@@ -167,6 +167,7 @@ impl Presence {
             }
             self.begin(first);
         }
+        let mut out = Vec::new();
         while let Some(bucket) = self.cursor {
             if bucket.saturating_add(self.bucket_size) > watermark || bucket >= self.last_window_end(pending) {
                 break;
@@ -178,8 +179,11 @@ impl Presence {
             let none = MarksPartial::new(bucket);
             self.resolve_bucket(bucket, pending.marks.get(&bucket).unwrap_or(&none))?;
             self.cursor = Some(bucket + self.bucket_size);
+            // In a long silence in which a stream stays announced most windows are dropped again: they need not all be there first.
+            self.give(watermark, pending, &mut out);
         }
-        Ok(self.give(watermark, pending))
+        self.give(watermark, pending, &mut out);
+        Ok(out)
     }
 
     fn begin(&mut self, first: Micros) {
@@ -232,14 +236,12 @@ impl Presence {
     }
 
     /// Takes the finished windows out, as far as it is known whether they are to be given.
-    fn give(&mut self, watermark: Micros, pending: &Pending) -> Vec<WindowRows> {
-        let Some(latest) = pending.latest_event() else { return vec![] };
-        let mut out = Vec::new();
+    fn give(&mut self, watermark: Micros, pending: &Pending, out: &mut Vec<WindowRows>) {
+        let Some(latest) = pending.latest_event() else { return };
         for (query, windows) in self.numbers.iter().zip(&mut self.queries) {
             let given = windows.give(latest, watermark, &pending.seen).into_iter();
             out.extend(given.map(|(window_end, rows)| WindowRows { query: *query, window_end, rows }));
         }
-        out
     }
 
     /// Every bucket before it is resolved; none before the first is.
@@ -290,10 +292,11 @@ impl Presence {
         (self.sessions.len(), self.streams.len())
     }
 
-    /// Memory of sessions and streams, in bytes.
+    /// Memory of sessions and streams, and of windows that are held back, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let index = |index: &HashMap<u128, u32>| index.capacity() * (size_of::<(u128, u32)>() + 1);
-        self.sessions.bytes() + self.streams.bytes() + index(&self.session_index) + index(&self.stream_index)
+        let windows: usize = self.queries.iter().map(QueryWindows::bytes).sum();
+        self.sessions.bytes() + self.streams.bytes() + index(&self.session_index) + index(&self.stream_index) + windows
     }
 }
 
