@@ -90,9 +90,9 @@ impl CombineState {
         self.concurrency.as_ref().map_or((0, 0), ConcurrencyState::remembered)
     }
 
-    /// Windows that wait.
-    pub fn open_windows(&self) -> usize {
-        self.windows.values().map(CascadesState::open).sum()
+    /// Whether windows wait; those of concurrency, which are known by who is present, aside.
+    pub(super) fn has_open_windows(&self) -> bool {
+        self.windows.values().any(|windows| windows.open() > 0)
     }
 
     /// Gives up the windows of a table that wait.

@@ -62,9 +62,9 @@ pub struct ShardPartials {
 }
 
 impl StageState {
-    /// Windows that are open, over all pipelines; not those of concurrency, which are open where shards meet.
-    pub fn open_windows(&self) -> usize {
-        self.windows.values().flatten().flatten().map(WindowsState::open).sum()
+    /// Whether a window of some pipeline is open; those of concurrency are where shards meet.
+    pub(super) fn has_open_windows(&self) -> bool {
+        self.windows.values().flatten().flatten().any(|windows| windows.open() > 0)
     }
 
     /// Gives up the windows of a table.
