@@ -150,13 +150,14 @@ impl Concurrency {
         presence.given_until(place, watermark, &self.pending)
     }
 
-    /// Who is shown to be present: by the job's own timeouts, if some query counts by them.
+    /// Who is shown to be present: by the job's own timeouts, or, if no query counts by them, by the set with the shortest session timeout.
+    /// A figure that some table has is better than one that is none's.
     fn shown(&self) -> Option<&Presence> {
         self.presences.get(&self.job).or_else(|| self.presences.values().next())
     }
 
-    /// Sessions present and streams active, as far as resolved; by the job's own timeouts, if some query counts by them. None before
-    /// anything was resolved: nobody knows who is present.
+    /// Sessions present and streams active, as far as resolved, by the timeouts that [`Self::shown`] chooses. None before anything was
+    /// resolved: nobody knows who is present.
     pub fn present(&self) -> Option<(i64, i64)> {
         self.shown().and_then(Presence::present)
     }
@@ -265,5 +266,20 @@ mod tests {
         assert!(restored.bytes() > 599 * 100, "{} bytes after a stop", restored.bytes());
         assert_eq!(restored.advance(25 * HOUR).unwrap().len(), 0);
         assert!(restored.bytes() < before + 50_000, "{} bytes of nothing", restored.bytes());
+    }
+
+    #[test]
+    fn the_timeouts_of_the_job_are_shown_or_the_shortest() {
+        let present = |queries: &[ConcurrencyQuery]| {
+            let mut concurrency = Concurrency::try_new(queries, JOB).unwrap();
+            concurrency.saw(&saw(&[0, 10 * MINUTE], MINUTE));
+            concurrency.add(marks(MarkKind::Touch, true));
+            concurrency.advance(3 * MINUTE).unwrap();
+            concurrency.present().map(|(sessions, _)| sessions)
+        };
+        let (longer, longest) = (query(MINUTE, Some(2 * MINUTE), None), query(MINUTE, Some(9 * MINUTE), None));
+        assert_eq!(present(&[query(MINUTE, None, None), longest.clone()]), Some(0));
+        assert_eq!(present(&[longest.clone(), longer.clone()]), Some(0));
+        assert_eq!(present(&[longest]), Some(1));
     }
 }
