@@ -151,7 +151,7 @@ impl Compiler {
             output,
             context: self.state.task_ctx(),
         };
-        plan.check(file, &places).await?;
+        plan.check(file, &places, &logical).await?;
         table_bounds::check(&logical, &windows_of(&optimized), file, &places)?;
         Ok(plan)
     }
