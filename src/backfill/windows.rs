@@ -12,7 +12,7 @@ use super::buffer::{TimeBuckets, merge_buckets};
 use super::options::{Range, Watch};
 use crate::engine::counters::PipelineCounts;
 use crate::engine::tables::{RawRows, TableSummary, WindowTables};
-use crate::engine::{Combine, Emission, Pipelines, ShardMessage, ShardStage};
+use crate::engine::{Combine, Emission, Pipelines, Progress, ShardMessage, ShardStage};
 use crate::error::{Error, Result};
 use crate::limits::{COMBINE_QUEUE_MAX, SHARD_QUEUE_BATCHES_MAX};
 use crate::operator::window::Windowing;
@@ -23,7 +23,7 @@ use crate::types::{Micros, ShardId};
 /// What a worker of the second pass is given.
 enum Work {
     Rows(RecordBatch),
-    /// The watermark of the job: by each table's own, every row before it has been given.
+    /// The watermark: every row before it has been given, with its verdicts. No table waits for more.
     Until(Micros),
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn compute(
     watch: &dyn Watch,
 ) -> Result<Windowed> {
     let (to_combine, messages) = channel(COMBINE_QUEUE_MAX);
-    let mut combine = Combine::try_new(Arc::clone(pipelines))?;
+    let mut combine = Combine::try_new(Arc::clone(pipelines))?.going_by(Progress::RowsGiven);
     let mut stages: JoinSet<Result<Vec<PipelineCounts>>> = JoinSet::new();
     let mut queues = Vec::new();
     let late = raw.first().cloned().ok_or_else(|| Error::internal("a backfill without a writer"))?;
@@ -56,7 +56,7 @@ pub(super) async fn compute(
         queues.push(queue);
         let worker: ShardId = format!("worker {i}").into();
         combine.join(Arc::clone(&worker));
-        let stage = ShardStage::try_new(Arc::clone(pipelines))?;
+        let stage = ShardStage::try_new(Arc::clone(pipelines))?.going_by(Progress::RowsGiven);
         stages.spawn(run_stage(worker, stage, work, to_combine.clone(), (late.clone(), range, pipelines.clone())));
     }
     drop((to_combine, late));
@@ -96,8 +96,6 @@ async fn feed(
     let mut rows_done = 0;
     let mut turn = queues.iter().cycle();
     let mut writer = raw.iter().cycle();
-    // Of the job. A table that waits shorter is ahead of it, but not of the rows that were given.
-    let watermark = |given: Micros| given.saturating_sub(pipelines.lead());
     for of_time in merge_buckets(buffers) {
         for (_, part) in of_time.parts {
             for batch in part {
@@ -113,8 +111,9 @@ async fn feed(
                 watch.done(rows_done, rows_done);
             }
         }
+        let given = of_time.start.saturating_add(bucket);
         for queue in queues {
-            queue.send(Work::Until(watermark(of_time.start.saturating_add(bucket)))).await.map_err(|e| ended(e.0))?;
+            queue.send(Work::Until(given)).await.map_err(|e| ended(e.0))?;
         }
     }
     Ok(())

@@ -33,6 +33,10 @@ async fn explanation(config: &Config, pipeline: &str) -> Result<String> {
     let compiler = Compiler::with_lookups(&contract, &tables, StateMemory::new(options.memory_bytes_max))?;
     let (file, others) = find(config, pipeline)?;
     let plan = compiler.compile(&file).await?;
+    let problems = options.problems(std::slice::from_ref(&plan), std::slice::from_ref(&file));
+    if let Some(problem) = problems.into_iter().next() {
+        return Err(problem);
+    }
     let mut queries: Vec<ConcurrencyQuery> = plan.concurrency_queries().cloned().collect();
     let finest = match queries.is_empty() {
         true => None,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::config::{Config, OnChangedPipeline, SourceKind};
 use crate::engine::Pipelines;
+use crate::engine::board::Status;
 use crate::engine::changes;
 use crate::engine::checkpoint::{Checkpoint, Header, Summary};
 use crate::engine::event_ids;
@@ -14,7 +15,7 @@ use crate::engine::lookups::LookupHistory;
 use crate::error::{Error, Result};
 use crate::limits::CHECKPOINT_WRITE_SECS_MAX;
 use crate::sink::lake::{CheckpointStore, Lake};
-use crate::types::{Micros, ShardPosition, format_micros};
+use crate::types::format_micros;
 
 /// The state of one application in one lake.
 pub(super) struct Saved {
@@ -95,7 +96,7 @@ impl Saved {
         Ok(())
     }
 
-    /// Writes the state of a job that has stopped, after all its runs read so many events.
+    /// Writes the state of a job that has stopped, with its last status, after all its runs read so many events.
     ///
     /// # Errors
     /// External or transient if the lake fails: the next start reads again what this run has read.
@@ -103,22 +104,14 @@ impl Saved {
         &self,
         pipelines: &Pipelines,
         (mut state, source): (JobState, Vec<u8>),
+        status: &Status,
         events_read: u64,
-        watermark: Option<Micros>,
         clock: &dyn Clock,
     ) -> Result<()> {
         if !self.enabled {
             return Ok(());
         }
-        let (sessions, streams) = state.combine.as_ref().map_or((0, 0), |c| c.remembered());
-        let summary = Summary {
-            positions: state.shards.iter().map(|(s, at)| (s.to_string(), words(at.position.as_ref()))).collect(),
-            watermark,
-            events_read,
-            open_windows: state.open_windows() as u64,
-            sessions: sessions as u64,
-            streams: streams as u64,
-        };
+        let summary = Summary::of(&state, status, events_read);
         event_ids::leave_out(&mut state);
         let header = Header::new(pipelines, &self.stream, clock.now(), summary);
         let checkpoint = Checkpoint { header, state, source };
@@ -145,13 +138,5 @@ fn stream_of(config: &Config) -> String {
     match config.source.kind {
         SourceKind::Embedded => format!("embedded {}", config.source.stream_name),
         SourceKind::Kinesis => format!("{} in {}", config.source.stream_name, config.source.region),
-    }
-}
-
-fn words(position: Option<&ShardPosition>) -> String {
-    match position {
-        None => "at its tip".to_owned(),
-        Some(position @ ShardPosition::After(_)) => position.to_string(),
-        Some(position) => format!("at {position}"),
     }
 }

@@ -148,7 +148,7 @@ async fn consume(
     reloading.shutdown().await;
     let status = board.status();
     let read = read_before + status.counters().read;
-    saved.save(&pipelines, (ended.state, source), read, status.combine.watermark, clock.as_ref()).await?;
+    saved.save(&pipelines, (ended.state, source), &status, read, clock.as_ref()).await?;
     // A client that keeps its connection must not hold the end up.
     let _ = tokio::time::timeout(Duration::from_millis(300), feeding.shutdown()).await;
     farewell(board, &ended.tables)

@@ -14,13 +14,15 @@ use std::io::Read;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use super::board::Status;
 use super::changes::{SharedState, fingerprints};
+use super::combine::CombineState;
 use super::job_state::JobState;
 use super::pipelines::Pipelines;
 use crate::error::{Error, Result};
 use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::pipeline::Fingerprint;
-use crate::types::Micros;
+use crate::types::{Micros, ShardPosition};
 
 /// Version of the format. Another one is refused: its state cannot be read.
 pub const VERSION: u32 = 9;
@@ -60,7 +62,7 @@ pub struct Summary {
     pub watermark: Option<Micros>,
     /// Events read since the job's first start: by all runs.
     pub events_read: u64,
-    /// Windows that wait for rows or for shards.
+    /// Windows that are open, as [`Status::open_windows`] counts them, of all pipelines.
     pub open_windows: u64,
     /// Sessions and streams remembered.
     pub sessions: u64,
@@ -77,6 +79,26 @@ pub struct Checkpoint {
     pub state: JobState,
     /// What the source remembers besides positions: of the simulated platform, where it is. Empty for a stream of AWS.
     pub source: Vec<u8>,
+}
+
+impl Summary {
+    /// That of a state, after all runs of the job read so many events; `status` is the job's last.
+    pub fn of(state: &JobState, status: &Status, events_read: u64) -> Self {
+        let words = |position: Option<&ShardPosition>| match position {
+            None => "at its tip".to_owned(),
+            Some(position @ ShardPosition::After(_)) => position.to_string(),
+            Some(position) => format!("at {position}"),
+        };
+        let (sessions, streams) = state.combine.as_ref().map_or((0, 0), CombineState::remembered);
+        Self {
+            positions: state.shards.iter().map(|(s, at)| (s.to_string(), words(at.position.as_ref()))).collect(),
+            watermark: status.combine.watermark,
+            events_read,
+            open_windows: status.open_windows().into_iter().map(|(_, windows, _)| windows as u64).sum(),
+            sessions: sessions as u64,
+            streams: streams as u64,
+        }
+    }
 }
 
 impl Header {

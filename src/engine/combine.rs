@@ -11,6 +11,7 @@ use super::cascades::{Cascades, CascadesState};
 use super::pipeline_windows::is_given_up;
 use super::pipelines::Pipelines;
 use super::shard_stage::ShardPartials;
+use super::watermarks::Progress;
 use crate::error::{Error, Result};
 use crate::operator::concurrency::{Concurrency, ConcurrencyQuery, ConcurrencyState, Seen};
 use crate::operator::memory::StateReservation;
@@ -66,6 +67,7 @@ pub struct Combine {
     windows: Vec<Cascades>,
     watermarks: HashMap<ShardId, Option<Micros>>,
     watermark: Option<Micros>,
+    progress: Progress,
     /// By pipeline: its windows that begin before are given up.
     floors: Vec<Option<Micros>>,
     /// By pipeline, and then of presence: what they take of the job's memory.
@@ -88,9 +90,9 @@ impl CombineState {
         self.concurrency.as_ref().map_or((0, 0), ConcurrencyState::remembered)
     }
 
-    /// Windows that wait.
-    pub fn open_windows(&self) -> usize {
-        self.windows.values().map(CascadesState::open).sum()
+    /// Whether windows wait; those of concurrency, which are known by who is present, aside.
+    pub(super) fn has_open_windows(&self) -> bool {
+        self.windows.values().any(|windows| windows.open() > 0)
     }
 
     /// Gives up the windows of a table that wait.
@@ -115,9 +117,15 @@ impl Combine {
             windows: pipelines.plans.iter().map(Cascades::try_new).collect::<Result<_>>()?,
             watermarks: HashMap::new(),
             watermark: None,
+            progress: Progress::default(),
             floors: vec![None; pipelines.plans.len()],
             pipelines,
         })
+    }
+
+    /// Takes watermarks for this.
+    pub fn going_by(self, progress: Progress) -> Self {
+        Self { progress, ..self }
     }
 
     /// Gives up the windows of each pipeline that begin before its floor.
@@ -252,7 +260,7 @@ impl Combine {
         let mut changed = self.count_presence(watermark)?;
         let of_pipelines = self.pipelines.plans.iter().zip(&self.floors);
         for (i, ((plan, floor), windows)) in of_pipelines.zip(&mut self.windows).enumerate() {
-            let of_table = self.pipelines.watermark_of(plan, watermark);
+            let of_table = self.progress.of_table(&self.pipelines, plan, watermark);
             let until = complete_until(plan, of_table, &self.pipelines, self.concurrency.as_ref());
             let (complete, added) = windows.close(plan, until, *floor).await?;
             changed |= added;
@@ -337,7 +345,7 @@ fn complete_until(
         return watermark;
     }
     let query = |asked: &ConcurrencyQuery| pipelines.queries.iter().position(|q| q == asked);
-    let given = |asked| concurrency?.given_until(query(asked)?);
+    let given = |asked| concurrency?.given_until(query(asked)?, watermark);
     plan.concurrency_queries().filter_map(given).fold(watermark, Micros::min)
 }
 

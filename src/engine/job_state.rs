@@ -46,11 +46,11 @@ impl Floors {
 }
 
 impl JobState {
-    /// Windows of the pipelines that are open in shards or wait where they meet. (One that is open in several shards counts in each.)
-    pub fn open_windows(&self) -> usize {
-        let stages = self.shards.values().filter_map(|s| s.work.as_ref()?.stage.as_ref());
-        let in_shards = stages.map(StageState::open_windows);
-        in_shards.sum::<usize>() + self.combine.as_ref().map_or(0, CombineState::open_windows)
+    /// Whether some window is open in a shard, or waits where shards meet. How many are, a job's
+    /// [`Status`](super::board::Status::open_windows) says: a state does not know which panes are of one window.
+    pub fn has_open_windows(&self) -> bool {
+        let mut stages = self.shards.values().filter_map(|s| s.work.as_ref()?.stage.as_ref());
+        stages.any(StageState::has_open_windows) || self.combine.as_ref().is_some_and(CombineState::has_open_windows)
     }
 
     /// All rows of windows that begin here or later are yet to be read, and no such window is out; none if nothing was read.

@@ -43,3 +43,4 @@ pub use combine::{Combine, Emission, ShardMessage};
 pub use intake::{Intake, Taken};
 pub use pipelines::{EngineOptions, Pipelines};
 pub use shard_stage::{Processed, ShardPartials, ShardStage};
+pub use watermarks::Progress;

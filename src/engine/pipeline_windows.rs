@@ -299,11 +299,12 @@ impl PipelineWindows {
             if give_up(end) {
                 continue;
             }
-            let revised = self.merged(end, |node| node.revised.as_mut())?;
-            let revised = plan.finish(revised, 1).await?;
-            let rows = match self.emitted.get(&end) {
-                Some(StoredBatch(emitted)) => changed_rows(emitted, &revised, plan.key_columns())?,
-                None => revised,
+            let rows = match (self.revised(plan, end).await?, self.emitted.get(&end)) {
+                (Some(revised), Some(StoredBatch(emitted))) => changed_rows(emitted, &revised, plan.key_columns())?,
+                (Some(revised), None) => revised,
+                // All that it had is gone.
+                (None, Some(StoredBatch(emitted))) => changed_rows(emitted, &emitted.slice(0, 0), plan.key_columns())?,
+                (None, None) => continue,
             };
             out.push(WindowRows { end, revision: 1, rows });
         }
@@ -312,6 +313,15 @@ impl PipelineWindows {
         self.emitted = next.map(|next| self.emitted.split_off(&next)).unwrap_or_default();
         self.presence = next.map(|next| self.presence.split_off(&next)).unwrap_or_default();
         Ok(())
+    }
+
+    /// What a window comes to with the rows within the allowed lateness; none if no node has a row in it, as with revision 0.
+    async fn revised(&mut self, plan: &ContinuousPlan, end: Micros) -> Result<Option<RecordBatch>> {
+        let rows = self.merged(end, |node| node.revised.as_mut())?;
+        if rows.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        self.finish(plan, rows, 1).await.map(Some)
     }
 
     /// Finds the windows up to `last` that no late row can change any more.
@@ -326,8 +336,12 @@ impl PipelineWindows {
                 continue;
             }
             if revised {
-                let rows = self.merged(end, |node| node.revised.as_mut())?;
-                let rows = self.finish(plan, rows, 1).await?;
+                // Of nothing there is none, unless it was something first.
+                let rows = match (self.revised(plan, end).await?, &emitted) {
+                    (Some(rows), _) => rows,
+                    (None, Some(StoredBatch(emitted))) => emitted.slice(0, 0),
+                    (None, None) => continue,
+                };
                 self.settled.push(WindowRows { end, revision: 1, rows });
             } else if let Some(StoredBatch(rows)) = emitted {
                 self.settled.push(WindowRows { end, revision: 0, rows });

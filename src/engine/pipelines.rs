@@ -54,6 +54,13 @@ impl EngineOptions {
             memory_bytes_max: config.run.memory_bytes_max.unwrap_or_else(memory::default_bytes_max),
         }
     }
+
+    /// What of the times that queries set themselves contradicts these or each other, at the files that they are of.
+    pub fn problems(&self, plans: &[ContinuousPlan], files: &[PipelineFile]) -> Vec<Error> {
+        let mut problems = timeouts::problems(plans, &self.concurrency);
+        problems.extend(watermarks::problems(plans, files, self.judge.skew.max_event_age));
+        problems
+    }
 }
 
 /// All queries of a job.
@@ -123,8 +130,7 @@ impl Pipelines {
         if let Err(e) = check_sizes(&queries, &plans) {
             problems.push(e);
         }
-        problems.extend(timeouts::problems(&plans, &options.concurrency));
-        problems.extend(watermarks::problems(&plans, files, options.judge.skew.max_event_age));
+        problems.extend(options.problems(&plans, files));
         let marks = ShardMarks::try_new(
             &contract.events_schema(),
             1,

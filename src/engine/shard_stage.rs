@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::board::OpenWindows;
 use super::counters::PipelineCounts;
 use super::pipelines::Pipelines;
+use super::watermarks::Progress;
 use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::concurrency::{Concurrency, MarksPartial, MarksState, Seen, ShardMarks};
@@ -29,6 +30,7 @@ pub struct ShardStage {
     /// Of queries with several windowed nodes: what became of the rows, each counted once.
     joined: Vec<Option<UpdateCounts>>,
     rows_seen: u64,
+    progress: Progress,
     /// By pipeline, and then of the marks: what they take of the job's memory.
     memory: Vec<StateReservation>,
 }
@@ -60,9 +62,9 @@ pub struct ShardPartials {
 }
 
 impl StageState {
-    /// Windows that are open, over all pipelines; not those of concurrency, which are open where shards meet.
-    pub fn open_windows(&self) -> usize {
-        self.windows.values().flatten().flatten().map(WindowsState::open).sum()
+    /// Whether a window of some pipeline is open; those of concurrency are where shards meet.
+    pub(super) fn has_open_windows(&self) -> bool {
+        self.windows.values().flatten().flatten().any(|windows| windows.open() > 0)
     }
 
     /// Gives up the windows of a table.
@@ -99,7 +101,12 @@ impl ShardStage {
         let names = pipelines.plans.iter().map(|plan| format!("open windows of {}", plan.name));
         let names = names.chain(["marks of sessions in open windows".to_owned()]);
         let memory = names.map(|name| pipelines.memory.reserve(name)).collect();
-        Ok(Self { pipelines, plans, marks, joined, rows_seen: 0, memory })
+        Ok(Self { pipelines, plans, marks, joined, rows_seen: 0, progress: Progress::default(), memory })
+    }
+
+    /// Takes watermarks for this.
+    pub fn going_by(self, progress: Progress) -> Self {
+        Self { progress, ..self }
     }
 
     /// Takes the state out, to be put away.
@@ -203,11 +210,11 @@ impl ShardStage {
         Ok(())
     }
 
-    /// Hands over what can take no more rows of this shard, whose watermark by the job's delay is `watermark`.
+    /// Hands over what can take no more rows of this shard, whose watermark is `watermark`: by the job's delay, where it is of high times.
     pub fn close(&mut self, watermark: Micros) -> Result<ShardPartials> {
         let mut out = ShardPartials::default();
         for (i, (pipeline, nodes)) in self.pipelines.plans.iter().zip(&self.plans).enumerate() {
-            let watermark = self.pipelines.watermark_of(pipeline, watermark);
+            let watermark = self.progress.of_table(&self.pipelines, pipeline, watermark);
             for (n, plan) in nodes.iter().enumerate() {
                 let Some(plan) = plan else { continue };
                 out.windows.extend(lock(&plan.windows).close(watermark)?.into_iter().map(|p| (i, n, p)));

@@ -5,12 +5,33 @@
 //!                         ├── a table's own delay ──► watermark of that table      what its rows are judged by, and its windows close by
 //! ```
 //!
-//! All delays are behind the same high time, so that a table's watermark is the job's, moved by the difference of their delays.
+//! All delays are behind the same high time, so that a table's watermark is the job's, moved by the difference of their delays. Where rows
+//! come judged and in the order of time, nobody waits: every table's watermark is how far they were given.
 
 use super::pipelines::Pipelines;
 use crate::error::Error;
 use crate::pipeline::{ContinuousPlan, PipelineFile};
 use crate::types::{Micros, format_span};
+
+/// What the watermarks are of that shards report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// Of high times: rows are judged as they come, and each table waits for as long as its delay says.
+    #[default]
+    HighTimes,
+    /// Of rows that were judged before and come in the order of time: all rows before it were given, whatever a table would wait for.
+    RowsGiven,
+}
+
+impl Progress {
+    /// A table's watermark, where that of the job or of a shard is `watermark`.
+    pub(super) fn of_table(self, pipelines: &Pipelines, plan: &ContinuousPlan, watermark: Micros) -> Micros {
+        match self {
+            Progress::HighTimes => pipelines.watermark_of(plan, watermark),
+            Progress::RowsGiven => watermark,
+        }
+    }
+}
 
 impl Pipelines {
     /// How far the watermark of a table is behind the high time of a shard.

@@ -98,11 +98,7 @@ pub(super) fn bound_of(expr: &Expr, schema: &DFSchema) -> Result<Option<(Bound, 
 }
 
 fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
-    let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
-    let windows = grouped_windows(&aggregate, None).map_err(|e| at_span(e, span))?;
-    if !windows.windowing.is_tumbling() {
-        knows_no_bounds(&aggregate, windows)?;
-    }
+    let windows = windows_of_aggregate(&aggregate, None)?;
     let session_keys = if windows.windowing.session { grouped_keys(&aggregate)? } else { vec![] };
     subqueries::check_below(&aggregate.input, aggregate.group_expr.iter().chain(&aggregate.aggr_expr))?;
     let aggregates: Vec<Expr> =
@@ -126,18 +122,23 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
 
 /// An aggregate over the rows of windows that are put into longer ones.
 fn cascading(aggregate: Aggregate) -> Result<LogicalPlan> {
-    let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
-    let put = windows_put_below(&aggregate)?;
-    let windows = grouped_windows(&aggregate, Some(put)).map_err(|e| at_span(e, span))?;
-    if !windows.windowing.is_tumbling() {
-        knows_no_bounds(&aggregate, windows)?;
-    }
+    let windows = windows_of_aggregate(&aggregate, Some(windows_put_below(&aggregate)?))?;
     subqueries::check_in(aggregate.group_expr.iter().chain(&aggregate.aggr_expr))?;
     let Aggregate { input, group_expr, aggr_expr, schema, .. } = aggregate;
     let aggregates = aggr_expr.into_iter().map(|e| break_by_arguments(e, input.schema())).collect();
     let (carried, session_keys) = (vec![], vec![]);
     let node = WindowAggregate { input, group: group_expr, aggregates, carried, windows, session_keys, schema };
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
+}
+
+/// The windows that an aggregate groups by, as [`grouped_windows`] finds them, if nothing below it depends on them where it may not.
+fn windows_of_aggregate(aggregate: &Aggregate, put: Option<Windows>) -> Result<Windows> {
+    let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
+    let windows = grouped_windows(aggregate, put).map_err(|e| at_span(e, span))?;
+    if !windows.windowing.is_tumbling() {
+        knows_no_bounds(aggregate, windows)?;
+    }
+    Ok(windows)
 }
 
 /// The windows that an aggregate groups by, if it can be computed window by window: those that its rows were `put` into, where they

@@ -13,6 +13,7 @@
 //! they go to is known by the window, and no row is looked at for it.
 
 use arrow::datatypes::Field;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Column, DFSchema, DataFusionError, ExprSchema, Result, Span};
 use datafusion::logical_expr::logical_plan::{Aggregate, Projection};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan};
@@ -128,6 +129,17 @@ pub(super) fn no_time(column: &str, result: &DFSchema) -> Option<DataFusionError
         None => no_time_remedy(),
     };
     Some(refusal(format!("{column} of a windowed result has no watermark"), remedy))
+}
+
+/// Whether a query, as it is written, puts rows of the stream into windows.
+pub(super) fn puts_stream(query: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    query.apply_with_subqueries(|plan| {
+        let puts = |p: &Projection| windows_put(p).is_some_and(|windows| windows.level == 0);
+        found |= matches!(plan, LogicalPlan::Projection(p) if puts(p));
+        Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
 }
 
 /// The windows that a call has put the rows of a projection into.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 
+use super::cascade::puts_stream;
 use super::file::PipelineFile;
 use super::places::Places;
 use super::plan::{ContinuousPlan, Node, StatefulNode};
@@ -19,9 +21,9 @@ use crate::operator::lookup_join::LookupIndex;
 use crate::operator::window::WindowAggregateExec;
 
 impl ContinuousPlan {
-    /// All of it.
-    pub(super) async fn check(&self, file: &PipelineFile, places: &Places) -> Result<()> {
-        self.check_windows(file, places)?;
+    /// All of it; `query` is the query as it is written.
+    pub(super) async fn check(&self, file: &PipelineFile, places: &Places, query: &LogicalPlan) -> Result<()> {
+        self.check_windows(file, places, query)?;
         self.check_leaves()?;
         // What DataFusion finds out only when it runs is found out now.
         for plan in self.window_plans() {
@@ -45,7 +47,7 @@ impl ContinuousPlan {
         std::iter::once(&self.rest).chain(self.cascades().map(|(_, cascade)| cascade.input()))
     }
 
-    fn check_windows(&self, file: &PipelineFile, places: &Places) -> Result<()> {
+    fn check_windows(&self, file: &PipelineFile, places: &Places, query: &LogicalPlan) -> Result<()> {
         for plan in self.window_plans() {
             self.check_windows_of(plan, file, places)?;
         }
@@ -61,11 +63,17 @@ impl ContinuousPlan {
         }
         // Of several parts of a query, those that count rows may be revised.
         if !self.aggregates_stream() && self.header.allowed_lateness_secs > 0 {
-            let reason =
+            let why =
                 "concurrency tables take no allowed_lateness_secs: one late mark would change every window after it";
-            return Err(Error::user(reason)
-                .at(file.at_key("allowed_lateness_secs"))
-                .hint("remove the key, or raise time.watermark_delay_secs"));
+            let (reason, remedy) = match puts_stream(query)? {
+                false => (why.to_owned(), "remove the key, or raise time.watermark_delay_secs"),
+                // The optimizer has left the join out.
+                true => (
+                    format!("the rows that are counted beside CONCURRENCY change nothing in the result, and {why}"),
+                    "select what they are counted for (a LEFT JOIN that no column is selected of adds nothing), or remove the join and the key",
+                ),
+            };
+            return Err(Error::user(reason).at(file.at_key("allowed_lateness_secs")).hint(remedy));
         }
         Ok(())
     }

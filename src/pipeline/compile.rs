@@ -10,6 +10,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 
 use super::analyze::WindowedAggregates;
+use super::cascade::windows_of;
 use super::dialect::StreamDialect;
 use super::file::PipelineFile;
 use super::fingerprint::fingerprint;
@@ -24,7 +25,7 @@ use super::stream_table::StreamTable;
 use super::table_functions::{WindowTableFunctions, tumble_form};
 use super::unrepeatable::refuse_unrepeatable;
 use super::window_plan::WindowPlan;
-use super::{depth, metric};
+use super::{depth, metric, table_bounds};
 use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::batch_scan::BatchScanExec;
@@ -150,7 +151,8 @@ impl Compiler {
             output,
             context: self.state.task_ctx(),
         };
-        plan.check(file, &places).await?;
+        plan.check(file, &places, &logical).await?;
+        table_bounds::check(&logical, &windows_of(&optimized), file, &places)?;
         Ok(plan)
     }
 }

@@ -15,7 +15,7 @@
 //! * `table_functions`: `TUMBLE` and `CONCURRENCY`; * `bound`: the function behind `window_start` and `window_end`;
 //! * `cascade`: windows of windows; * `nodes`: the logical nodes; * `analyze`: what becomes a windowed node, what is refused;
 //! * `metric`: what becomes a metric of CloudWatch; * `physical`: logical nodes to operators; * `compile`: all of it;
-//! * `subqueries`: which of them are refused; * `ties`: rows that an order leaves equal; * `places`: the lines of columns and windows;
+//! * `table_bounds`: whose bounds a table has; * `subqueries`: which of them are refused; * `ties`: rows that an order leaves equal; * `places`: the lines of columns and windows;
 //! * `functions`: those besides DataFusion's; * `json_path`: `JSON_VALUE` and its like; * `unrepeatable`: functions that are refused;
 //! * [`WindowPlan`]: a plan over complete windows; * [`Fingerprint`]: what its state depends on; * `stream_table`: the stream as a table; * [`Explanation`]: a plan in words.
 
@@ -44,6 +44,7 @@ mod selection;
 mod session_keys;
 mod stream_table;
 mod subqueries;
+mod table_bounds;
 mod table_functions;
 mod ties;
 mod unrepeatable;

@@ -133,7 +133,8 @@ pub struct PipelineDocument {
     pub open_groups: usize,
 }
 
-/// Presence, as far as the watermark has come.
+/// Presence, as far as the watermark has come: by the timeouts of the configuration, or, where no table counts by these, by the set with
+/// the shortest session timeout that a table has.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ConcurrencyDocument {
     /// Sessions present.

@@ -114,9 +114,10 @@ catalogue! {
     Gauge Count OPEN_GROUPS ["pipeline"] = "headcount_open_groups";
     /// Watermark of a shard, as seconds since 1970 in event time.
     Gauge Seconds WATERMARK_TIMESTAMP_SECONDS ["shard"] = "headcount_watermark_timestamp_seconds";
-    /// Viewers present at the end of the last window, all streams together.
+    /// Viewers present at the end of the last window, all streams together; by the timeouts of the configuration, or, where no table
+    /// counts by these, by the set with the shortest `SESSION_TIMEOUT` that a table has.
     Gauge Count CONCURRENT_VIEWERS [] = "headcount_concurrent_viewers";
-    /// Streams active at the end of the last window.
+    /// Streams active at the end of the last window, by the same timeouts as the viewers.
     Gauge Count ACTIVE_STREAMS [] = "headcount_active_streams";
     /// Sessions that concurrency remembers, present or not; once for each set of timeouts.
     Gauge Count REMEMBERED_SESSIONS [] = "headcount_remembered_sessions";

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use headcount::backfill::Range;
 use headcount::decode::Provenance;
-use headcount::engine::Pipelines;
+use headcount::engine::{EngineOptions, Pipelines};
 use headcount::pipeline::PipelineFile;
+use headcount::schema::Contract;
 use headcount::types::{MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SEC, Micros, format_micros, parse_rfc3339};
 use regex::Regex;
 
@@ -239,6 +240,37 @@ async fn windows_that_hop_are_those_of_a_live_run() {
             assert_eq!(lake.table("_late/hops").await.len(), live.late["hops"].len());
         }
     }
+}
+
+#[tokio::test]
+async fn a_table_that_waits_long_takes_no_more_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let minutes = 12 * 60;
+    let heartbeat = |n: i64| {
+        let at = hour(0) + n / 40 * MICROS_PER_MINUTE;
+        event(&format!("{n}"), "view.heartbeat", at, &format!(r#","viewer_id":"viewer {}""#, n % 40))
+    };
+    let lines: Vec<String> = (0..minutes * 40).map(heartbeat).collect();
+    let input = [write(folder.path().join("a.ndjson"), lines.join("\n"))];
+    let mut given = Vec::new();
+    // A day: the windows of all of the input are open together in a live run.
+    for header in ["", "watermark_delay_secs = 86400", "watermark_delay_secs = 86400\nallowed_lateness_secs = 60"] {
+        let text = format!(
+            "/*\ntitle = \"t\"\nkeys = [\"viewer_id\"]\n{header}\n*/\nSELECT window_start, window_end, viewer_id, COUNT(*) AS n
+             FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+             GROUP BY window_start, window_end, viewer_id"
+        );
+        let file = PipelineFile::parse("pipelines/minutes.sql", &text).unwrap();
+        // Some buckets' windows fit, and not all of them.
+        let options = EngineOptions { memory_bytes_max: 1 << 20, ..harness::engine_options(&Options::default()) };
+        let contract = Arc::new(Contract::shipped().unwrap());
+        let pipelines = Arc::new(Pipelines::compile(contract, &[file], options).await.unwrap());
+        let lake = TempLake::new();
+        backfill(&pipelines, &input, &lake.lake, How::default()).await;
+        given.push(lake.table("minutes").await);
+    }
+    assert_eq!(given[0].len(), usize::try_from(minutes * 40).unwrap());
+    assert!(given.iter().all(|rows| *rows == given[0]), "the delay changes no row here: none is late");
 }
 
 #[tokio::test]

@@ -133,6 +133,15 @@ fn pipelines_that_cannot_be_explained() {
     let from = "TABLE(CONCURRENCY(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '7' SECOND))";
     place.write("odd.sql", &format!("{header}SELECT window_start, window_end, viewers_max FROM {from}\n"));
     place.run(&["explain", "odd.sql"], &[]).fails(2, &["odd.sql", "no multiple"]);
+    // What a run refuses of times that contradict each other.
+    let longer = from.replace("'7' SECOND", "'1' MINUTE, SESSION_TIMEOUT => INTERVAL '11' MINUTE");
+    place.write("longer.sql", &format!("{header}SELECT window_start, window_end, viewers_max FROM {longer}\n"));
+    let said = ["longer.sql:4", "closed_retention_secs is 10 min", "SESSION_TIMEOUT is 11 min"];
+    place.run(&["explain", "longer.sql"], &[]).fails(2, &said);
+    let counts = "SELECT window_start, window_end, COUNT(*) AS n
+        FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' HOUR)) GROUP BY window_start, window_end";
+    place.write("waits.sql", &format!("/*\ntitle = \"t\"\nwatermark_delay_secs = 700000\n*/\n{counts}\n"));
+    place.run(&["explain", "waits.sql"], &[]).fails(2, &["waits.sql:3", "more than time.max_event_age_secs"]);
 }
 
 #[test]

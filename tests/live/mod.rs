@@ -254,7 +254,7 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
             let suspend = if i % 2 == 0 { &running.ending.catch_up } else { &running.ending.stop };
             suspend.cancel();
             let (state, _) = running.end(&mut written).await;
-            assert!(state.open_windows() > 0);
+            assert!(state.has_open_windows());
             running =
                 Running::start(pipelines, source, lake, (Some(put_away(pipelines, lake, state).await), put)).await;
         }

@@ -10,12 +10,14 @@ use headcount::clock::{Clock, SystemClock};
 use headcount::decode::Provenance;
 use headcount::engine::Pipelines;
 use headcount::engine::board::{Board, Status};
+use headcount::engine::checkpoint::Summary;
 use headcount::engine::job_state::JobState;
 use headcount::engine::live::{self, Ended, Ending};
 use headcount::engine::shard_task::ShardSource;
 use headcount::engine::tables::{Target, open_tables};
+use headcount::pipeline::PipelineFile;
 use headcount::source::simulator::{Disturbance, Simulator, SimulatorConfig};
-use headcount::types::{MICROS_PER_SEC, Micros, ReadBatch, Record, ShardId, ShardPosition};
+use headcount::types::{MICROS_PER_SEC, Micros, ReadBatch, Record, ShardId, ShardPosition, floor_to};
 
 use super::{put_away, until, within};
 use crate::fixture::{self, TempLake, window_tables};
@@ -160,7 +162,7 @@ async fn windows_go_on_over_a_reshard_that_ends_the_job() {
     let parents = vec![Listed::new("a", &a, true), Listed::new("b", &b, true)];
     let (state, status) = job(&pipelines, parents, None, &lake, |_| {}).await;
     assert!(status.combine.watermark.unwrap() < START + 100 * MICROS_PER_SEC, "no window is closed that goes on");
-    assert!(state.open_windows() > 0);
+    assert!(state.has_open_windows());
     assert!(state.shards.values().all(|s| s.drained));
 
     let children = vec![Listed::new("c", &c, false), Listed::new("d", &d, false)];
@@ -170,6 +172,27 @@ async fn windows_go_on_over_a_reshard_that_ends_the_job() {
         assert!(!rows.is_empty(), "{table}");
         assert_eq!(lake.table(&table).await, sorted(rows), "{table}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_that_several_shards_hold_is_one_in_a_checkpoint_too() {
+    let sql = "SELECT window_start, window_end, stream_id, COUNT(*) AS n
+        FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, stream_id";
+    let text = format!("/*\ntitle = \"t\"\nkeys = [\"stream_id\"]\n*/\n{sql}\n");
+    let files = [PipelineFile::parse("pipelines/tens.sql", &text).unwrap()];
+    let pipelines = harness::pipelines(&files, &Options::default()).await;
+    let records = evening(100);
+    let (a, b): (Vec<_>, Vec<_>) = records.iter().cloned().partition(|r| r.data.len() % 2 == 0);
+    let lake = TempLake::new();
+    let shards = vec![Listed::new("a", &a, false), Listed::new("b", &b, false)];
+    let (state, status) = job(&pipelines, shards, None, &lake, |ending| ending.stop.cancel()).await;
+    let size = 10 * MICROS_PER_SEC;
+    let (watermark, last) = (status.combine.watermark.unwrap(), START + 100 * MICROS_PER_SEC);
+    let open = (last - floor_to(watermark, size)) / size;
+    assert!(open >= 3 && state.has_open_windows(), "{open} windows after the watermark");
+    let summary = Summary::of(&state, &status, 7);
+    assert_eq!((summary.open_windows, summary.events_read), (u64::try_from(open).unwrap(), 7));
+    assert_eq!(status.open_windows().iter().map(|(_, windows, _)| windows).sum::<usize>() as i64, open);
 }
 
 pub(super) fn sorted(mut rows: Vec<Row>) -> Vec<Row> {

@@ -64,6 +64,32 @@ fn a_window_that_presence_knows_nothing_of_waits_for_the_next_event() {
     assert_eq!(rows(&run), ["60 0 null null 1", "60 0 s null 1"]);
 }
 
+/// Events that are late for the finest window and in time for their own, from one minute to the next: presence goes by none of them.
+const LATE_FOR_PRESENCE: &str = "H65@135 C125@195 C185@255 C245@315";
+
+#[test]
+fn where_nobody_is_present_a_window_does_not_wait_for_the_next_event() {
+    let files = [
+        pipeline("minutes", "keys = []", "SELECT window_start, window_end, COUNT(*) AS n
+            FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end"),
+        viewers_and_events(60, "", "TRUE"),
+        super::scene::concurrency("finer", 10, &[]),
+    ];
+    let job = Job::new(&files, Options::default());
+    // (table, second at which the window ends), in the order in which they come.
+    let emitted = |text: &str| {
+        let emissions = job.run(&scene(text)).emissions;
+        let of_minutes = emissions.iter().filter(|e| e.pipeline < 2);
+        of_minutes.map(|e| (e.pipeline, (e.window_end - super::scene::ZERO) / SEC)).collect::<Vec<_>>()
+    };
+    let side_by_side =
+        [(0, 60), (1, 60), (0, 120), (1, 120), (0, 180), (1, 180), (0, 240), (1, 240), (0, 300), (1, 300)];
+    assert_eq!(emitted(&format!("J10@10 L20@20 {LATE_FOR_PRESENCE}")), side_by_side);
+    // Who is present would be there in the next window too, if an event told of it: the end of the input says that none does.
+    let waits = [(0, 60), (1, 60), (0, 120), (0, 180), (0, 240), (0, 300), (1, 120), (1, 180), (1, 240), (1, 300)];
+    assert_eq!(emitted(&format!("J10@10 {LATE_FOR_PRESENCE}")), waits);
+}
+
 #[derive(Debug, Clone)]
 struct Setup {
     seconds: i64,

@@ -300,3 +300,21 @@ fn every_row_of_a_table_has_its_window_and_revision() {
         assert_eq!(row["revision"], Val::Int(0));
     }
 }
+
+/// A condition keeps every window below out of the longer one, which a late row is in all the same.
+#[test]
+fn a_window_of_nothing_has_no_revision() {
+    let sql = "WITH tens AS (
+          SELECT window_time, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '10' SECOND))
+          GROUP BY window_start, window_end, window_time HAVING COUNT(*) > 9
+        )
+        SELECT minutes.window_start, minutes.window_end, one.n AS one, minutes.n
+        FROM (VALUES (1)) one(n) LEFT JOIN (
+          SELECT window_start, window_end, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE tens, DESCRIPTOR(window_time), INTERVAL '1' MINUTE))
+          GROUP BY window_start, window_end
+        ) minutes ON minutes.n >= one.n";
+    let job = Job::new(&[pipeline("table", "allowed_lateness_secs = 60", sql)], Options::default());
+    let run = job.run(&scene("C5 C95 C6 C300"));
+    assert_eq!(run.counters.pipelines["table"].late, 0);
+    assert_eq!(lines(&run.tables["table"], "window_start revision one n"), [""; 0]);
+}

@@ -167,6 +167,7 @@ impl Presence {
             }
             self.begin(first);
         }
+        let mut out = Vec::new();
         while let Some(bucket) = self.cursor {
             if bucket.saturating_add(self.bucket_size) > watermark || bucket >= self.last_window_end(pending) {
                 break;
@@ -178,8 +179,11 @@ impl Presence {
             let none = MarksPartial::new(bucket);
             self.resolve_bucket(bucket, pending.marks.get(&bucket).unwrap_or(&none))?;
             self.cursor = Some(bucket + self.bucket_size);
+            // In a long silence in which a stream stays announced most windows are dropped again: they need not all be there first.
+            self.give(watermark, pending, &mut out);
         }
-        Ok(self.give(watermark, pending))
+        self.give(watermark, pending, &mut out);
+        Ok(out)
     }
 
     fn begin(&mut self, first: Micros) {
@@ -232,14 +236,12 @@ impl Presence {
     }
 
     /// Takes the finished windows out, as far as it is known whether they are to be given.
-    fn give(&mut self, watermark: Micros, pending: &Pending) -> Vec<WindowRows> {
-        let Some(latest) = pending.latest_event() else { return vec![] };
-        let mut out = Vec::new();
+    fn give(&mut self, watermark: Micros, pending: &Pending, out: &mut Vec<WindowRows>) {
+        let Some(latest) = pending.latest_event() else { return };
         for (query, windows) in self.numbers.iter().zip(&mut self.queries) {
             let given = windows.give(latest, watermark, &pending.seen).into_iter();
             out.extend(given.map(|(window_end, rows)| WindowRows { query: *query, window_end, rows }));
         }
-        out
     }
 
     /// Every bucket before it is resolved; none before the first is.
@@ -253,9 +255,15 @@ impl Presence {
         self.cursor.and_then(|_| self.queries.iter().map(QueryWindows::oldest_start).min())
     }
 
-    /// The start of a query's oldest window that is not given yet; none before the first window is known.
-    pub(super) fn given_until(&self, query: usize) -> Option<Micros> {
-        self.cursor.and_then(|_| self.queries.get(query)).map(QueryWindows::oldest_start)
+    /// The windows of a query that end by it were given, or have no rows, whatever comes when `watermark` has passed; none before the first
+    /// window is known.
+    pub(super) fn given_until(&self, query: usize, watermark: Micros, pending: &Pending) -> Option<Micros> {
+        let windows = self.cursor.and_then(|_| self.queries.get(query))?;
+        let oldest = windows.oldest_start();
+        // With nobody present and no event known, nobody will be before the watermark: what comes is in time for a window that ends later.
+        let nobody = self.present_sessions == 0 && windows.has_no_groups();
+        let silent = pending.seen.range(oldest..).next().is_none();
+        Some(if nobody && silent { oldest.max(floor_to(watermark, windows.size())) } else { oldest })
     }
 
     /// Sessions present and streams active, as far as resolved; none before anything was.
@@ -284,10 +292,11 @@ impl Presence {
         (self.sessions.len(), self.streams.len())
     }
 
-    /// Memory of sessions and streams, in bytes.
+    /// Memory of sessions and streams, and of windows that are held back, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let index = |index: &HashMap<u128, u32>| index.capacity() * (size_of::<(u128, u32)>() + 1);
-        self.sessions.bytes() + self.streams.bytes() + index(&self.session_index) + index(&self.stream_index)
+        let windows: usize = self.queries.iter().map(QueryWindows::bytes).sum();
+        self.sessions.bytes() + self.streams.bytes() + index(&self.session_index) + index(&self.stream_index) + windows
     }
 }
 

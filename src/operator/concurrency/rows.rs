@@ -52,6 +52,8 @@ pub(super) struct QueryWindows {
     members: Vec<(u32, u32)>,
     by_values: HashMap<GroupKey, u32>,
     finished: VecDeque<Finished>,
+    /// Memory of these.
+    finished_bytes: usize,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -60,6 +62,12 @@ struct Finished {
     present: bool,
     #[serde(with = "arrow_bytes")]
     rows: RecordBatch,
+}
+
+impl Finished {
+    fn bytes(&self) -> usize {
+        self.rows.get_array_memory_size()
+    }
 }
 
 /// What a query's windows remember.
@@ -92,6 +100,7 @@ impl QueryWindows {
             members: Vec::new(),
             by_values: HashMap::new(),
             finished: VecDeque::new(),
+            finished_bytes: 0,
             query,
         }
     }
@@ -113,6 +122,7 @@ impl QueryWindows {
         let QueryState { groups, active, members, numbers, by_values, finished } = state;
         (self.groups, self.active, self.members) = (groups, active, members);
         (self.numbers, self.by_values, self.finished) = (numbers, by_values, finished);
+        self.finished_bytes = self.finished.iter().map(Finished::bytes).sum();
     }
 
     pub(super) fn query(&self) -> &ConcurrencyQuery {
@@ -135,6 +145,23 @@ impl QueryWindows {
     /// How many groups the open window has so far.
     pub(super) fn groups(&self) -> usize {
         self.groups.len()
+    }
+
+    /// Whether the windows that are not given yet have no rows, and get none while nobody is present. (Without a partition each may have
+    /// a row of zeros.)
+    pub(super) fn has_no_groups(&self) -> bool {
+        !self.parts.is_empty() && self.finished.is_empty() && self.groups.len() == 0
+    }
+
+    /// No more windows than that were ever held back together.
+    #[cfg(test)]
+    pub(super) fn held_at_most(&self) -> usize {
+        self.finished.capacity()
+    }
+
+    /// Memory of the windows that are not given yet, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.finished_bytes
     }
 
     /// The first window is the one that holds the first event.
@@ -225,7 +252,9 @@ impl QueryWindows {
             }
         }
         let batch = self.batch(start, &rows, active, streams, dimensions)?;
-        self.finished.push_back(Finished { start, present, rows: batch });
+        let finished = Finished { start, present, rows: batch };
+        self.finished_bytes += finished.bytes();
+        self.finished.push_back(finished);
         Ok(())
     }
 
@@ -303,9 +332,9 @@ impl QueryWindows {
                     _ => false,
                 }
             };
-            if let Some(window) = self.finished.pop_front()
-                && keep
-            {
+            let Some(window) = self.finished.pop_front() else { break };
+            self.finished_bytes = self.finished_bytes.saturating_sub(window.bytes());
+            if keep {
                 out.push((end, window.rows));
             }
         }

@@ -143,19 +143,21 @@ impl Concurrency {
         Ok(out)
     }
 
-    /// The windows of a query that end by it were given, or have no rows; none before anything was resolved, when all that are complete
-    /// have none.
-    pub fn given_until(&self, query: usize) -> Option<Micros> {
-        self.of_query(query).and_then(|(presence, place)| presence.given_until(place))
+    /// The windows of a query that end by it were given, or have no rows, after [`Self::advance`] to `watermark`; none before anything was
+    /// resolved, when all that are complete have none.
+    pub fn given_until(&self, query: usize, watermark: Micros) -> Option<Micros> {
+        let (presence, place) = self.of_query(query)?;
+        presence.given_until(place, watermark, &self.pending)
     }
 
-    /// Who is shown to be present: by the job's own timeouts, if some query counts by them.
+    /// Who is shown to be present: by the job's own timeouts, or, if no query counts by them, by the set with the shortest session timeout.
+    /// A figure that some table has is better than one that is none's.
     fn shown(&self) -> Option<&Presence> {
         self.presences.get(&self.job).or_else(|| self.presences.values().next())
     }
 
-    /// Sessions present and streams active, as far as resolved; by the job's own timeouts, if some query counts by them. None before
-    /// anything was resolved: nobody knows who is present.
+    /// Sessions present and streams active, as far as resolved, by the timeouts that [`Self::shown`] chooses. None before anything was
+    /// resolved: nobody knows who is present.
     pub fn present(&self) -> Option<(i64, i64)> {
         self.shown().and_then(Presence::present)
     }
@@ -182,8 +184,102 @@ impl Concurrency {
         each.fold((0, 0), |(sessions, streams), more| (sessions + more.0, streams + more.1))
     }
 
-    /// Memory of sessions, streams and the marks that wait, in bytes; what each query has open beside them is less.
+    /// Memory of sessions, streams, the marks that wait and windows that are held back, in bytes; the window that each query counts beside
+    /// them is less.
     pub fn bytes(&self) -> usize {
         self.pending.bytes() + self.presences.values().map(Presence::bytes).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::StringArray;
+
+    use super::super::mark::{Mark, MarkColumns, MarkKind, hash_id, hash_session};
+    use super::super::rows::QueryWindows;
+    use super::super::timeouts::OwnTimeouts;
+    use super::*;
+    use crate::types::floor_to;
+
+    const HOUR: Micros = MICROS_PER_DAY / 24;
+    const MINUTE: Micros = HOUR / 60;
+
+    const JOB: ConcurrencyOptions = ConcurrencyOptions {
+        session_timeout: MINUTE,
+        closed_retention: 10 * MINUTE,
+        stream_timeout: 2 * MINUTE,
+        announced_timeout: 48 * HOUR,
+    };
+
+    fn query(size: Micros, session: Option<Micros>, announced: Option<Micros>) -> ConcurrencyQuery {
+        ConcurrencyQuery { size, partition_by: vec![], timeouts: OwnTimeouts::new([session, None, None, announced]) }
+    }
+
+    /// One event of the stream `s` at 0: of the session `A`, or of nobody's.
+    fn marks(kind: MarkKind, session: bool) -> MarksPartial {
+        let text = |value: &str| StringArray::from(vec![value]);
+        let columns = MarkColumns {
+            event_id: text("e"),
+            stream_id: text("s"),
+            channel_id: StringArray::from(vec![None::<&str>]),
+            dimensions: vec![],
+        };
+        let (stream, session) = (hash_id("s"), if session { hash_session(hash_id("s"), "A") } else { 0 });
+        let mut marks = MarksPartial::new(0);
+        marks.sources.push(Arc::new(columns));
+        marks.marks.push(Mark { stream, session, viewer: 0, time: 0, source: 0, row: 0, kind, derived: false });
+        marks
+    }
+
+    fn saw(times: &[Micros], size: Micros) -> Vec<Seen> {
+        times.iter().map(|t| Seen { bucket: floor_to(*t, size), first: *t, last: *t }).collect()
+    }
+
+    #[test]
+    fn windows_of_a_silence_are_dropped_one_by_one() {
+        let year = 365 * MICROS_PER_DAY;
+        let mut concurrency = Concurrency::try_new(&[query(HOUR, None, Some(year))], JOB).unwrap();
+        // Announced, and active for two months without an event.
+        concurrency.saw(&saw(&[0, 60 * MICROS_PER_DAY], HOUR));
+        concurrency.add(marks(MarkKind::StreamStarted, false));
+        let given = concurrency.advance(60 * MICROS_PER_DAY + HOUR).unwrap();
+        assert_eq!(given.iter().map(|w| w.window_end / HOUR).collect::<Vec<_>>(), [1, 60 * 24 + 1]);
+        let held =
+            concurrency.presences.values().flat_map(|presence| &presence.queries).map(QueryWindows::held_at_most);
+        assert!(held.max().unwrap() < 24, "two months of windows were there at once");
+    }
+
+    #[test]
+    fn windows_that_are_held_back_take_memory() {
+        let mut concurrency = Concurrency::try_new(&[query(MINUTE, None, None)], JOB).unwrap();
+        // A shard is ahead of the others, by so much that the windows between may be a silence.
+        concurrency.saw(&saw(&[0, 30 * HOUR], MINUTE));
+        concurrency.add(marks(MarkKind::StreamStarted, false));
+        assert_eq!(concurrency.advance(MINUTE).unwrap().len(), 1);
+        let before = concurrency.bytes();
+        assert_eq!(concurrency.advance(10 * HOUR).unwrap().len(), 0);
+        let held = concurrency.bytes() - before;
+        assert!(held > 599 * 100, "{held} bytes for 599 windows");
+        let mut restored = Concurrency::restore(&[query(MINUTE, None, None)], JOB, concurrency.state()).unwrap();
+        assert!(restored.bytes() > 599 * 100, "{} bytes after a stop", restored.bytes());
+        assert_eq!(restored.advance(25 * HOUR).unwrap().len(), 0);
+        assert!(restored.bytes() < before + 50_000, "{} bytes of nothing", restored.bytes());
+    }
+
+    #[test]
+    fn the_timeouts_of_the_job_are_shown_or_the_shortest() {
+        let present = |queries: &[ConcurrencyQuery]| {
+            let mut concurrency = Concurrency::try_new(queries, JOB).unwrap();
+            concurrency.saw(&saw(&[0, 10 * MINUTE], MINUTE));
+            concurrency.add(marks(MarkKind::Touch, true));
+            concurrency.advance(3 * MINUTE).unwrap();
+            concurrency.present().map(|(sessions, _)| sessions)
+        };
+        let (longer, longest) = (query(MINUTE, Some(2 * MINUTE), None), query(MINUTE, Some(9 * MINUTE), None));
+        assert_eq!(present(&[query(MINUTE, None, None), longest.clone()]), Some(0));
+        assert_eq!(present(&[longest.clone(), longer.clone()]), Some(0));
+        assert_eq!(present(&[longest]), Some(1));
     }
 }
