@@ -11,7 +11,7 @@
 //!
 //! What is chosen from several columns, or joined up from several queries, is looked at one by one, down to the window functions.
 
-use arrow::datatypes::Field;
+use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{Distinct, Expr, ExprSchemable, JoinType, LogicalPlan};
@@ -134,8 +134,8 @@ impl Wanted<'_> {
         let all = |exprs: Vec<&Expr>| exprs.into_iter().try_for_each(|e| self.expr(e, input));
         match expr {
             Expr::Alias(alias) => self.expr(&alias.expr, input),
-            Expr::Cast(cast) => self.expr(&cast.expr, input),
-            Expr::TryCast(cast) => self.expr(&cast.expr, input),
+            Expr::Cast(cast) if keeps_time(cast.field.data_type()) => self.expr(&cast.expr, input),
+            Expr::TryCast(cast) if keeps_time(cast.field.data_type()) => self.expr(&cast.expr, input),
             Expr::Column(column) => match input.schema().maybe_index_of_column(column) {
                 Some(i) => self.column(input, i),
                 None => Err(Other::Expression),
@@ -178,4 +178,9 @@ impl Wanted<'_> {
         });
         found
     }
+}
+
+/// Whether a time that is cast to this type is the same time: nothing is cut off.
+fn keeps_time(to: &DataType) -> bool {
+    matches!(to, DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, _))
 }

@@ -27,7 +27,7 @@ const SIZES: [&str; 7] = [
     "INTERVAL '1' DAY",
 ];
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "country",
     "device_type",
     "bitrate_kbps",
@@ -36,10 +36,11 @@ const KEYS: [&str; 8] = [
     "COALESCE(country, 'none')",
     "amount_minor % 2",
     "date_trunc('second', event_time)",
+    "CASE WHEN country = 'DE' THEN device_type WHEN device_type = 'tv' THEN country END",
 ];
 
 /// Aggregates whose result no order of the rows can change.
-const AGGREGATES: [&str; 33] = [
+const AGGREGATES: [&str; 39] = [
     "COUNT(*)",
     "COUNT(country)",
     "COUNT(fatal)",
@@ -53,6 +54,12 @@ const AGGREGATES: [&str; 33] = [
     "SUM(amount_minor)",
     "SUM(DISTINCT amount_minor)",
     "SUM(CAST(amount_minor AS DOUBLE) / 4)",
+    "SUM(amount_minor * bitrate_kbps)",
+    "COUNT(DISTINCT COALESCE(country, device_type, 'none'))",
+    "SUM(CASE WHEN country = 'DE' THEN 1 ELSE 0 END)",
+    "SUM(CASE WHEN country = 'DE' THEN amount_minor WHEN device_type = 'tv' THEN bitrate_kbps ELSE 0 END)",
+    "COUNT(DISTINCT CASE WHEN device_type IN ('tv', 'ü') THEN country WHEN country = 'DE' THEN device_type END)",
+    "COUNT(CASE WHEN fatal THEN 'x' WHEN country = 'DE' THEN 'y' END)",
     "MIN(bitrate_kbps)",
     "MAX(amount_minor)",
     "MIN(country)",

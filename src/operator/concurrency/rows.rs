@@ -328,7 +328,8 @@ impl QueryWindows {
                 let after = seen.range(end..).next().map(|(_, (first, _))| *first);
                 match (before, after) {
                     (Some(b), Some(a)) if a - b <= GAP_FILL_MAX => true,
-                    (Some(b), _) if watermark < b.saturating_add(GAP_FILL_MAX) => break,
+                    // An event of the window that the watermark is in may still come.
+                    (Some(b), _) if floor_to(watermark, self.query.size) <= b.saturating_add(GAP_FILL_MAX) => break,
                     _ => false,
                 }
             };

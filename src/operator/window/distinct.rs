@@ -22,9 +22,12 @@ use crate::error::Error;
 
 const HASH_BYTES: usize = 12;
 
-/// Entries up to which a table grows ahead of what it holds, and that the first rows of many make room for.
+/// Entries up to which a full table becomes four times as large: one that doubles has moved each of its entries once by the time it is
+/// full, such a one a third of them. Where memory counts it doubles.
 const GENEROUS_MAX: usize = 1 << 15;
-const GENEROUS_MIN: usize = 512;
+
+/// Rows that are hashed at a time.
+const HASHED_MAX: usize = 1_024;
 
 /// A row of a group. Sixteen bytes: the table is what a pane's memory goes to, and what its time goes to once it outgrows a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +71,6 @@ pub(super) struct DistinctRows {
     /// How many columns a row has; what an order adds to them is not looked at.
     columns: usize,
     seen: HashTable<Entry>,
-    /// The rows of a batch, before they are looked for: lookups that do not wait for hashes wait for memory together.
-    batch: Vec<Entry>,
     /// By group: how many of its rows are in the table.
     counts: Vec<i64>,
     /// Makes bytes of a row; there from the first batch on, unless rows are texts.
@@ -95,7 +96,7 @@ impl DistinctRows {
     }
 
     pub(super) fn new(columns: usize) -> Self {
-        Self { columns, seen: HashTable::new(), batch: Vec::new(), counts: Vec::new(), bytes: None }
+        Self { columns, seen: HashTable::new(), counts: Vec::new(), bytes: None }
     }
 
     /// Adds those of some rows that count, by the bytes that stand for each.
@@ -105,18 +106,17 @@ impl DistinctRows {
         nulls: Option<&NullBuffer>,
         bytes: impl Fn(usize) -> &'b [u8],
     ) -> Result<()> {
-        self.batch.clear();
-        self.batch.reserve(rows.size_hint().0);
+        // Some are hashed before they are looked for: lookups that do not wait for hashes wait for memory together.
+        let mut hashed = Vec::with_capacity(rows.size_hint().0.min(HASHED_MAX));
         for (row, group) in rows {
             if nulls.is_none_or(|nulls| nulls.is_valid(row)) {
-                self.batch.push(Entry::of(group as u32, bytes(row)));
+                hashed.push(Entry::of(group as u32, bytes(row)));
+                if hashed.len() == HASHED_MAX {
+                    hashed.drain(..).try_for_each(|entry| self.add(entry))?;
+                }
             }
         }
-        self.make_room();
-        let batch = std::mem::take(&mut self.batch);
-        let added = batch.iter().try_for_each(|entry| self.add(*entry));
-        self.batch = batch;
-        added
+        hashed.into_iter().try_for_each(|entry| self.add(entry))
     }
 
     #[inline]
@@ -125,20 +125,15 @@ impl DistinctRows {
         let Some(count) = self.counts.get_mut(entry.group as usize) else {
             return internal_err!("group {} was not announced", entry.group);
         };
+        let known = self.seen.len();
+        if known == self.seen.capacity() && known < GENEROUS_MAX {
+            self.seen.reserve(3 * known, Entry::place);
+        }
         if let Place::Vacant(free) = self.seen.entry(entry.place(), |e| *e == entry, Entry::place) {
             free.insert(entry);
             *count += 1;
         }
         Ok(())
-    }
-
-    /// A table that doubles has moved each of its entries once by the time it is full; one that becomes four times as large, a third of
-    /// them. Large ones double: memory counts there.
-    fn make_room(&mut self) {
-        let known = self.seen.len();
-        if known < GENEROUS_MAX && self.seen.capacity() - known < self.batch.len() {
-            self.seen.reserve(self.batch.len().min(3 * known.max(GENEROUS_MIN)), Entry::place);
-        }
     }
 
     fn announce(&mut self, groups: usize) -> Result<()> {
@@ -241,8 +236,7 @@ impl RowsAccumulator for DistinctRows {
 
     fn bytes(&self) -> usize {
         let bytes = self.bytes.as_ref().map_or(0, |(converter, rows)| converter.size() + rows.size());
-        let batch = self.batch.capacity() * size_of::<Entry>();
-        self.seen.allocation_size() + batch + self.counts.capacity() * size_of::<i64>() + bytes
+        self.seen.allocation_size() + self.counts.capacity() * size_of::<i64>() + bytes
     }
 }
 

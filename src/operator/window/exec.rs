@@ -56,8 +56,8 @@ impl WindowAggregateExec {
     }
 
     /// A copy over `input` with state of its own, and that state. With a `selection` it is the rows which that makes of `input`'s that
-    /// the operator sees. Copies over the same
-    /// columns, of whatever query, best share `codes`.
+    /// the operator sees. Copies over the same columns, of whatever query, best share
+    /// `codes`.
     ///
     /// # Errors
     /// As [`Self::check`].

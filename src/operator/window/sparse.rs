@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, UInt32Array};
-use arrow::compute::take_record_batch;
-use arrow::record_batch::RecordBatch;
+use arrow::compute::take_arrays;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_expr::PhysicalExpr;
@@ -50,7 +50,11 @@ impl Sparse {
 
     /// The values for the rows of these numbers: one for each of them.
     pub(super) fn evaluate(&self, batch: &RecordBatch, numbers: &[u32]) -> Result<Vec<ArrayRef>> {
-        let rows = take_record_batch(&batch.project(&self.columns)?, &UInt32Array::from(numbers.to_vec()))?;
+        let numbers = UInt32Array::from(numbers.to_vec());
+        let columns: Vec<ArrayRef> = self.columns.iter().map(|index| Arc::clone(batch.column(*index))).collect();
+        let schema = Arc::new(batch.schema().project(&self.columns)?);
+        let rows = RecordBatchOptions::new().with_row_count(Some(numbers.len()));
+        let rows = RecordBatch::try_new_with_options(schema, take_arrays(&columns, &numbers, None)?, &rows)?;
         self.expressions.iter().map(|e| e.evaluate(&rows)?.into_array(rows.num_rows())).collect()
     }
 }

@@ -26,17 +26,21 @@ pub struct TextCodes {
 #[derive(Debug, Default)]
 struct State {
     table: Table,
-    /// The newest one first. Of a column that is gone the address stays its own for as long as it is remembered.
+    /// The one that was asked for last first. Of a column that is gone the address stays its own for as long as it is remembered.
     columns: Vec<(Weak<dyn Array>, Arc<[u8]>)>,
 }
 
 impl TextCodes {
-    /// The code of a text, now and from now on; none if too many texts are known already.
-    pub(super) fn code(&self, text: &str) -> Option<u8> {
+    /// The codes of some texts, now and from now on; none if that would be too many.
+    pub(super) fn codes(&self, texts: &[String]) -> Option<Vec<u8>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Codes that were given out before the table knew this text say "other" of it.
+        let new = texts.iter().filter(|text| !state.table.knows(text)).count();
+        if state.table.texts.len() + new > usize::from(OTHER) {
+            return None;
+        }
+        // Codes that were given out before the table knew a text say "other" of it.
         state.columns.clear();
-        state.table.add(text)
+        texts.iter().map(|text| state.table.add(text)).collect()
     }
 
     /// The code of each row of a column of texts; that of a NULL means nothing.
@@ -47,8 +51,9 @@ impl TextCodes {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { table, columns } = &mut *state;
         let address = Arc::as_ptr(column);
-        if let Some((_, codes)) = columns.iter().find(|(known, _)| std::ptr::addr_eq(known.as_ptr(), address)) {
-            return Ok(Arc::clone(codes));
+        if let Some(place) = columns.iter().position(|(known, _)| std::ptr::addr_eq(known.as_ptr(), address)) {
+            columns[..=place].rotate_right(1);
+            return Ok(Arc::clone(&columns[0].1));
         }
         // Another form of texts, as a dictionary, counts as its texts.
         let texts = cast(column, &DataType::Utf8)?;
@@ -102,6 +107,10 @@ struct Slot {
 }
 
 impl Table {
+    fn knows(&self, text: &str) -> bool {
+        self.texts.iter().any(|known| known.as_ref() == text.as_bytes())
+    }
+
     fn add(&mut self, text: &str) -> Option<u8> {
         let wanted = text.as_bytes();
         if let Some(known) = self.texts.iter().position(|text| text.as_ref() == wanted) {
@@ -183,16 +192,29 @@ mod tests {
     #[test]
     fn a_column_is_remembered_until_another_text_is_asked_for() {
         let codes = TextCodes::default();
-        let a = codes.code("a").unwrap();
+        let code = |text: &str| codes.codes(&[text.to_owned()]).unwrap()[0];
+        let a = code("a");
         let column: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
         let first = codes.of(&column).unwrap();
         assert_eq!(first.as_ref(), [a, OTHER]);
         assert!(Arc::ptr_eq(&first, &codes.of(&column).unwrap()));
-        let b = codes.code("b").unwrap();
+        let b = code("b");
         assert_eq!(codes.of(&column).unwrap().as_ref(), [a, b]);
         for n in 0..2 * COLUMNS_MAX {
             let other: ArrayRef = Arc::new(StringArray::from(vec![if n % 2 == 0 { "b" } else { "c" }]));
             assert_eq!(codes.of(&other).unwrap().as_ref(), [if n % 2 == 0 { b } else { OTHER }]);
+            // A column that is asked for now and then stays.
+            assert!(Arc::ptr_eq(&codes.of(&column).unwrap(), &codes.of(&column).unwrap()));
         }
+    }
+
+    #[test]
+    fn all_texts_of_a_condition_have_codes_or_none() {
+        let codes = TextCodes::default();
+        let texts = |n: std::ops::Range<usize>| n.map(|n| format!("text {n}")).collect::<Vec<_>>();
+        assert_eq!(codes.codes(&texts(0..200)).unwrap().len(), 200);
+        assert_eq!(codes.codes(&texts(190..256)), None);
+        assert_eq!(codes.codes(&texts(190..255)).unwrap(), (190..255).collect::<Vec<u8>>(), "nothing was added");
+        assert_eq!(codes.codes(&["another".to_owned()]), None);
     }
 }

@@ -19,12 +19,17 @@ use super::text_codes::{CODES, TextCodes};
 /// `column = 'a'`, `column IN ('a', 'b')`, and such joined by `OR`. NULL where the column is.
 #[derive(Clone)]
 struct IsText {
-    column: Column,
+    /// A part like any other: whoever narrows a batch, as CASE does, has to see which columns are read.
+    column: Arc<dyn PhysicalExpr>,
     texts: Vec<String>,
     /// By code, whether it is that of one of the texts.
     wanted: [bool; CODES],
     codes: Arc<TextCodes>,
 }
+
+/// As many texts as one condition may ask for by code: of a long list DataFusion's hash table is as quick, and other conditions want
+/// codes as well.
+const TEXTS_MAX: usize = 64;
 
 /// The same expression, where it compares columns with texts by [`IsText`].
 pub(super) fn by_texts(expression: &Arc<dyn PhysicalExpr>, codes: &Arc<TextCodes>) -> Result<Arc<dyn PhysicalExpr>> {
@@ -52,7 +57,7 @@ impl IsText {
             },
             Operator::Or => {
                 let (mut left, right) = (left.downcast_ref::<Self>()?.clone(), right.downcast_ref::<Self>()?);
-                if left.column != right.column {
+                if &left.column != &right.column || left.texts.len() + right.texts.len() > TEXTS_MAX {
                     return None;
                 }
                 left.texts.extend(right.texts.iter().cloned());
@@ -63,14 +68,16 @@ impl IsText {
         }
     }
 
-    /// None if it is no column, or of more texts than there are codes.
+    /// None if it is no column, or there are too many texts.
     fn one_of(column: &Arc<dyn PhysicalExpr>, texts: Vec<String>, codes: &Arc<TextCodes>) -> Option<Self> {
-        let column = column.downcast_ref::<Column>()?.clone();
-        let mut wanted = [false; CODES];
-        for text in &texts {
-            wanted[usize::from(codes.code(text)?)] = true;
+        if !column.is::<Column>() || texts.len() > TEXTS_MAX {
+            return None;
         }
-        Some(Self { column, texts, wanted, codes: Arc::clone(codes) })
+        let mut wanted = [false; CODES];
+        for code in codes.codes(&texts)? {
+            wanted[usize::from(code)] = true;
+        }
+        Some(Self { column: Arc::clone(column), texts, wanted, codes: Arc::clone(codes) })
     }
 }
 
@@ -83,7 +90,7 @@ fn text(expression: &Arc<dyn PhysicalExpr>) -> Option<String> {
 
 impl PartialEq for IsText {
     fn eq(&self, other: &Self) -> bool {
-        self.column == other.column && self.texts == other.texts
+        &self.column == &other.column && self.texts == other.texts
     }
 }
 
@@ -125,11 +132,14 @@ impl PhysicalExpr for IsText {
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
-        vec![]
+        vec![&self.column]
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
-        if children.is_empty() { Ok(self) } else { internal_err!("{self} has no children") }
+        let [column] = children.as_slice() else { return internal_err!("{self} is of one column") };
+        let mut other = Arc::unwrap_or_clone(self);
+        other.column = Arc::clone(column);
+        Ok(Arc::new(other))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

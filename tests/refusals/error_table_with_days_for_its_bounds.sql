@@ -1,0 +1,9 @@
+/*
+title = "Refused"
+*/
+SELECT
+  CAST(CAST(window_start AS DATE) AS TIMESTAMP) AS window_start, -- here
+  window_end,
+  COUNT(*) AS n
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end
