@@ -56,7 +56,9 @@ pub async fn run(
                 .hint("give a range that holds some of them, or none; the lake is unchanged"));
         }
         let files = (options.prefix.as_str(), options.tables.roll);
-        let old_letters = letters.stage_rest(lake, &replacement, files, &clock, &stop).await?;
+        // Letters that nobody writes take no others' place.
+        let old_letters =
+            if options.raw { Some(letters.stage_rest(lake, &replacement, files, &clock, &stop).await?) } else { None };
         Ok((summary, tables, hours, old_letters))
     };
     let staged = tokio::select! {
@@ -65,8 +67,10 @@ pub async fn run(
     };
     match staged {
         Ok((mut summary, tables, hours, old_letters)) => {
-            replacement.add_to(DEAD_LETTERS);
-            old_letters.into_iter().for_each(|file| replacement.take_away(file));
+            if let Some(old_letters) = old_letters {
+                replacement.add_to(DEAD_LETTERS);
+                old_letters.into_iter().for_each(|file| replacement.take_away(file));
+            }
             for (table, hours) in hours {
                 replacement.replace_hours(&table, hours);
             }

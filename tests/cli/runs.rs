@@ -91,3 +91,43 @@ fn what_simulate_writes_backfill_reads() {
     let without_letters: Vec<_> = rows(&done.stdout).into_iter().filter(|l| !l.contains("_dead_letters")).collect();
     assert_eq!(rows(&again.stdout), without_letters);
 }
+
+#[test]
+fn windows_only_leaves_raw_events_and_dead_letters_as_they_are() {
+    let place = Place::new();
+    place.run(&["simulate", "--events", "20_000", "--seed", "7", "--shards", "2", "--out", "sim"], &[]).works(&[]);
+    let whole = ["backfill", "--input", "sim/*.ndjson", "--lake", "lake"];
+    let windows = [&whole[..], &["--windows-only"]].concat();
+    place.run(&whole, &[]).works(&["user_events", "_dead_letters", "revenue"]);
+    let before =
+        (place.parquet("lake/user_events"), place.parquet("lake/_dead_letters"), place.parquet("lake/revenue"));
+    assert!(!before.0.is_empty() && !before.1.is_empty() && !before.2.is_empty(), "{before:?}");
+
+    place.run(&windows, &[]).works(&["20,000 events in ", "revenue"]);
+    let after = (place.parquet("lake/user_events"), place.parquet("lake/_dead_letters"), place.parquet("lake/revenue"));
+    assert_eq!((&after.0, &after.1), (&before.0, &before.1));
+    assert_ne!(after.2, before.2, "the window tables are written anew");
+    place.run(&["verify", "--lake", "lake", "--lateness", "ignore"], &[]).works(&[]);
+
+    let empty = [&windows[..4], &["elsewhere", "--windows-only"]].concat();
+    let done = place.run(&empty, &[]).works(&["revenue"]);
+    assert!(!done.stdout.contains("user_events"), "{}", done.stdout);
+    assert!(place.parquet("elsewhere/user_events").is_empty() && place.parquet("elsewhere/_dead_letters").is_empty());
+    assert_eq!(place.parquet("elsewhere/revenue").len(), after.2.len());
+}
+
+#[test]
+fn an_undisturbed_platform_of_many_channels_loses_no_event() {
+    let place = Place::new();
+    let simulate = ["simulate", "--events", "5_000", "--channels", "300", "--undisturbed", "--out", "sim"];
+    place.run(&simulate, &[]).works(&["5000 events"]);
+    let done = place.run(&["backfill", "--input", "sim/*.ndjson", "--lake", "lake"], &[]);
+    done.works(&["kept 5,000, duplicates 0, dead letters 0, clocks repaired 0"]);
+    let streams =
+        ["query", "--lake", "lake", "select count(distinct channel_id) as channels from user_events", "--csv"];
+    let done = place.run(&streams, &[]).works(&["channels"]);
+    let channels: usize = done.stdout.lines().last().unwrap().parse().unwrap();
+    // Not every one is heard of within two seconds.
+    assert!((100..=300).contains(&channels), "{channels}");
+    place.run(&["simulate", "--events", "9", "--channels", "200_000", "--out", "o"], &[]).fails(2, &["--channels"]);
+}
