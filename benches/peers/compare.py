@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -31,8 +32,9 @@ the machine falls on all of them. All are held to the same two cores, the files 
   everything   Headcount: all shipped tables, with concurrent viewers, and the raw events. DuckDB: the raw events, `windows`, and peaks
                of concurrent viewers by heartbeats alone.                              goal: 0.45 of DuckDB's time, aim 0.3
 
-Answers are compared row by row, and exactly: `windows` of each peer with ours, raw events of each with ours, field by field. Exit code 0 if
-all are equal, 1 if not or if a contestant failed, 2 if it cannot be started. The ratios do not decide on the exit code.
+Answers are compared row by row, and exactly: `windows` of each peer with ours, raw events of each with ours, field by field (but for
+`properties` of Polars, which does not escape what is in an object). Exit code 0 if all are equal, 1 if not or if a contestant failed,
+2 if it cannot be started. The ratios do not decide on the exit code.
 
 The events are simulated (headcount simulate --undisturbed): none is malformed, late or sent twice, so that there is one right answer, and
 peers need no tolerance for errors, which would slow them down. Headcount looks for duplicates and wrong clocks all the same.
@@ -69,6 +71,8 @@ class Contestant:
 
 def main() -> int:
     args = arguments()
+    # As Ctrl-C does: what runs is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return compare(args)
     except (Fault, measure.Failed) as e:
@@ -105,6 +109,8 @@ WHO = {"windows": PEERS, "raw": ["duckdb", "polars", "chdb"], "everything": ["du
 # Our tables with the answers.
 WINDOWS = {"windows": "stream_sessions", "everything": "stream_engagement"}
 RAW = "user_events"
+# Polars reads an object as text, but prints it anew and forgets to escape what is in its strings: what it gives is no JSON.
+LEFT_OUT = {"polars": "properties"}
 
 
 def number(least: int, most: int):
@@ -243,6 +249,8 @@ def check(contestants: list[Contestant], out: Path, of: environment.Environment,
             comparisons.append(("raw", answers_of(out, contestant.task, "headcount") / RAW, theirs / "raw.parquet"))
         for what, ours, path in comparisons:
             command = [of.python, str(HERE / "answers.py"), what, str(ours), str(path)]
+            if what == "raw" and contestant.name in LEFT_OUT:
+                command += ["--except", LEFT_OUT[contestant.name]]
             command += ["--spoil"] if args.spoil == contestant.name else []
             said = subprocess.run(command, capture_output=True, text=True, timeout=3600)
             if said.returncode == 0:

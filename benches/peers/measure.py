@@ -44,8 +44,14 @@ def run(command: list[str], log: Path, env: dict[str, str], timeout_secs: float)
         late = threading.Event()
         timer = threading.Timer(timeout_secs, lambda: (late.set(), child.kill()))
         timer.start()
-        # Not `child.wait()`: this one says the peak of this child alone.
-        _, status, usage = os.wait4(child.pid, 0)
+        try:
+            # Not `child.wait()`: this one says the peak of this child alone.
+            _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:
+            timer.cancel()
+            sampler.stop()
+            _end_those_left()
+            raise
         wall = time.monotonic() - started
         child.returncode = os.waitstatus_to_exitcode(status)
         timer.cancel()

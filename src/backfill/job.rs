@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::buffer::TimeBuckets;
+use super::columns::WaitingColumns;
 use super::options::{BackfillOptions, BackfillSummary, Range, Stage, Watch, hours_of_windows};
 use super::read::{Reading, Span, WorkerRead};
 use super::windows::compute;
@@ -127,6 +128,7 @@ async fn staged(
         of_lines: Arc::new(lines.map(|s| s.name.clone()).collect()),
         pipelines: Arc::clone(pipelines),
         schema: pipelines.contract.events_schema(),
+        columns: Arc::new(WaitingColumns::of(pipelines, options.raw)?),
         range: options.range,
         shards: Mutex::new(shards.into()),
         progress: Progress::default(),
@@ -163,11 +165,12 @@ async fn read_and_compute(
 ) -> Result<Staged> {
     let bucket = BACKFILL_BUCKET_SECS * MICROS_PER_SEC;
     let AllRead { buffers, mut counters, span, letters } = read_all(&reading, options, bucket, watch).await?;
+    let columns = Arc::clone(&reading.columns);
     drop(reading);
     let spilled_bytes = buffers.iter().map(TimeBuckets::spilled_bytes).sum();
     watch.begin(Stage::Write, buffers.iter().map(TimeBuckets::rows).sum());
     let to = (window_tables, options.range);
-    let computed = compute(pipelines, buffers, bucket, options.workers, to, raw, watch).await?;
+    let computed = compute(pipelines, (buffers, &columns), bucket, options.workers, to, raw, watch).await?;
     for (plan, counts) in pipelines.plans.iter().zip(computed.counts) {
         counters.add_pipeline(&plan.name, counts);
     }

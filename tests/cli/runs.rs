@@ -1,5 +1,7 @@
 //! What works, from events to tables: check, explain, simulate, backfill.
 
+use std::path::PathBuf;
+
 use super::program::Place;
 
 const TABLES: [&str; 8] = [
@@ -93,27 +95,39 @@ fn what_simulate_writes_backfill_reads() {
 }
 
 #[test]
-fn windows_only_leaves_raw_events_and_dead_letters_as_they_are() {
+fn windows_only_gives_the_same_windows_and_leaves_raw_events_and_dead_letters_as_they_are() {
     let place = Place::new();
-    place.run(&["simulate", "--events", "20_000", "--seed", "7", "--shards", "2", "--out", "sim"], &[]).works(&[]);
-    let whole = ["backfill", "--input", "sim/*.ndjson", "--lake", "lake"];
-    let windows = [&whole[..], &["--windows-only"]].concat();
-    place.run(&whole, &[]).works(&["user_events", "_dead_letters", "revenue"]);
-    let before =
-        (place.parquet("lake/user_events"), place.parquet("lake/_dead_letters"), place.parquet("lake/revenue"));
-    assert!(!before.0.is_empty() && !before.1.is_empty() && !before.2.is_empty(), "{before:?}");
+    // Over minutes, so that some are late.
+    let slow = ["--seed", "7", "--shards", "2", "--events-per-sec", "60"];
+    place.run(&[&["simulate", "--events", "20_000", "--out", "sim"], &slow[..]].concat(), &[]).works(&[]);
+    let rows_of = |lake: &str, table: &str| {
+        let sql = format!("select * from {table}");
+        let done = place.run(&["query", "--lake", lake, "--csv", &sql], &[]).works(&["window_start"]);
+        let mut rows: Vec<String> = done.stdout.lines().map(str::to_owned).collect();
+        assert!(rows.len() > 1, "{table} has no rows: nothing would be compared");
+        rows.sort();
+        rows
+    };
+    let rows = |lake: &str| -> Vec<_> { TABLES[..7].iter().map(|table| rows_of(lake, table)).collect() };
+    let others = |lake: &str| ["user_events", "_dead_letters", "_late"].map(|t| place.parquet(&format!("{lake}/{t}")));
+    for lateness in ["ignore", "replay"] {
+        let whole = ["backfill", "--input", "sim/*.ndjson", "--lateness", lateness, "--lake", lateness];
+        let windows = [&whole[..], &["--windows-only"]].concat();
+        place.run(&whole, &[]).works(&["user_events", "_dead_letters", "revenue"]);
+        let (tables, raw, revenue) = (rows(lateness), others(lateness), place.parquet(&format!("{lateness}/revenue")));
+        assert!(!raw[0].is_empty() && !raw[1].is_empty() && raw[2].is_empty() == (lateness == "ignore"), "{raw:?}");
 
-    place.run(&windows, &[]).works(&["20,000 events in ", "revenue"]);
-    let after = (place.parquet("lake/user_events"), place.parquet("lake/_dead_letters"), place.parquet("lake/revenue"));
-    assert_eq!((&after.0, &after.1), (&before.0, &before.1));
-    assert_ne!(after.2, before.2, "the window tables are written anew");
-    place.run(&["verify", "--lake", "lake", "--lateness", "ignore"], &[]).works(&[]);
+        place.run(&windows, &[]).works(&["20,000 events in ", "revenue"]);
+        assert_eq!(others(lateness), raw, "the lake keeps what is not written anew");
+        assert_ne!(place.parquet(&format!("{lateness}/revenue")), revenue, "the windows are written anew");
+        assert_eq!(rows(lateness), tables);
 
-    let empty = [&windows[..4], &["elsewhere", "--windows-only"]].concat();
-    let done = place.run(&empty, &[]).works(&["revenue"]);
-    assert!(!done.stdout.contains("user_events"), "{}", done.stdout);
-    assert!(place.parquet("elsewhere/user_events").is_empty() && place.parquet("elsewhere/_dead_letters").is_empty());
-    assert_eq!(place.parquet("elsewhere/revenue").len(), after.2.len());
+        let empty = format!("{lateness}-empty");
+        let done = place.run(&[&windows[..6], &[&empty, "--windows-only"]].concat(), &[]).works(&["revenue"]);
+        assert!(!done.stdout.contains("user_events"), "{}", done.stdout);
+        assert_eq!(others(&empty), [const { Vec::<PathBuf>::new() }; 3]);
+        assert_eq!(rows(&empty), tables);
+    }
 }
 
 #[test]
