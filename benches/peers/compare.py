@@ -75,7 +75,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return compare(args)
-    except (Fault, measure.Failed) as e:
+    except Fault as e:
+        print(f"error: {e}", file=sys.stderr)
+        return 2
+    except measure.Failed as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as e:
