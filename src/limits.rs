@@ -42,6 +42,9 @@ pub const KINESIS_TRY_SECS_MAX: u64 = 30;
 /// Events a second that the simulator plays at most: its audience, about 16 sessions to an event a second, has to fit in memory.
 pub const SIMULATOR_EVENTS_PER_SEC_MAX: u32 = 100_000;
 
+/// Channels that the simulator has at most: each is on air all the time but for short breaks, and its events are to be found.
+pub const SIMULATOR_CHANNELS_MAX: u32 = 100_000;
+
 /// Files that `simulate` writes at once: they are all open, and processes are commonly held to 1,024.
 pub const SIMULATE_SHARDS_MAX: u32 = 512;
 

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::buffer::TimeBuckets;
+use super::columns::WaitingColumns;
 use super::options::{BackfillOptions, BackfillSummary, Range, Stage, Watch, hours_of_windows};
 use super::read::{Reading, Span, WorkerRead};
 use super::windows::compute;
@@ -56,7 +57,9 @@ pub async fn run(
                 .hint("give a range that holds some of them, or none; the lake is unchanged"));
         }
         let files = (options.prefix.as_str(), options.tables.roll);
-        let old_letters = letters.stage_rest(lake, &replacement, files, &clock, &stop).await?;
+        // Letters that nobody writes take no others' place.
+        let old_letters =
+            if options.raw { Some(letters.stage_rest(lake, &replacement, files, &clock, &stop).await?) } else { None };
         Ok((summary, tables, hours, old_letters))
     };
     let staged = tokio::select! {
@@ -65,8 +68,10 @@ pub async fn run(
     };
     match staged {
         Ok((mut summary, tables, hours, old_letters)) => {
-            replacement.add_to(DEAD_LETTERS);
-            old_letters.into_iter().for_each(|file| replacement.take_away(file));
+            if let Some(old_letters) = old_letters {
+                replacement.add_to(DEAD_LETTERS);
+                old_letters.into_iter().for_each(|file| replacement.take_away(file));
+            }
             for (table, hours) in hours {
                 replacement.replace_hours(&table, hours);
             }
@@ -123,6 +128,7 @@ async fn staged(
         of_lines: Arc::new(lines.map(|s| s.name.clone()).collect()),
         pipelines: Arc::clone(pipelines),
         schema: pipelines.contract.events_schema(),
+        columns: Arc::new(WaitingColumns::of(pipelines, options.raw)?),
         range: options.range,
         shards: Mutex::new(shards.into()),
         progress: Progress::default(),
@@ -159,11 +165,12 @@ async fn read_and_compute(
 ) -> Result<Staged> {
     let bucket = BACKFILL_BUCKET_SECS * MICROS_PER_SEC;
     let AllRead { buffers, mut counters, span, letters } = read_all(&reading, options, bucket, watch).await?;
+    let columns = Arc::clone(&reading.columns);
     drop(reading);
     let spilled_bytes = buffers.iter().map(TimeBuckets::spilled_bytes).sum();
     watch.begin(Stage::Write, buffers.iter().map(TimeBuckets::rows).sum());
     let to = (window_tables, options.range);
-    let computed = compute(pipelines, buffers, bucket, options.workers, to, raw, watch).await?;
+    let computed = compute(pipelines, (buffers, &columns), bucket, options.workers, to, raw, watch).await?;
     for (plan, counts) in pipelines.plans.iter().zip(computed.counts) {
         counters.add_pipeline(&plan.name, counts);
     }

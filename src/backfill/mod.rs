@@ -11,11 +11,14 @@
 //! After that any order will do: rows are put into buckets of event time (on disk, where they do not fit into memory), and the
 //! windows are computed bucket by bucket. So memory holds one bucket's state, not a day's, however the files are sorted.
 //!
+//! Where raw rows are not written, only the columns that queries read are kept in the buckets (`columns`).
+//!
 //! * [`run`]: a whole backfill; * [`BackfillOptions`], [`BackfillSummary`], [`Stage`];
 //! * [`buffer`]: rows by time, with spilling.
 
 mod ahead;
 pub mod buffer;
+mod columns;
 mod job;
 mod options;
 mod read;

@@ -16,7 +16,7 @@ use crate::types::{MICROS_PER_HOUR, Micros, floor_to, format_micros};
 pub struct BackfillOptions {
     /// Which hours are written.
     pub range: Range,
-    /// Whether raw events, late rows and dead letters are written too.
+    /// Whether raw events, late rows and dead letters are written too; if not, those of the lake stay as they are.
     pub raw: bool,
     /// Workers in each pass; one a core.
     pub workers: usize,

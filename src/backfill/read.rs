@@ -10,6 +10,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::ahead::{DecodeAhead, Events};
 use super::buffer::TimeBuckets;
+use super::columns::WaitingColumns;
 use super::options::Range;
 use crate::dead_letters::NewLetters;
 use crate::decode::{DeadLetter, Provenance};
@@ -27,6 +28,7 @@ use crate::types::{MICROS_PER_HOUR, Micros, ShardId, floor_to};
 pub(super) struct Reading {
     pub pipelines: Arc<Pipelines>,
     pub schema: SchemaRef,
+    pub columns: Arc<WaitingColumns>,
     pub range: Range,
     pub shards: Mutex<VecDeque<FileShard>>,
     /// Those of them that have files of JSON.
@@ -117,7 +119,7 @@ impl Reading {
                 let goes_on = |row: usize| kept.as_ref().is_none_or(|kept| kept.value(row));
                 let times: Vec<_> = times.map(|(row, &time)| goes_on(row).then_some(time)).collect();
                 to.span.widen(&times);
-                to.buckets.push(events, &times)?;
+                to.buckets.push(self.columns.narrow(events)?, &times)?;
             }
         }
         self.bury(self.range.from.unwrap_or(self.now), early, &mut to.letters).await?;

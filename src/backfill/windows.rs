@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
 
 use super::buffer::{TimeBuckets, merge_buckets};
+use super::columns::WaitingColumns;
 use super::options::{Range, Watch};
 use crate::engine::counters::PipelineCounts;
 use crate::engine::tables::{RawRows, TableSummary, WindowTables};
@@ -39,7 +40,7 @@ pub(super) struct Windowed {
 /// Computes all windows and writes those in `range`; raw rows go to `raw`.
 pub(super) async fn compute(
     pipelines: &Arc<Pipelines>,
-    buffers: Vec<TimeBuckets>,
+    waiting: (Vec<TimeBuckets>, &WaitingColumns),
     bucket: Micros,
     workers: usize,
     (tables, range): (WindowTables, Range),
@@ -61,7 +62,7 @@ pub(super) async fn compute(
     }
     drop((to_combine, late));
     let combining = tokio::spawn(write_windows(Arc::clone(pipelines), combine, messages, tables, range));
-    let fed = feed(pipelines, buffers, bucket, range, &queues, &raw, watch).await;
+    let fed = feed(pipelines, waiting, bucket, range, &queues, &raw, watch).await;
     drop((queues, raw));
     let mut counts = vec![PipelineCounts::default(); pipelines.plans.len()];
     let mut failed = None;
@@ -84,7 +85,7 @@ fn broke_off(e: tokio::task::JoinError) -> Error {
 
 async fn feed(
     pipelines: &Pipelines,
-    buffers: Vec<TimeBuckets>,
+    (buffers, columns): (Vec<TimeBuckets>, &WaitingColumns),
     bucket: Micros,
     range: Range,
     queues: &[Sender<Work>],
@@ -99,7 +100,7 @@ async fn feed(
     for of_time in merge_buckets(buffers) {
         for (_, part) in of_time.parts {
             for batch in part {
-                let batch = batch?;
+                let batch = columns.widen(batch?)?;
                 rows_done += batch.num_rows() as u64;
                 if let (Some(rows), Some(writer)) = (within(&batch, time, range)?, writer.next()) {
                     let sent = writer.send(RawRows::Events(rows)).await;

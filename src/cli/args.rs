@@ -102,6 +102,10 @@ pub struct BackfillArgs {
     #[arg(long, value_name = "CHECKPOINT")]
     pub lookups_of: Option<u64>,
 
+    /// Write the pipelines' tables only. Raw events, late rows and dead letters are counted and not written; those of the lake stay.
+    #[arg(long)]
+    pub windows_only: bool,
+
     /// Configuration file, for the pipelines, the schema and the time settings.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -172,6 +176,18 @@ pub struct SimulateArgs {
     /// Shards, and so files.
     #[arg(long, value_name = "K", default_value = "4")]
     pub shards: NonZeroU32,
+
+    /// Events a second of the simulated time: the audience is sized to it, some 17 viewers for each.
+    #[arg(long, value_name = "R", default_value = "2000")]
+    pub events_per_sec: NonZeroU32,
+
+    /// Channels, all of them on air at the start; one for ten events a second, at most 2,000, if left out.
+    #[arg(long, value_name = "C")]
+    pub channels: Option<NonZeroU32>,
+
+    /// Nothing goes wrong: no event is malformed, late, sent twice or from a wrong clock, no end is lost, and all times are RFC 3339.
+    #[arg(long)]
+    pub undisturbed: bool,
 
     /// Folder for the files; it is made if need be.
     #[arg(long, value_name = "DIR")]

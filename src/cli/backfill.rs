@@ -8,7 +8,7 @@ use super::out::say;
 use super::progress::{Bars, Stopwatch, thousands};
 use super::setup;
 use super::signals::{Signals, stop_on_signal};
-use crate::backfill::{BackfillSummary, Range};
+use crate::backfill::{BackfillOptions, BackfillSummary, Range};
 use crate::config::Config;
 use crate::engine::lookups::LookupHistory;
 use crate::engine::tables::{TableSummary, table_schemas};
@@ -41,7 +41,7 @@ async fn backfill(args: &BackfillArgs, config: &Config, range: Range) -> Result<
     for table in pipelines.lookups.tables() {
         tracing::info!(table = %table.table.name, version = table.current().hash, "joined with a lookup table");
     }
-    let options = setup::backfill_options(config, range, clock.as_ref());
+    let options = BackfillOptions { raw: !args.windows_only, ..setup::backfill_options(config, range, clock.as_ref()) };
     let bars = Bars::new();
     let watch = Stopwatch::start();
     let stop = CancellationToken::new();

@@ -36,6 +36,9 @@ Examples:
       Computes the tables anew from the raw events of a live run, with late rows judged as
       they were then: the same rows.
 
+  headcount backfill --input data/lake/user_events --lake data/lake --windows-only
+      After a change of a query: the tables of windows anew, the raw events where they are.
+
   headcount backfill --input 's3://bucket/events/*.gz' --shard-from '(shard-[0-9]+)' \\
       --from 2026-01-31T00:00:00Z --to 2026-02-01T00:00:00Z
       One day of compressed files; the shard of a file is in its name.
@@ -79,6 +82,9 @@ Examples:
       Four files of NDJSON, one a shard, in the order of arrival: streams that start and end,
       sessions with heartbeats, chat, tips, and the mess of real life: lost ends, duplicates,
       late and malformed events.
+
+  headcount simulate --events 4_400_000 --channels 2000 --undisturbed --out out/calm
+      Many streams on which nothing goes wrong, as for a comparison with another program.
 
   headcount simulate --events 1000 --out out/small && head -n 1 out/small/*.ndjson
       A look at the events.";

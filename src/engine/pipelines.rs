@@ -1,6 +1,6 @@
 //! The compiled queries of a job, and what they share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::lookups::{LoadedLookup, Lookups};
@@ -12,7 +12,7 @@ use crate::operator::concurrency::{Concurrency, ConcurrencyOptions, ConcurrencyQ
 use crate::operator::memory::StateMemory;
 use crate::operator::window::{Lateness, LatenessRule};
 use crate::pipeline::{Compiler, ContinuousPlan, Node, PipelineFile, StatefulNode};
-use crate::schema::Contract;
+use crate::schema::{Contract, SHARD_HIGH_TIME};
 use crate::types::Micros;
 
 /// The times that a job answers to, in microseconds.
@@ -183,6 +183,18 @@ impl Pipelines {
     /// Indices of the plans that read the shared concurrency state.
     pub fn concurrency_plans(&self) -> impl Iterator<Item = usize> + '_ {
         self.plans.iter().enumerate().filter(|(_, p)| p.reads_concurrency()).map(|(i, _)| i)
+    }
+
+    /// Names of the events' columns that any query reads, and those by which rows are judged and put in order.
+    pub fn event_columns(&self) -> Result<BTreeSet<String>> {
+        let mut read = BTreeSet::from([self.contract.time_field().to_owned(), SHARD_HIGH_TIME.to_owned()]);
+        for plan in &self.plans {
+            read.extend(plan.stream_columns()?);
+        }
+        if !self.queries.is_empty() {
+            read.extend(ShardMarks::columns(&Concurrency::dimension_names(&self.queries)));
+        }
+        Ok(read)
     }
 
     /// The plan of a table.

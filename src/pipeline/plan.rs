@@ -1,11 +1,12 @@
 //! A compiled query: small bounded runs of its plans, for ever.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, displayable, execution_plan::reset_plan_states};
 
@@ -185,6 +186,21 @@ impl ContinuousPlan {
             Node::Cascade(cascade) => Some((i, cascade)),
             Node::Window(_) | Node::Concurrency(_) => None,
         })
+    }
+
+    /// Names of the stream's columns that its windowed aggregates take from a batch.
+    pub fn stream_columns(&self) -> Result<BTreeSet<String>> {
+        let mut read = BTreeSet::new();
+        for node in &self.nodes {
+            let Node::Window(template) = &node.node else { continue };
+            template.input().apply(|plan| {
+                if let Some(scan) = plan.downcast_ref::<BatchScanExec>() {
+                    read.extend(scan.schema().fields().iter().map(|f| f.name().clone()));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        Ok(read)
     }
 
     /// Whether it asks the state that all tables of `CONCURRENCY` share.

@@ -1,5 +1,7 @@
 //! What works, from events to tables: check, explain, simulate, backfill.
 
+use std::path::PathBuf;
+
 use super::program::Place;
 
 const TABLES: [&str; 8] = [
@@ -90,4 +92,56 @@ fn what_simulate_writes_backfill_reads() {
     let again = place.run(&again, &[]).works(&[]);
     let without_letters: Vec<_> = rows(&done.stdout).into_iter().filter(|l| !l.contains("_dead_letters")).collect();
     assert_eq!(rows(&again.stdout), without_letters);
+}
+
+#[test]
+fn windows_only_gives_the_same_windows_and_leaves_raw_events_and_dead_letters_as_they_are() {
+    let place = Place::new();
+    // Over minutes, so that some are late.
+    let slow = ["--seed", "7", "--shards", "2", "--events-per-sec", "60"];
+    place.run(&[&["simulate", "--events", "20_000", "--out", "sim"], &slow[..]].concat(), &[]).works(&[]);
+    let rows_of = |lake: &str, table: &str| {
+        let sql = format!("select * from {table}");
+        let done = place.run(&["query", "--lake", lake, "--csv", &sql], &[]).works(&["window_start"]);
+        let mut rows: Vec<String> = done.stdout.lines().map(str::to_owned).collect();
+        assert!(rows.len() > 1, "{table} has no rows: nothing would be compared");
+        rows.sort();
+        rows
+    };
+    let rows = |lake: &str| -> Vec<_> { TABLES[..7].iter().map(|table| rows_of(lake, table)).collect() };
+    let others = |lake: &str| ["user_events", "_dead_letters", "_late"].map(|t| place.parquet(&format!("{lake}/{t}")));
+    for lateness in ["ignore", "replay"] {
+        let whole = ["backfill", "--input", "sim/*.ndjson", "--lateness", lateness, "--lake", lateness];
+        let windows = [&whole[..], &["--windows-only"]].concat();
+        place.run(&whole, &[]).works(&["user_events", "_dead_letters", "revenue"]);
+        let (tables, raw, revenue) = (rows(lateness), others(lateness), place.parquet(&format!("{lateness}/revenue")));
+        assert!(!raw[0].is_empty() && !raw[1].is_empty() && raw[2].is_empty() == (lateness == "ignore"), "{raw:?}");
+
+        place.run(&windows, &[]).works(&["20,000 events in ", "revenue"]);
+        assert_eq!(others(lateness), raw, "the lake keeps what is not written anew");
+        assert_ne!(place.parquet(&format!("{lateness}/revenue")), revenue, "the windows are written anew");
+        assert_eq!(rows(lateness), tables);
+
+        let empty = format!("{lateness}-empty");
+        let done = place.run(&[&windows[..6], &[&empty, "--windows-only"]].concat(), &[]).works(&["revenue"]);
+        assert!(!done.stdout.contains("user_events"), "{}", done.stdout);
+        assert_eq!(others(&empty), [const { Vec::<PathBuf>::new() }; 3]);
+        assert_eq!(rows(&empty), tables);
+    }
+}
+
+#[test]
+fn an_undisturbed_platform_of_many_channels_loses_no_event() {
+    let place = Place::new();
+    let simulate = ["simulate", "--events", "5_000", "--channels", "300", "--undisturbed", "--out", "sim"];
+    place.run(&simulate, &[]).works(&["5000 events"]);
+    let done = place.run(&["backfill", "--input", "sim/*.ndjson", "--lake", "lake"], &[]);
+    done.works(&["kept 5,000, duplicates 0, dead letters 0, clocks repaired 0"]);
+    let streams =
+        ["query", "--lake", "lake", "select count(distinct channel_id) as channels from user_events", "--csv"];
+    let done = place.run(&streams, &[]).works(&["channels"]);
+    let channels: usize = done.stdout.lines().last().unwrap().parse().unwrap();
+    // Not every one is heard of within two seconds.
+    assert!((100..=300).contains(&channels), "{channels}");
+    place.run(&["simulate", "--events", "9", "--channels", "200_000", "--out", "o"], &[]).fails(2, &["--channels"]);
 }

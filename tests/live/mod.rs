@@ -75,6 +75,7 @@ fn records(case: &Case, now: Micros) -> Vec<PutRecord> {
             heartbeats_after_end_ppm: 300_000,
             ..Disturbance::default()
         },
+        ..SimulatorConfig::default()
     };
     let simulated = Simulator::new(config).unwrap().take_while(|e| e.arrival_time < now);
     let mut records: Vec<PutRecord> =

@@ -37,7 +37,8 @@ pub(super) fn evening(seconds: i64) -> Vec<Record> {
         malformed_ppm: 0,
         ..Disturbance::default()
     };
-    let config = SimulatorConfig { seed: 3, events_per_sec: 20, start: START, disturbance: calm };
+    let config =
+        SimulatorConfig { seed: 3, events_per_sec: 20, start: START, disturbance: calm, ..SimulatorConfig::default() };
     let events = Simulator::new(config).unwrap().take_while(|e| e.arrival_time < START + seconds * MICROS_PER_SEC);
     events
         .zip(1..)

@@ -14,6 +14,8 @@ pub struct SimulatorConfig {
     pub seed: u64,
     /// Events a second on average, all kinds together, from the first second on. The audience is sized to it.
     pub events_per_sec: u32,
+    /// Channels, all of them on air at the start; one for ten events a second, from 4 to 2,000, if `None`.
+    pub channels: Option<u32>,
     /// Virtual time of the beginning, in UTC microseconds. Streams and sessions are under way by then.
     pub start: Micros,
     /// What goes wrong, and how often.
@@ -22,7 +24,13 @@ pub struct SimulatorConfig {
 
 impl Default for SimulatorConfig {
     fn default() -> Self {
-        Self { seed: 42, events_per_sec: 2_000, start: DEFAULT_START, disturbance: Disturbance::default() }
+        Self {
+            seed: 42,
+            events_per_sec: 2_000,
+            channels: None,
+            start: DEFAULT_START,
+            disturbance: Disturbance::default(),
+        }
     }
 }
 
@@ -30,13 +38,17 @@ impl SimulatorConfig {
     /// Refuses what cannot be simulated.
     ///
     /// # Errors
-    /// A user's error when `events_per_sec` is 0 or over [`limits::SIMULATOR_EVENTS_PER_SEC_MAX`], or when `start` is outside the
-    /// years 1970 to 9999.
+    /// A user's error when `events_per_sec` is 0 or over [`limits::SIMULATOR_EVENTS_PER_SEC_MAX`], `channels` 0 or over
+    /// [`limits::SIMULATOR_CHANNELS_MAX`], or when `start` is outside the years 1970 to 9999.
     pub fn validate(&self) -> Result<()> {
         let rate = self.events_per_sec;
         if rate == 0 || rate > limits::SIMULATOR_EVENTS_PER_SEC_MAX {
             return Err(Error::user(format!("the simulator cannot play {rate} events per second"))
                 .hint(format!("choose between 1 and {}", limits::SIMULATOR_EVENTS_PER_SEC_MAX)));
+        }
+        if let Some(channels) = self.channels.filter(|n| *n == 0 || *n > limits::SIMULATOR_CHANNELS_MAX) {
+            return Err(Error::user(format!("the simulator cannot have {channels} channels"))
+                .hint(format!("choose between 1 and {}", limits::SIMULATOR_CHANNELS_MAX)));
         }
         // Text of a time has a four-digit year; a century at the end leaves room for a long run.
         if !(0..YEAR_9900).contains(&self.start) {
@@ -59,6 +71,8 @@ pub struct Disturbance {
     pub late_ppm: u32,
     /// Viewers whose clock is ahead, from 40 seconds to two days; half of them say when they sent.
     pub bad_clocks_ppm: u32,
+    /// Viewers whose client gives times as epoch milliseconds, which the contract allows and few other programs expect.
+    pub epoch_times_ppm: u32,
     /// Records spoilt: cut off, a field missing, a wrong type, a time that is none.
     pub malformed_ppm: u32,
     /// Heartbeats that share their record with other events, as lines or as a JSON array.
@@ -78,6 +92,7 @@ impl Default for Disturbance {
             out_of_order_ppm: 30_000,
             late_ppm: 500,
             bad_clocks_ppm: 2_000,
+            epoch_times_ppm: 5_000,
             malformed_ppm: 250,
             bundled_ppm: 1_000,
             lost_ends_ppm: 90_000,
@@ -95,6 +110,7 @@ impl Disturbance {
             out_of_order_ppm: 0,
             late_ppm: 0,
             bad_clocks_ppm: 0,
+            epoch_times_ppm: 0,
             malformed_ppm: 0,
             bundled_ppm: 0,
             lost_ends_ppm: 0,
@@ -119,6 +135,8 @@ mod tests {
     fn impossible_platforms_are_refused_with_a_remedy() {
         let zero = SimulatorConfig { events_per_sec: 0, ..SimulatorConfig::default() };
         assert_eq!(zero.validate().unwrap_err().exit_code(), 2);
+        let nobody = SimulatorConfig { channels: Some(0), ..SimulatorConfig::default() };
+        assert_eq!(nobody.validate().unwrap_err().exit_code(), 2);
         let before = SimulatorConfig { start: -1, ..SimulatorConfig::default() };
         assert!(before.validate().unwrap_err().remedy().is_some());
         SimulatorConfig::default().validate().unwrap();

@@ -75,7 +75,7 @@ impl Platform {
         let rate = config.events_per_sec;
         let others = CHAT_PPM + TIPS_PPM + LOGINS_PPM + REGISTRATIONS_PPM + SUBSCRIPTIONS_PPM;
         let audience = u64::from(rate) * (1_000_000 - others) / (EVENTS_OF_10000_SESSIONS * 100);
-        let channels = (rate / 10).clamp(4, 2_000) as usize;
+        let channels = config.channels.unwrap_or((rate / 10).clamp(4, 2_000)) as usize;
         let mut platform = Self {
             rng: Rng::seeded(config.seed),
             scribe: Scribe::new(config.seed),
@@ -147,7 +147,7 @@ impl Platform {
     /// Anybody.
     pub(super) fn someone(&mut self) -> Viewer {
         let index = self.rng.below(self.viewers);
-        Viewer::new(self.config.seed, index, self.config.disturbance.bad_clocks_ppm)
+        Viewer::new(self.config.seed, index, &self.config.disturbance)
     }
 
     fn tick(&mut self, at: Micros) {

@@ -1,5 +1,6 @@
 //! Who watches, on what, and which channel is how popular.
 
+use super::config::Disturbance;
 use super::rng::{Rng, mix};
 use super::text::short_id;
 use crate::types::{MICROS_PER_DAY, MICROS_PER_SEC, Micros};
@@ -70,12 +71,12 @@ pub(super) struct Viewer {
 }
 
 impl Viewer {
-    pub(super) fn new(seed: u64, index: u64, bad_clocks_ppm: u32) -> Self {
+    pub(super) fn new(seed: u64, index: u64, disturbance: &Disturbance) -> Self {
         let secret = mix(seed ^ mix(index.wrapping_add(1)));
         let mut traits = Rng::seeded(secret);
         let (country, currency) = by_share(&COUNTRIES, traits.below(100));
         let (device_type, platform) = by_share(&DEVICES, traits.below(100));
-        let bad_clock = traits.chance(bad_clocks_ppm);
+        let bad_clock = traits.chance(disturbance.bad_clocks_ppm);
         let clock_ahead = match (bad_clock, traits.chance(250_000)) {
             (false, _) => 0,
             (true, false) => traits.between(40 * MICROS_PER_SEC, 600 * MICROS_PER_SEC),
@@ -90,7 +91,7 @@ impl Viewer {
             cdn: traits.one_of(&CDNS),
             registered: traits.chance(600_000),
             says_sent_at: if bad_clock { traits.chance(500_000) } else { device_type == "mobile" },
-            epoch_times: traits.chance(5_000),
+            epoch_times: traits.chance(disturbance.epoch_times_ppm),
             clock_ahead,
             secret,
         }
@@ -149,10 +150,12 @@ mod tests {
 
     #[test]
     fn a_viewer_follows_from_seed_and_index() {
-        let (a, b) = (Viewer::new(1, 5, 0), Viewer::new(1, 5, 0));
+        let calm = Disturbance::none();
+        let (a, b) = (Viewer::new(1, 5, &calm), Viewer::new(1, 5, &calm));
         assert_eq!(a.viewer_id(), b.viewer_id());
-        assert_ne!(a.viewer_id(), Viewer::new(2, 5, 0).viewer_id());
-        assert!((0..10_000).map(|i| Viewer::new(1, i, 1_000_000)).all(|v| v.clock_ahead > 30 * MICROS_PER_SEC));
+        assert_ne!(a.viewer_id(), Viewer::new(2, 5, &calm).viewer_id());
+        let wrong = Disturbance { bad_clocks_ppm: 1_000_000, ..Disturbance::default() };
+        assert!((0..10_000).map(|i| Viewer::new(1, i, &wrong)).all(|v| v.clock_ahead > 30 * MICROS_PER_SEC));
     }
 
     #[test]
