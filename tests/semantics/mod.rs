@@ -8,10 +8,13 @@
 //! * [`timeouts`]: a query's own. * [`joined`]: presence beside counts of rows.
 //! * [`streams`]: activity, channels, which windows there are. * [`counting`]: averages, peaks, uniques, groups.
 //! * [`property`]: whatever the query, concurrency equals the brute-force reference; [`hops`] and [`session_windows`] have their like.
+//! * [`independence`]: what holds of concurrency without the reference's word.
+//! * [`unclosed`]: windows that are not complete, as they are asked for.
 
 mod aggregates;
 mod counting;
 mod hops;
+mod independence;
 mod joined;
 mod lookups;
 mod memory;
@@ -22,5 +25,6 @@ mod sessions;
 mod streams;
 mod time;
 mod timeouts;
+mod unclosed;
 mod windows;
 mod worked;

@@ -52,6 +52,8 @@ pub(super) struct QueryWindows {
     members: Vec<(u32, u32)>,
     by_values: HashMap<GroupKey, u32>,
     finished: VecDeque<Finished>,
+    /// The window that was closed last: its start and its rows. Another run does without until it has closed one itself.
+    closed: Option<(Micros, RecordBatch)>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -92,6 +94,7 @@ impl QueryWindows {
             members: Vec::new(),
             by_values: HashMap::new(),
             finished: VecDeque::new(),
+            closed: None,
             query,
         }
     }
@@ -209,9 +212,37 @@ impl QueryWindows {
     /// Closes the current window and keeps its rows until they may be given.
     pub(super) fn finish(&mut self, streams: &Slab<Stream>, dimensions: &Dimensions) -> Result<()> {
         let (start, end) = (self.groups.window_start(), self.groups.window_end());
-        let mut rows = self.groups.finish();
+        let rows = self.groups.finish();
         let active = self.active.finish(end);
         let present = rows.iter().any(|r| r.steps.max > 0);
+        let batch = self.batch((start, end), &self.counted(rows), active, streams, dimensions)?;
+        if batch.num_rows() > 0 {
+            self.finished.push_back(Finished { start, present, rows: batch.clone() });
+        }
+        self.closed = Some((start, batch));
+        Ok(())
+    }
+
+    /// The window that holds the last instant before `as_of`, up to which presence is resolved: its start, and its rows as they would be
+    /// if it ended there. None where that window was closed by another run, or passed over in a silence.
+    pub(super) fn unclosed(
+        &self,
+        as_of: Micros,
+        streams: &Slab<Stream>,
+        dimensions: &Dimensions,
+    ) -> Result<Option<(Micros, RecordBatch)>> {
+        let start = self.groups.window_start();
+        if start >= as_of {
+            let just_closed = |(start, _): &&(Micros, RecordBatch)| start.saturating_add(self.query.size) == as_of;
+            return Ok(self.closed.as_ref().filter(just_closed).cloned());
+        }
+        let rows = self.counted(self.groups.stats(as_of));
+        let batch = self.batch((start, as_of), &rows, self.active.stats(as_of), streams, dimensions)?;
+        Ok(Some((start, batch)))
+    }
+
+    /// The groups that have a row: those in which somebody was present; without partition the one there is, be it empty.
+    fn counted(&self, mut rows: Vec<GroupStats>) -> Vec<GroupStats> {
         if self.parts.is_empty() {
             let none = StepStats { min: 0, max: 0, current: 0, integral: 0 };
             rows.truncate(1);
@@ -220,24 +251,20 @@ impl QueryWindows {
             }
         } else {
             rows.retain(|r| r.steps.max > 0);
-            if rows.is_empty() {
-                return Ok(());
-            }
         }
-        let batch = self.batch(start, &rows, active, streams, dimensions)?;
-        self.finished.push_back(Finished { start, present, rows: batch });
-        Ok(())
+        rows
     }
 
+    /// Rows of the window that begins at `start`, over the part of it that ends at `until`.
     fn batch(
         &self,
-        start: Micros,
+        (start, until): (Micros, Micros),
         rows: &[GroupStats],
         active: StepStats,
         streams: &Slab<Stream>,
         dimensions: &Dimensions,
     ) -> Result<RecordBatch> {
-        let size = self.query.size;
+        let (size, part) = (self.query.size, until - start);
         let member = |r: &GroupStats| match self.query.by_stream() {
             true => (r.group, 0),
             false => self.members.get(r.group as usize).copied().unwrap_or_default(),
@@ -268,11 +295,11 @@ impl QueryWindows {
         if self.parts.is_empty() {
             columns.push(count(&|_| active.current));
             columns.push(count(&|_| active.min));
-            columns.push(number(&|_| active.integral as f64 / size as f64));
+            columns.push(number(&|_| active.integral as f64 / part as f64));
             columns.push(count(&|_| active.max));
         }
         columns.push(count(&|r| r.steps.min));
-        columns.push(number(&|r| r.steps.integral as f64 / size as f64));
+        columns.push(number(&|r| r.steps.integral as f64 / part as f64));
         columns.push(count(&|r| r.steps.max));
         columns.push(count(&|r| r.steps.current));
         columns.push(count(&|r| r.unique));

@@ -9,6 +9,7 @@ use super::resolve::{Presence, WindowRows};
 use super::shard::Seen;
 use super::state::{ConcurrencyState, Kept};
 use super::timeouts::ConcurrencyOptions;
+use super::unclosed::UnclosedWindow;
 use crate::error::{Error, Result};
 use crate::types::{MICROS_PER_DAY, Micros};
 
@@ -169,6 +170,14 @@ impl Concurrency {
     pub fn open_windows(&self, query: usize) -> (BTreeSet<Micros>, usize) {
         let of_query = self.of_query(query);
         of_query.map(|(presence, place)| presence.open_windows(place, &self.pending)).unwrap_or_default()
+    }
+
+    /// A query's window that is not complete, as far as presence is resolved. None before anything was; see [`UnclosedWindow`].
+    ///
+    /// # Errors
+    /// Internal if its rows do not fit the query's columns.
+    pub fn unclosed(&self, query: usize) -> Result<Option<UnclosedWindow>> {
+        self.of_query(query).map_or(Ok(None), |(presence, place)| presence.unclosed(place))
     }
 
     fn of_query(&self, query: usize) -> Option<(&Presence, usize)> {
