@@ -1,6 +1,8 @@
 //! Runs the engine in memory, without a lake or a stream, and gives its tables in the reference's plain form.
 #![allow(dead_code, unreachable_pub, reason = "each test uses the part of the harness that it needs")]
 
+pub mod heap;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

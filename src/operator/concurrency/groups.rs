@@ -127,6 +127,26 @@ impl Groups {
         self.groups.len()
     }
 
+    /// Whether somebody is or was counted in the group in the current window.
+    pub(super) fn contains(&self, group: u32) -> bool {
+        self.groups.contains_key(&group)
+    }
+
+    /// The groups have other numbers: by old one the new one. Those of all groups that there are have one.
+    pub(super) fn renumber(&mut self, new: impl Fn(u32) -> Option<u32>) {
+        self.groups = self.groups.drain().filter_map(|(group, counts)| Some((new(group)?, counts))).collect();
+        let viewers = self.viewers.drain();
+        self.viewers = viewers.filter_map(|((group, viewer), at)| Some(((new(group)?, viewer), at))).collect();
+        self.gone = self.gone.drain(..).filter_map(|(group, viewer)| Some((new(group)?, viewer))).collect();
+    }
+
+    /// Memory, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.groups.capacity() * (size_of::<(u32, Group)>() + 1)
+            + self.viewers.capacity() * (size_of::<((u32, IdHash), Presence)>() + 1)
+            + self.gone.capacity() * size_of::<(u32, IdHash)>()
+    }
+
     pub(super) fn window_start(&self) -> Micros {
         self.window_start
     }

@@ -28,8 +28,10 @@
 mod activity;
 mod bucket;
 mod exec;
+mod expiry;
 mod groups;
 mod mark;
+mod numbering;
 mod pending;
 mod query;
 mod resolve;

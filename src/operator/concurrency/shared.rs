@@ -191,7 +191,7 @@ impl Concurrency {
         each.fold((0, 0), |(sessions, streams), more| (sessions + more.0, streams + more.1))
     }
 
-    /// Memory of sessions, streams and the marks that wait, in bytes; what each query has open beside them is less.
+    /// Memory of sessions, streams, what they count under, and the marks that wait, in bytes.
     pub fn bytes(&self) -> usize {
         self.pending.bytes() + self.presences.values().map(Presence::bytes).sum::<usize>()
     }
