@@ -10,7 +10,7 @@ use arrow::compute::{SortColumn, SortOptions, filter_record_batch, lexsort_to_in
 use arrow::json::WriterBuilder;
 use arrow::json::writer::JsonArray;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 
 use crate::engine::inquiry::Unclosed;
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ pub struct NowQuestion {
 }
 
 /// A table's windows that are not complete. Times are RFC 3339 in UTC.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct NowDocument {
     /// The table.
     pub table: String,
@@ -41,7 +41,7 @@ pub struct NowDocument {
 }
 
 /// A window that is not complete, as far as presence is resolved.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct NowWindow {
     /// The instant up to which presence is resolved: the figures are of the window's part before it.
     pub as_of: String,
@@ -57,8 +57,9 @@ pub struct NowWindow {
     pub partition_by: Vec<String>,
     /// How many rows there are; the list may have fewer.
     pub rows_total: usize,
-    /// The columns of `CONCURRENCY` but for the window's, those with the most viewers first.
-    pub rows: Vec<Map<String, Value>>,
+    /// The columns of `CONCURRENCY` but for the window's, those with the most viewers first. As text: numbers are those of the rows, to the
+    /// last bit.
+    pub rows: Vec<Box<RawValue>>,
 }
 
 impl NowQuestion {
@@ -139,7 +140,7 @@ fn most_viewers(rows: &RecordBatch, partition_by: &[String], limit: usize) -> Re
 }
 
 /// Rows as objects, nulls included, without the window's columns.
-fn json(rows: &RecordBatch) -> Result<Vec<Map<String, Value>>> {
+fn json(rows: &RecordBatch) -> Result<Vec<Box<RawValue>>> {
     let fields = rows.schema();
     let kept = fields.fields().iter().enumerate().filter(|(_, f)| !OF_THE_WINDOW.contains(&f.name().as_str()));
     let kept = rows.project(&kept.map(|(i, _)| i).collect::<Vec<_>>())?;
@@ -160,7 +161,7 @@ mod tests {
 
     use arrow::array::{Float64Array, Int64Array, TimestampMicrosecondArray};
     use arrow::datatypes::Schema;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::operator::concurrency::{ConcurrencyQuery, OwnTimeouts, UnclosedWindow};
@@ -189,7 +190,10 @@ mod tests {
         let question = NowQuestion::parse(question).unwrap();
         let document = NowDocument::of(&question, &windows, 100 * MICROS_PER_SEC).unwrap();
         let [window] = document.windows.as_slice() else { panic!("{document:?}") };
-        let id = |row: &Map<String, Value>| row["stream_id"].as_str().unwrap().to_owned();
+        let id = |row: &Box<RawValue>| {
+            let row: Value = serde_json::from_str(row.get()).unwrap();
+            row["stream_id"].as_str().unwrap().to_owned()
+        };
         (window.rows_total, window.rows.iter().map(id).collect())
     }
 
@@ -222,7 +226,8 @@ mod tests {
                 }],
             }],
         });
-        assert_eq!(serde_json::to_value(document).unwrap(), expected);
+        let text = serde_json::to_string(&document).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
     }
 
     #[test]

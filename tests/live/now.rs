@@ -108,7 +108,8 @@ async fn a_running_job_says_who_is_watching_now() {
         let (min, max, sum) = figures(sessions, start, as_of);
         assert_eq!((&row["stream_id"], &row["viewers_current"]), (&stream.into(), &current.into()), "{hour:#}");
         assert_eq!((&row["viewers_min"], &row["viewers_max"]), (&min.into(), &max.into()), "{hour:#}");
-        assert_eq!(row["viewers_avg"], Value::from(sum as f64 / (as_of - start) as f64), "{hour:#}");
+        let average = row["viewers_avg"].as_f64().unwrap();
+        assert_eq!((average * (as_of - start) as f64).round() as Micros, sum, "{hour:#}");
     }
 
     // Presence holds on, so that the finest window has it; it is the one just closed.

@@ -60,7 +60,7 @@ fn averages_lie_between_the_extremes_and_add_up() {
         (prop::sample::select(vec![7i64, 10, 60, 300]), 1..200i64, 1..900i64),
         1..40usize,
     );
-    harness::hold(60, 1_500, &setups, |(scenario, (seconds, timeout, retention), records_a_read)| {
+    harness::hold(40, 1_500, &setups, |(scenario, (seconds, timeout, retention), records_a_read)| {
         let (session_timeout, closed_retention) = (timeout * SEC, retention * SEC);
         let options = Options { session_timeout, closed_retention, finest_window: seconds * SEC, ..Options::default() };
         let files: Vec<_> =
@@ -123,7 +123,7 @@ fn the_order_of_arrival_does_not_matter_within_lateness() {
         .map(|(i, by)| concurrency(&format!("query_{i}"), if i == 0 { 10 } else { 60 }, by))
         .collect();
     let pipelines = runtime.block_on(harness::pipelines(&files, &options));
-    harness::hold(80, 1_500, &setups, |(scenario, moves, records_a_read, reversed): (Scenario, _, _, _)| {
+    harness::hold(50, 1_500, &setups, |(scenario, moves, records_a_read, reversed): (Scenario, _, _, _)| {
         let records = scenario.records(&options);
         let run = |records: &[RefRecord]| -> Run {
             let cut = Cut { records: records_a_read, reversed };

@@ -257,15 +257,15 @@ fn over_shards((mut scenario, shards): (Scenario, u8)) -> Scenario {
 
 #[test]
 fn any_windows_and_partition_equal_the_reference() {
-    check(80, Shape { steps: 50, ..Shape::default() }, &[5, 10, 15, 60], &[1, 2, 3, 4, 6, 12]);
+    check(60, Shape { steps: 50, ..Shape::default() }, &[5, 10, 15, 60], &[1, 2, 3, 4, 6, 12]);
 }
 
 #[test]
 fn records_that_hold_several_events_equal_the_reference() {
-    check(40, Shape { steps: 50, arrays: true, ..Shape::default() }, &[10, 60], &[1, 3, 6]);
+    check(30, Shape { steps: 50, arrays: true, ..Shape::default() }, &[10, 60], &[1, 3, 6]);
 }
 
 #[test]
 fn long_gaps_equal_the_reference() {
-    check(60, Shape { steps: 40, long_gaps: true, ..Shape::default() }, &[900, 3_600], &[1, 2, 24, 96]);
+    check(40, Shape { steps: 40, long_gaps: true, ..Shape::default() }, &[900, 3_600], &[1, 2, 24, 96]);
 }

@@ -77,7 +77,7 @@ fn stream_of(session: i64) -> i64 {
 
 /// Where a session is at a second: it changes every three minutes.
 fn country(session: i64, second: i64) -> &'static str {
-    ["DE", "US", "BR"][((session + second / 180) % 3) as usize]
+    ["DE", "US", "BR"][((session + second / 180) % 3).unsigned_abs() as usize]
 }
 
 /// What happens in the seconds `[from, to)`, in the order of arrival. A stream begins every seven minutes and ends after fifty, a session
