@@ -278,11 +278,14 @@ fn after_many_hours_no_more_is_remembered_than_after_some() {
         let mut samples = Vec::new();
         let mut second = 0;
         for hour in 0..hours.unwrap_or(HOURS) {
+            // What is forgotten in turns is highest somewhere within an hour.
+            let mut within = Vec::new();
             while second < (hour + 1) * 3_600 {
                 job.read(events(second, second + STEP)).await;
                 second += STEP;
+                within.push(job.figures());
             }
-            let figures = job.figures();
+            let figures = highest(&within);
             if hours.is_some() {
                 println!("hour {hour}: resident bytes {:?}, {} rows, {figures:?}", resident_bytes(), job.rows);
             }
@@ -293,7 +296,8 @@ fn after_many_hours_no_more_is_remembered_than_after_some() {
         let last = highest(&samples[samples.len() - COMPARED..]);
         for ((what, before), (_, after)) in first.into_iter().zip(last) {
             assert!(before > 0, "there are no {what}: {first:?}");
-            assert!(after * 20 <= before * 21, "{what} grow: {first:?} at first, {last:?} at the end");
+            // Tables of hashes grow by doubling: a little more or less may be a step.
+            assert!(after * 8 <= before * 9, "{what} grow: {first:?} at first, {last:?} at the end");
         }
         // All go, and nothing is left of them.
         for _ in 0..5 * 3_600 / STEP {
