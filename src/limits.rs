@@ -197,6 +197,17 @@ pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// After the stop, an HTTP client that is still reading its answer has this long, in seconds; the drain of the data comes first.
 pub const SERVE_DRAIN_SECS_MAX: u64 = 2;
 
+/// Questions to a job that may wait for their answer.
+pub const INQUIRIES_MAX: usize = 16;
+
+/// A question that is not answered by then is given up, in seconds: the job may be waiting for a lake.
+pub const INQUIRY_SECS_MAX: u64 = 2;
+
+/// Rows that the answer about a table's unclosed window has if nothing else is asked for, and at most.
+pub const UNCLOSED_ROWS: usize = 100;
+/// See [`UNCLOSED_ROWS`].
+pub const UNCLOSED_ROWS_MAX: usize = 100_000;
+
 const _: () = assert!(SERVE_DRAIN_SECS_MAX < DRAIN_SECS_MAX, "a slow scraper must not use up the time of the drain");
 const _: () = assert!(PUT_RECORDS_MAX <= 500, "PutRecords refuses more than 500 records");
 const _: () = assert!(GET_RECORDS_LIMIT_MAX <= 10_000, "GetRecords refuses a limit over 10,000");

@@ -25,3 +25,7 @@ mod refusals;
 mod semantics;
 mod sql;
 mod tidy;
+
+/// Tests of what is given back ask it.
+#[global_allocator]
+static ALLOCATOR: harness::heap::Counting = harness::heap::Counting;

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::board::{CombineStatus, OpenWindows};
 use super::cascades::{Cascades, CascadesState};
+use super::inquiry::Unclosed;
 use super::pipeline_windows::is_given_up;
 use super::pipelines::Pipelines;
 use super::shard_stage::ShardPartials;
 use super::watermarks::Progress;
 use crate::error::{Error, Result};
-use crate::operator::concurrency::{Concurrency, ConcurrencyQuery, ConcurrencyState, Seen};
+use crate::operator::concurrency::{Concurrency, ConcurrencyQuery, ConcurrencyState, Seen, UnclosedWindow};
 use crate::operator::memory::StateReservation;
 use crate::operator::window::Partial;
 use crate::pipeline::{ContinuousPlan, Node, StatefulNode};
@@ -33,7 +34,7 @@ pub struct ShardMessage {
 }
 
 /// Rows of one complete window for one table; of sessions, of several.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Emission {
     /// Index of the pipeline.
     pub pipeline: usize,
@@ -305,6 +306,35 @@ impl Combine {
             state_bytes: (self.pipelines.memory.bytes(), self.pipelines.memory.bytes_max()),
             open: (0..self.windows.len()).map(|pipeline| self.open_windows(pipeline)).collect(),
         }
+    }
+
+    /// A table's windows that are not complete, as far as presence is resolved: one for each `CONCURRENCY` of its query, and none before
+    /// anything is resolved. Asking changes nothing.
+    ///
+    /// # Errors
+    /// A user error if there is no such table, or it has no `CONCURRENCY`.
+    pub fn unclosed(&self, table: &str) -> Result<Vec<Unclosed>> {
+        let plans = &self.pipelines.plans;
+        let asked = plans.iter().zip(&self.floors).find(|(plan, _)| plan.name == table && plan.reads_concurrency());
+        let (Some((plan, floor)), Some(concurrency)) = (asked, &self.concurrency) else {
+            let count = plans.iter().filter(|plan| plan.reads_concurrency()).map(|plan| plan.name.as_str());
+            let count = count.collect::<Vec<_>>().join(", ");
+            return Err(
+                Error::user(format!("no table {table} that counts presence")).hint(format!("those that do: {count}"))
+            );
+        };
+        let mut queries: Vec<usize> = Vec::new();
+        let numbers =
+            plan.concurrency_queries().filter_map(|q| self.pipelines.queries.iter().position(|known| known == q));
+        numbers.for_each(|number| {
+            if !queries.contains(&number) {
+                queries.push(number)
+            }
+        });
+        let windows = queries.into_iter().filter_map(|query| concurrency.unclosed(query).transpose());
+        let of_table =
+            |window: UnclosedWindow| Unclosed { given_up: floor.is_some_and(|f| window.window_start < f), window };
+        windows.map(|window| window.map(of_table)).collect()
     }
 
     /// Touches of closed sessions so far, by pipeline: those that count for it nowhere.

@@ -228,7 +228,16 @@ struct Combining {
 
 impl Combining {
     async fn run(mut self, mut messages: Receiver<Message>) -> Result<Part> {
-        while let Some(message) = messages.recv().await {
+        let board = Arc::clone(&self.board);
+        loop {
+            let message = tokio::select! {
+                message = messages.recv() => message,
+                inquiry = board.inquiries().next() => {
+                    inquiry.answer(|table| self.combine.unclosed(table));
+                    continue;
+                }
+            };
+            let Some(message) = message else { break };
             self.board.queue(COMBINE, messages.len());
             let emissions = match message {
                 Message::Shard(message) => self.combine.handle(message).await?,

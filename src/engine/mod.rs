@@ -14,7 +14,7 @@
 //! * `timeouts`: by which sessions are counted; * `watermarks`: of tables that wait by themselves;
 //! * [`lookups`]: the lookup tables, and their versions; * `memory`: what there is of it;
 //! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
-//! * [`board`]: what a live job says about itself;
+//! * [`board`]: what a live job says about itself; * [`inquiry`]: what it is asked.
 
 pub mod board;
 mod cascades;
@@ -23,6 +23,7 @@ pub mod checkpoint;
 pub mod combine;
 pub mod counters;
 pub mod event_ids;
+pub mod inquiry;
 pub mod intake;
 pub mod job_state;
 pub mod judge;

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 
+use super::now_document::{NowDocument, NowQuestion};
 use super::status_document::StatusDocument;
 use crate::clock::Clock;
-use crate::engine::board::{Board, Fitness, Readiness};
+use crate::engine::board::{Board, Fitness, Phase, Readiness};
+use crate::error::{Domain, Error, Result};
 
 /// The Prometheus text format's media type, as its specification gives it
 /// (<https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>).
@@ -82,6 +84,38 @@ pub(super) async fn readyz(State(exhibits): State<Exhibits>) -> Fresh<String> {
 /// What the job is doing.
 pub(super) async fn status(State(exhibits): State<Exhibits>) -> Fresh<String> {
     json(StatusCode::OK, &StatusDocument::of(&exhibits.board.status(), exhibits.clock.now()))
+}
+
+/// Who is watching now.
+pub(super) async fn now(State(exhibits): State<Exhibits>, RawQuery(question): RawQuery) -> Fresh<String> {
+    match now_document(&exhibits, question.as_deref().unwrap_or_default()).await {
+        Ok(document) => json(StatusCode::OK, &document),
+        Err(error) => refusal(&error),
+    }
+}
+
+async fn now_document(exhibits: &Exhibits, question: &str) -> Result<NowDocument> {
+    let question = NowQuestion::parse(question)?;
+    match exhibits.board.status().phase {
+        Phase::Running | Phase::Stopping => {}
+        Phase::Starting => {
+            return Err(Error::external("no answer: the job has not begun").hint("/readyz says when it has"));
+        }
+        Phase::Failed => return Err(Error::external("no answer: the job has failed").hint("/api/status says why")),
+    }
+    let windows = exhibits.board.inquiries().ask(&question.table).await?;
+    NowDocument::of(&question, &windows, exhibits.clock.now())
+}
+
+/// What cannot be answered, as text: what was asked wrongly, what may be asked again, what is a defect.
+fn refusal(error: &Error) -> Fresh<String> {
+    let status = match error.domain() {
+        Domain::User => StatusCode::BAD_REQUEST,
+        Domain::External => StatusCode::SERVICE_UNAVAILABLE,
+        Domain::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let remedy = error.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    fresh(status, "text/plain; charset=utf-8", format!("{}{remedy}\n", error.message()))
 }
 
 impl ReadyDocument {

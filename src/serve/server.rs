@@ -10,7 +10,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::answers::{Exhibits, healthz, metrics, readyz, status};
+use super::answers::{Exhibits, healthz, metrics, now, readyz, status};
 use crate::error::{Error, Result};
 use crate::limits::SERVE_DRAIN_SECS_MAX;
 
@@ -66,8 +66,11 @@ fn routes(exhibits: Exhibits) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/api/status", get(status))
+        .route("/api/now", get(now))
         .route("/metrics", get(metrics))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "not here; try /api/status, /metrics, /readyz or /healthz\n") })
+        .fallback(|| async {
+            (StatusCode::NOT_FOUND, "not here; try /api/status, /api/now, /metrics, /readyz or /healthz\n")
+        })
         .with_state(exhibits)
 }
 
@@ -146,6 +149,10 @@ mod tests {
         assert!(status.starts_with("HTTP/1.1 200 OK\r\n"), "{status}");
         assert!(status.contains("content-type: application/json\r\n"), "{status}");
         assert!(status.contains("\"uptime_secs\": 5.0") && status.contains("\"phase\": \"starting\""), "{status}");
+        let early = get_over_tcp(address, "/api/now?table=concurrent_viewers").await;
+        assert!(early.starts_with("HTTP/1.1 503 ") && early.contains("the job has not begun"), "{early}");
+        let unclear = get_over_tcp(address, "/api/now").await;
+        assert!(unclear.starts_with("HTTP/1.1 400 ") && unclear.contains("no table is named"), "{unclear}");
         let lost = get_over_tcp(address, "/").await;
         assert!(lost.starts_with("HTTP/1.1 404 ") && lost.contains("/readyz or /healthz"), "{lost}");
 

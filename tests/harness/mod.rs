@@ -1,6 +1,8 @@
 //! Runs the engine in memory, without a lake or a stream, and gives its tables in the reference's plain form.
 #![allow(dead_code, unreachable_pub, reason = "each test uses the part of the harness that it needs")]
 
+pub mod heap;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,7 +23,7 @@ use headcount::pipeline::PipelineFile;
 use headcount::schema::Contract;
 use headcount::types::{ReadBatch, Record, ShardId};
 use proptest::strategy::Strategy;
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -121,19 +123,43 @@ pub fn places<'p>(places: impl Iterator<Item = &'p Place>) -> Vec<(String, Strin
 }
 
 /// Lets proptest look for a case of `cases` in which `problems` finds some, and shrink it; panics with what is left.
+///
+/// `HEADCOUNT_PROPERTY_CASES=<number>` looks at more cases, `HEADCOUNT_PROPERTY_SEED=<seed>` at those of an earlier run, which said it.
 pub fn hold<S: Strategy>(cases: u32, shrink_iters: u32, strategy: &S, problems: impl Fn(S::Value) -> Vec<String>) {
+    let cases = number("HEADCOUNT_PROPERTY_CASES").map_or(cases, |n| u32::try_from(n).unwrap());
+    let seed = number("HEADCOUNT_PROPERTY_SEED").unwrap_or_else(rand::random);
+    println!("HEADCOUNT_PROPERTY_SEED={seed}");
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let config = Config { cases, failure_persistence: None, max_shrink_iters: shrink_iters, ..Config::default() };
-    TestRunner::new(config)
+    TestRunner::new_with_rng(config, rng)
         .run(strategy, |case| match problems(case).as_slice() {
             [] => Ok(()),
             found => Err(TestCaseError::fail(found.join("\n"))),
         })
-        .unwrap_or_else(|e| panic!("{e}"));
+        .unwrap_or_else(|e| panic!("HEADCOUNT_PROPERTY_SEED={seed}: {e}"));
+}
+
+/// The number that an environment variable is set to, if it is.
+pub fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
 }
 
 /// Runs all records through the engine, cut as `cut` says.
 pub async fn run(pipelines: &Arc<Pipelines>, records: &[RefRecord], provenance: Provenance, cut: Cut) -> Run {
-    drive(pipelines, records, provenance, cut, false, &mut |_| ()).await
+    drive(pipelines, records, provenance, cut, Hooks::default()).await
+}
+
+/// As [`run`]; `asking` is shown the place where shards meet after each of their news.
+pub async fn run_asking(
+    pipelines: &Arc<Pipelines>,
+    records: &[RefRecord],
+    provenance: Provenance,
+    cut: Cut,
+    asking: &mut dyn FnMut(&Combine),
+) -> Run {
+    drive(pipelines, records, provenance, cut, Hooks { asking: Some(asking), ..Hooks::default() }).await
 }
 
 /// As [`run`]; `before` is called before each step, which reads once from every shard.
@@ -144,7 +170,7 @@ pub async fn run_with(
     cut: Cut,
     before: &mut dyn FnMut(usize),
 ) -> Run {
-    drive(pipelines, records, provenance, cut, false, before).await
+    drive(pipelines, records, provenance, cut, Hooks { before: Some(before), ..Hooks::default() }).await
 }
 
 /// As [`run`]. After every round of reads the whole job is put away as bytes, and another one goes on from them.
@@ -154,7 +180,16 @@ pub async fn run_with_stops(
     provenance: Provenance,
     cut: Cut,
 ) -> Run {
-    drive(pipelines, records, provenance, cut, true, &mut |_| ()).await
+    drive(pipelines, records, provenance, cut, Hooks { stops: true, ..Hooks::default() }).await
+}
+
+/// What happens beside a run.
+#[derive(Default)]
+struct Hooks<'h> {
+    /// Whether the job is put away and taken up again after each step.
+    stops: bool,
+    before: Option<&'h mut dyn FnMut(usize)>,
+    asking: Option<&'h mut dyn FnMut(&Combine)>,
 }
 
 async fn drive(
@@ -162,8 +197,7 @@ async fn drive(
     records: &[RefRecord],
     provenance: Provenance,
     cut: Cut,
-    stops: bool,
-    before: &mut dyn FnMut(usize),
+    mut hooks: Hooks<'_>,
 ) -> Run {
     let mut shards: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for r in records {
@@ -183,7 +217,9 @@ async fn drive(
     tasks.iter().for_each(|(task, _)| combine.join(Arc::clone(&task.shard)));
     let longest = tasks.iter().map(|(_, records)| records.len()).max().unwrap_or(0);
     for step in 0..longest.div_ceil(cut.records) {
-        before(step);
+        if let Some(before) = &mut hooks.before {
+            before(step);
+        }
         for (task, records) in &mut tasks {
             let part: Vec<Record> = records.iter().skip(step * cut.records).take(cut.records).cloned().collect();
             if part.is_empty() {
@@ -198,8 +234,11 @@ async fn drive(
             let partials = watermark.map(|w| task.stage.close(w).unwrap()).unwrap_or_default();
             let message = ShardMessage { shard: Arc::clone(&task.shard), seen, partials, watermark };
             emit(pipelines, combine.handle(message).await.unwrap(), &mut run);
+            if let Some(asking) = &mut hooks.asking {
+                asking(&combine);
+            }
         }
-        if stops {
+        if hooks.stops {
             for (task, _) in &mut tasks {
                 task.count(pipelines, &mut run);
                 let state = through_bytes(&(task.intake.state(), task.stage.suspend().unwrap()));

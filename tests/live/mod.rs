@@ -6,6 +6,7 @@
 //! minute and a half.
 
 mod changing;
+mod now;
 mod resuming;
 mod service;
 

@@ -17,9 +17,31 @@ use super::{
 pub fn concurrency(events: &[Kept], options: &Options, size: i64, partition: &[&str]) -> Vec<Row> {
     let accepted = accepted_for_concurrency(events, options);
     let presence = presence(&accepted, options);
+    let windows = windows(&accepted, &presence, size).into_iter().map(|start| (start, start + size));
+    rows_of(windows, &accepted, &presence, options, partition)
+}
+
+/// The rows of one window `[start, end)`, of whatever length, as [`concurrency`] has them.
+pub fn concurrency_within(
+    events: &[Kept],
+    options: &Options,
+    (start, end): (i64, i64),
+    partition: &[&str],
+) -> Vec<Row> {
+    let accepted = accepted_for_concurrency(events, options);
+    let presence = presence(&accepted, options);
+    rows_of([(start, end)], &accepted, &presence, options, partition)
+}
+
+fn rows_of(
+    windows: impl IntoIterator<Item = (i64, i64)>,
+    accepted: &[&Kept],
+    presence: &Presence,
+    options: &Options,
+    partition: &[&str],
+) -> Vec<Row> {
     let mut rows = Vec::new();
-    for start in windows(&accepted, &presence, size) {
-        let end = start + size;
+    for (start, end) in windows {
         let present: Vec<&Segment> = presence.segments.iter().filter(|s| s.from < end && start < s.to).collect();
         let groups = groups(&present, partition);
         for (values, segments) in groups {
@@ -27,7 +49,7 @@ pub fn concurrency(events: &[Kept], options: &Options, size: i64, partition: &[&
             for (column, value) in partition.iter().zip(&values) {
                 row.insert((*column).to_owned(), value.clone());
                 if let ("stream_id", Val::Str(stream)) = (*column, value) {
-                    let channel = channel_before(stream, &accepted, options, end);
+                    let channel = channel_before(stream, accepted, options, end);
                     row.insert("channel_id".to_owned(), Val::text(channel.as_deref()));
                 }
             }
@@ -35,7 +57,7 @@ pub fn concurrency(events: &[Kept], options: &Options, size: i64, partition: &[&
         }
     }
     if partition.is_empty() {
-        add_active_streams(&mut rows, &accepted, &presence, options);
+        add_active_streams(&mut rows, accepted, presence, options);
     }
     rows
 }

@@ -38,7 +38,7 @@ pub mod tables;
 pub mod value;
 
 pub use activity::{active_at, active_intervals, channel_before};
-pub use concurrency::concurrency;
+pub use concurrency::{concurrency, concurrency_within};
 pub use generate::{Scenario, Shape, scenarios};
 pub use hop::hopping;
 pub use judge::{Judged, Kept, Place, Provenance, RefRecord, judge};

@@ -4,14 +4,17 @@
 //! * [`worked`]: the worked cases of concurrency. * [`time`]: skew, duplicates, high time, lateness, the end of input.
 //! * [`windows`]: tumbling windows, revisions, what runs over complete windows. * [`hops`]: windows that hop.
 //! * [`session_windows`]: windows that are sessions. * [`sessions`]: leases and closures.
-//! * [`memory`]: what the state may take. * [`aggregates`]: distinct values, order and ties, sub-queries, JSON, functions of one's own.
+//! * [`memory`]: what the state may take; [`soak`]: what of it is left after many hours. * [`aggregates`]: distinct values, order and ties, sub-queries, JSON, functions of one's own.
 //! * [`timeouts`]: a query's own. * [`joined`]: presence beside counts of rows.
 //! * [`streams`]: activity, channels, which windows there are. * [`counting`]: averages, peaks, uniques, groups.
 //! * [`property`]: whatever the query, concurrency equals the brute-force reference; [`hops`] and [`session_windows`] have their like.
+//! * [`independence`]: what holds of concurrency without the reference's word.
+//! * [`unclosed`]: windows that are not complete, as they are asked for.
 
 mod aggregates;
 mod counting;
 mod hops;
+mod independence;
 mod joined;
 mod lookups;
 mod memory;
@@ -19,8 +22,10 @@ mod property;
 mod scene;
 mod session_windows;
 mod sessions;
+mod soak;
 mod streams;
 mod time;
 mod timeouts;
+mod unclosed;
 mod windows;
 mod worked;

@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
 use super::plain::{self, Late};
-use crate::harness::{self, Cut, difference};
+use crate::harness::{self, Cut, difference, number};
 use crate::reference::{Options, RefRecord, SEC};
 
 const CASES: u32 = 60;
@@ -216,10 +216,6 @@ async fn differences(setup: &Setup) -> Option<String> {
     };
     expected.sort();
     difference(&sql, &run.tables["random"], &expected)
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")))
 }
 
 /// Runs a test over random setups; it says what differs.

@@ -6,6 +6,7 @@ use super::dead_letter_log::DeadLetterLog;
 use super::status::{CombineStatus, LookupStatus, Phase, PipelineName, ShardStatus, Status, TableStatus};
 use super::throughput::{Sample, Samples};
 use crate::engine::Pipelines;
+use crate::engine::inquiry::Inquiries;
 use crate::error::Error;
 use crate::sink::cloudwatch::CloudWatchCounters;
 use crate::telemetry::LastTrouble;
@@ -13,7 +14,10 @@ use crate::types::{Micros, ShardId};
 
 /// Shared by the tasks of a job. The lock is held for copies only, once a batch.
 #[derive(Debug, Default)]
-pub struct Board(Mutex<Posted>);
+pub struct Board {
+    posted: Mutex<Posted>,
+    inquiries: Inquiries,
+}
 
 #[derive(Debug, Default)]
 struct Posted {
@@ -30,11 +34,16 @@ impl Board {
     /// The board of a job that starts now.
     pub fn new(now: Micros) -> Self {
         let status = Status { started_at: now, ..Status::default() };
-        Self(Mutex::new(Posted { status, ..Posted::default() }))
+        Self { posted: Mutex::new(Posted { status, ..Posted::default() }), inquiries: Inquiries::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Posted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.posted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What others want to know of the job that is not posted.
+    pub fn inquiries(&self) -> &Inquiries {
+        &self.inquiries
     }
 
     /// The lake was opened, and answered.

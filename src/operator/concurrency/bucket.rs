@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 
 use super::activity::{Happening, Stream};
+use super::expiry::tuple_bytes;
 use super::mark::{Mark, MarkKind, MarksPartial, text};
 use super::resolve::{Dimensions, Presence};
 use super::rows::QueryWindows;
@@ -192,7 +193,7 @@ impl Presence {
         }
     }
 
-    /// Drops the streams whose time has come; their rows of this bucket have been taken.
+    /// Drops the streams whose time has come, and what nobody counts under; their rows of this bucket have been taken.
     pub(super) fn drop_forgotten(&mut self, bucket: Micros) {
         let oldest = self.queries.iter().map(QueryWindows::window_start).min().unwrap_or(bucket);
         for index in std::mem::take(&mut self.silent_streams) {
@@ -203,6 +204,7 @@ impl Presence {
                 self.stream_index.remove(&stream.key);
             }
         }
+        self.forget_unused();
     }
 
     fn stream_of(&mut self, mark: &Mark, strings: &MarksPartial) -> u32 {
@@ -274,6 +276,7 @@ impl Dimensions {
             return index;
         }
         let index = self.values.len() as u32;
+        self.tuple_bytes += tuple_bytes(&tuple);
         self.values.push(tuple.clone());
         self.index.insert(tuple, index);
         index

@@ -58,10 +58,15 @@ impl Steps {
         }
     }
 
+    /// The figures of the window up to `end`, before which every change lies.
+    pub(super) fn stats(&self, end: Micros) -> StepStats {
+        let integral = self.integral + i128::from(self.value) * i128::from(end - self.until);
+        StepStats { min: self.min, max: self.max, current: self.value, integral }
+    }
+
     /// The window's figures; the next window begins where this one ends.
     pub(super) fn finish(&mut self, window_end: Micros) -> StepStats {
-        let integral = self.integral + i128::from(self.value) * i128::from(window_end - self.until);
-        let stats = StepStats { min: self.min, max: self.max, current: self.value, integral };
+        let stats = self.stats(window_end);
         *self = Self::begin_at(self.value, window_end);
         stats
     }
@@ -120,6 +125,26 @@ impl Groups {
     /// How many groups the current window has so far.
     pub(super) fn len(&self) -> usize {
         self.groups.len()
+    }
+
+    /// Whether somebody is or was counted in the group in the current window.
+    pub(super) fn contains(&self, group: u32) -> bool {
+        self.groups.contains_key(&group)
+    }
+
+    /// The groups have other numbers: by old one the new one. Those of all groups that there are have one.
+    pub(super) fn renumber(&mut self, new: impl Fn(u32) -> Option<u32>) {
+        self.groups = self.groups.drain().filter_map(|(group, counts)| Some((new(group)?, counts))).collect();
+        let viewers = self.viewers.drain();
+        self.viewers = viewers.filter_map(|((group, viewer), at)| Some(((new(group)?, viewer), at))).collect();
+        self.gone = self.gone.drain(..).filter_map(|(group, viewer)| Some((new(group)?, viewer))).collect();
+    }
+
+    /// Memory, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.groups.capacity() * (size_of::<(u32, Group)>() + 1)
+            + self.viewers.capacity() * (size_of::<((u32, IdHash), Presence)>() + 1)
+            + self.gone.capacity() * size_of::<(u32, IdHash)>()
     }
 
     pub(super) fn window_start(&self) -> Micros {
@@ -184,20 +209,24 @@ impl Groups {
         }
     }
 
+    /// The rows of the window up to `end`, by group; every change lies before that.
+    pub(super) fn stats(&self, end: Micros) -> Vec<GroupStats> {
+        let groups = self.groups.iter();
+        let mut rows: Vec<GroupStats> =
+            groups.map(|(&group, g)| GroupStats { group, steps: g.steps.stats(end), unique: g.unique }).collect();
+        rows.sort_unstable_by_key(|r| r.group);
+        rows
+    }
+
     /// The window's rows, by group; the next window begins.
     pub(super) fn finish(&mut self) -> Vec<GroupStats> {
         let end = self.window_end();
-        let mut rows: Vec<GroupStats> = self
-            .groups
-            .iter_mut()
-            .map(|(&group, g)| {
-                let stats = GroupStats { group, steps: g.steps.finish(end), unique: g.unique };
-                g.unique = g.live;
-                stats
-            })
-            .collect();
-        rows.sort_unstable_by_key(|r| r.group);
+        let rows = self.stats(end);
         self.groups.retain(|_, g| g.steps.value != 0 || g.live != 0);
+        for group in self.groups.values_mut() {
+            group.steps = Steps::begin_at(group.steps.value, end);
+            group.unique = group.live;
+        }
         for key in self.gone.drain(..) {
             if self.viewers.get(&key).is_some_and(|p| p.sessions == 0) {
                 self.viewers.remove(&key);

@@ -22,13 +22,16 @@
 //! when no shard can add to the bucket any more. The result depends on the set of accepted events alone.
 //!
 //! * [`ConcurrencyQuery`]: window size, dimensions and [`OwnTimeouts`]; * [`ConcurrencyExec`]: the leaf of the query over complete windows;
-//! * [`ShardMarks`], [`MarksPartial`]: the shard's side; * [`Concurrency`]: the shared state where shards meet.
+//! * [`ShardMarks`], [`MarksPartial`]: the shard's side; * [`Concurrency`]: the shared state where shards meet;
+//! * [`UnclosedWindow`]: what it says of a window that is not complete, for whoever asks.
 
 mod activity;
 mod bucket;
 mod exec;
+mod expiry;
 mod groups;
 mod mark;
+mod numbering;
 mod pending;
 mod query;
 mod resolve;
@@ -38,6 +41,7 @@ mod shard;
 mod shared;
 mod state;
 mod timeouts;
+mod unclosed;
 mod wheel;
 
 pub use exec::ConcurrencyExec;
@@ -48,3 +52,4 @@ pub use shard::{MarkCounts, Marked, MarksState, Seen, ShardMarks};
 pub use shared::Concurrency;
 pub use state::ConcurrencyState;
 pub use timeouts::{ConcurrencyOptions, OwnTimeouts};
+pub use unclosed::UnclosedWindow;

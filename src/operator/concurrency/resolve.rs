@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::activity::{Stream, StreamTimeouts};
+use super::expiry::tuple_bytes;
 use super::groups::Steps;
 use super::mark::MarksPartial;
 use super::pending::Pending;
@@ -66,6 +67,10 @@ pub(super) struct Presence {
 pub(super) struct Dimensions {
     pub values: Vec<Box<[Option<Box<str>>]>>,
     pub index: HashMap<Box<[Option<Box<str>>]>, u32>,
+    /// How many there were when it was last looked which are used.
+    pub left: usize,
+    /// Memory of all of them.
+    pub tuple_bytes: usize,
 }
 
 /// Slots that are used again.
@@ -115,6 +120,10 @@ impl<T> Slab<T> {
 
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().flatten()
     }
 
     /// The numbers in use, and what is there.
@@ -292,23 +301,25 @@ impl Presence {
         (self.sessions.len(), self.streams.len())
     }
 
-    /// Memory of sessions and streams, and of windows that are held back, in bytes.
+    /// Memory of sessions and streams, of what they count under, and of windows that are held back, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let index = |index: &HashMap<u128, u32>| index.capacity() * (size_of::<(u128, u32)>() + 1);
+        let indices = index(&self.session_index) + index(&self.stream_index);
         let windows: usize = self.queries.iter().map(QueryWindows::bytes).sum();
-        self.sessions.bytes() + self.streams.bytes() + index(&self.session_index) + index(&self.stream_index) + windows
+        self.sessions.bytes() + self.streams.bytes() + indices + self.counted_bytes() + windows
     }
 }
 
 impl Dimensions {
     /// The tuples of `values`, at their places.
     pub(super) fn restored(values: Vec<Box<[Option<Box<str>>]>>) -> Self {
-        Self { index: (0..).zip(&values).map(|(i, tuple)| (tuple.clone(), i)).collect(), values }
+        let index = (0..).zip(&values).map(|(i, tuple)| (tuple.clone(), i)).collect();
+        let tuple_bytes = values.iter().map(|tuple| tuple_bytes(tuple)).sum();
+        Self { index, left: values.len(), tuple_bytes, values }
     }
 
     fn with_nulls(columns: usize) -> Self {
-        let nulls: Box<[Option<Box<str>>]> = vec![None; columns].into();
-        Self { index: HashMap::from_iter([(nulls.clone(), 0)]), values: vec![nulls] }
+        Self::restored(vec![vec![None; columns].into()])
     }
 }
 

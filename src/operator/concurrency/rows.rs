@@ -6,20 +6,17 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::activity::Stream;
 use super::bucket::Resolved;
 use super::groups::{GroupDelta, GroupStats, Groups, StepStats, Steps};
+use super::numbering::Numbering;
 use super::query::ConcurrencyQuery;
 use super::resolve::{Dimensions, GAP_FILL_MAX, Slab};
 use super::session::Delta;
 use crate::error::Result;
 use crate::types::{MICROS_PER_MINUTE, Micros, arrow_bytes, floor_to};
-
-/// A group by its stream (0 where the query does not count by it) and the values of its dimensions.
-type GroupKey = (u32, Vec<Option<Box<str>>>);
 
 /// Where a partition column's value comes from.
 #[derive(Debug, Clone, Copy)]
@@ -47,13 +44,13 @@ pub(super) struct QueryWindows {
     // state: mutable
     groups: Groups,
     active: Steps,
-    /// Group numbers of (stream, dimensions), where the stream's own number does not do.
-    numbers: HashMap<(u32, u32), u32>,
-    members: Vec<(u32, u32)>,
-    by_values: HashMap<GroupKey, u32>,
+    /// Group numbers, where the stream's own number does not do.
+    numbering: Numbering,
     finished: VecDeque<Finished>,
     /// Memory of these.
     finished_bytes: usize,
+    /// The window that was closed last: its start and its rows. Another run does without until it has closed one itself.
+    closed: Option<(Micros, RecordBatch)>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,9 +72,7 @@ impl Finished {
 pub(super) struct QueryState {
     groups: Groups,
     active: Steps,
-    members: Vec<(u32, u32)>,
-    numbers: HashMap<(u32, u32), u32>,
-    by_values: HashMap<GroupKey, u32>,
+    numbering: Numbering,
     finished: VecDeque<Finished>,
 }
 
@@ -96,11 +91,10 @@ impl QueryWindows {
             parts,
             groups: Groups::new(query.size, 0),
             active: Steps::default(),
-            numbers: HashMap::new(),
-            members: Vec::new(),
-            by_values: HashMap::new(),
+            numbering: Numbering::default(),
             finished: VecDeque::new(),
             finished_bytes: 0,
+            closed: None,
             query,
         }
     }
@@ -110,18 +104,15 @@ impl QueryWindows {
         QueryState {
             groups: self.groups.clone(),
             active: self.active,
-            members: self.members.clone(),
-            numbers: self.numbers.clone(),
-            by_values: self.by_values.clone(),
+            numbering: self.numbering.clone(),
             finished: self.finished.clone(),
         }
     }
 
     /// Goes on from a copy.
     pub(super) fn restore(&mut self, state: QueryState) {
-        let QueryState { groups, active, members, numbers, by_values, finished } = state;
-        (self.groups, self.active, self.members) = (groups, active, members);
-        (self.numbers, self.by_values, self.finished) = (numbers, by_values, finished);
+        let QueryState { groups, active, numbering, finished } = state;
+        (self.groups, self.active, self.numbering, self.finished) = (groups, active, numbering, finished);
         self.finished_bytes = self.finished.iter().map(Finished::bytes).sum();
     }
 
@@ -220,25 +211,74 @@ impl QueryWindows {
             return stream;
         }
         let stream = if self.parts.iter().any(|p| matches!(p, Part::Stream)) { stream } else { 0 };
-        if let Some(&number) = self.numbers.get(&(stream, tuple)) {
-            return number;
+        let values = || self.parts.iter().map(|p| p.dimension(tuple, dimensions).map(Box::from)).collect();
+        self.numbering.number(stream, tuple, values)
+    }
+
+    /// Whether most groups that have a number are gone.
+    pub(super) fn is_mostly_gone(&self) -> bool {
+        self.numbering.is_mostly_gone(self.groups.len())
+    }
+
+    /// Forgets the groups that nobody is or was counted in in the open window.
+    pub(super) fn forget_groups(&mut self) {
+        if !self.query.by_stream() && !self.parts.is_empty() {
+            let new = self.numbering.forget(|group| self.groups.contains(group));
+            self.groups.renumber(|group| new.get(group as usize).copied().flatten());
         }
-        // Tuples that differ only in dimensions of other queries are one group here.
-        let values = self.parts.iter().map(|p| p.dimension(tuple, dimensions).map(Box::from)).collect();
-        let number = *self.by_values.entry((stream, values)).or_insert_with(|| {
-            self.members.push((stream, tuple));
-            (self.members.len() - 1) as u32
-        });
-        self.numbers.insert((stream, tuple), number);
-        number
+    }
+
+    /// The tuples that groups are told by.
+    pub(super) fn tuples(&self) -> impl Iterator<Item = u32> {
+        self.numbering.tuples()
+    }
+
+    /// Tuples have other numbers.
+    pub(super) fn retuple(&mut self, new: impl Fn(u32) -> u32) {
+        self.numbering.retuple(new);
+    }
+
+    /// Memory of the groups, in bytes.
+    pub(super) fn group_bytes(&self) -> usize {
+        self.groups.bytes() + self.numbering.bytes()
     }
 
     /// Closes the current window and keeps its rows until they may be given.
     pub(super) fn finish(&mut self, streams: &Slab<Stream>, dimensions: &Dimensions) -> Result<()> {
         let (start, end) = (self.groups.window_start(), self.groups.window_end());
-        let mut rows = self.groups.finish();
+        let rows = self.groups.finish();
         let active = self.active.finish(end);
         let present = rows.iter().any(|r| r.steps.max > 0);
+        let batch = self.batch((start, end), &self.counted(rows), active, streams, dimensions)?;
+        if batch.num_rows() > 0 {
+            let finished = Finished { start, present, rows: batch.clone() };
+            self.finished_bytes += finished.bytes();
+            self.finished.push_back(finished);
+        }
+        self.closed = Some((start, batch));
+        Ok(())
+    }
+
+    /// The window that holds the last instant before `as_of`, up to which presence is resolved: its start, and its rows as they would be
+    /// if it ended there. None where that window was closed by another run, or passed over in a silence.
+    pub(super) fn unclosed(
+        &self,
+        as_of: Micros,
+        streams: &Slab<Stream>,
+        dimensions: &Dimensions,
+    ) -> Result<Option<(Micros, RecordBatch)>> {
+        let start = self.groups.window_start();
+        if start >= as_of {
+            let just_closed = |(start, _): &&(Micros, RecordBatch)| start.saturating_add(self.query.size) == as_of;
+            return Ok(self.closed.as_ref().filter(just_closed).cloned());
+        }
+        let rows = self.counted(self.groups.stats(as_of));
+        let batch = self.batch((start, as_of), &rows, self.active.stats(as_of), streams, dimensions)?;
+        Ok(Some((start, batch)))
+    }
+
+    /// The groups that have a row: those in which somebody was present; without partition the one there is, be it empty.
+    fn counted(&self, mut rows: Vec<GroupStats>) -> Vec<GroupStats> {
         if self.parts.is_empty() {
             let none = StepStats { min: 0, max: 0, current: 0, integral: 0 };
             rows.truncate(1);
@@ -247,29 +287,23 @@ impl QueryWindows {
             }
         } else {
             rows.retain(|r| r.steps.max > 0);
-            if rows.is_empty() {
-                return Ok(());
-            }
         }
-        let batch = self.batch(start, &rows, active, streams, dimensions)?;
-        let finished = Finished { start, present, rows: batch };
-        self.finished_bytes += finished.bytes();
-        self.finished.push_back(finished);
-        Ok(())
+        rows
     }
 
+    /// Rows of the window that begins at `start`, over the part of it that ends at `until`.
     fn batch(
         &self,
-        start: Micros,
+        (start, until): (Micros, Micros),
         rows: &[GroupStats],
         active: StepStats,
         streams: &Slab<Stream>,
         dimensions: &Dimensions,
     ) -> Result<RecordBatch> {
-        let size = self.query.size;
+        let (size, part) = (self.query.size, until - start);
         let member = |r: &GroupStats| match self.query.by_stream() {
             true => (r.group, 0),
-            false => self.members.get(r.group as usize).copied().unwrap_or_default(),
+            false => self.numbering.member(r.group),
         };
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for part in &self.parts {
@@ -297,11 +331,11 @@ impl QueryWindows {
         if self.parts.is_empty() {
             columns.push(count(&|_| active.current));
             columns.push(count(&|_| active.min));
-            columns.push(number(&|_| active.integral as f64 / size as f64));
+            columns.push(number(&|_| active.integral as f64 / part as f64));
             columns.push(count(&|_| active.max));
         }
         columns.push(count(&|r| r.steps.min));
-        columns.push(number(&|r| r.steps.integral as f64 / size as f64));
+        columns.push(number(&|r| r.steps.integral as f64 / part as f64));
         columns.push(count(&|r| r.steps.max));
         columns.push(count(&|r| r.steps.current));
         columns.push(count(&|r| r.unique));

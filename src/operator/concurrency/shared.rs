@@ -9,6 +9,7 @@ use super::resolve::{Presence, WindowRows};
 use super::shard::Seen;
 use super::state::{ConcurrencyState, Kept};
 use super::timeouts::ConcurrencyOptions;
+use super::unclosed::UnclosedWindow;
 use crate::error::{Error, Result};
 use crate::types::{MICROS_PER_DAY, Micros};
 
@@ -173,6 +174,14 @@ impl Concurrency {
         of_query.map(|(presence, place)| presence.open_windows(place, &self.pending)).unwrap_or_default()
     }
 
+    /// A query's window that is not complete, as far as presence is resolved. None before anything was; see [`UnclosedWindow`].
+    ///
+    /// # Errors
+    /// Internal if its rows do not fit the query's columns.
+    pub fn unclosed(&self, query: usize) -> Result<Option<UnclosedWindow>> {
+        self.of_query(query).map_or(Ok(None), |(presence, place)| presence.unclosed(place))
+    }
+
     fn of_query(&self, query: usize) -> Option<(&Presence, usize)> {
         let (options, place) = self.places.get(query)?;
         Some((self.presences.get(options)?, *place))
@@ -184,8 +193,7 @@ impl Concurrency {
         each.fold((0, 0), |(sessions, streams), more| (sessions + more.0, streams + more.1))
     }
 
-    /// Memory of sessions, streams, the marks that wait and windows that are held back, in bytes; the window that each query counts beside
-    /// them is less.
+    /// Memory of sessions, streams, what they count under, the marks that wait and windows that are held back, in bytes.
     pub fn bytes(&self) -> usize {
         self.pending.bytes() + self.presences.values().map(Presence::bytes).sum::<usize>()
     }
