@@ -9,7 +9,7 @@ use regex::Regex;
 
 use super::examples::{
     ABOUT_EXAMPLES, BACKFILL_EXAMPLES, CHECK_EXAMPLES, CHECKPOINT_EXAMPLES, DEAD_LETTERS_EXAMPLES, EXPLAIN_EXAMPLES,
-    QUERY_EXAMPLES, RUN_EXAMPLES, SIMULATE_EXAMPLES, VERIFY_EXAMPLES,
+    KINESIS_EXAMPLES, QUERY_EXAMPLES, RUN_EXAMPLES, SIMULATE_EXAMPLES, VERIFY_EXAMPLES,
 };
 use crate::dead_letters::{Filter, LetterName};
 use crate::decode::Reason;
@@ -43,7 +43,9 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Write a simulated platform's events to files.
     Simulate(SimulateArgs),
-    /// See or give up what a stopped run left for the next one.
+    /// Serve a Kinesis stream on this machine, for a consumer that is started, stopped and killed beside it.
+    Kinesis(KinesisArgs),
+    /// See or give up what runs left for the next one.
     Checkpoint(CheckpointArgs),
     /// See what could not be used, and take it in again once the schema is mended.
     DeadLetters(DeadLettersArgs),
@@ -178,6 +180,31 @@ pub struct SimulateArgs {
     pub out: PathBuf,
 }
 
+/// `headcount kinesis`
+#[derive(Debug, Args)]
+#[command(after_help = KINESIS_EXAMPLES)]
+pub struct KinesisArgs {
+    /// Port on 127.0.0.1; 0 takes any free one, and says which.
+    #[arg(long, value_name = "N", default_value_t = 4567)]
+    pub port: u16,
+
+    /// Name of the stream.
+    #[arg(long, value_name = "NAME", default_value = "user-events")]
+    pub stream: String,
+
+    /// Shards of the stream.
+    #[arg(long, value_name = "K", default_value = "4")]
+    pub shards: NonZeroU32,
+
+    /// Forget records that are older than this: `90s`, `10m`, `2h`.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "24h")]
+    pub retain: Duration,
+
+    /// Forget the oldest records beyond so many MiB. At twice that, puts are refused.
+    #[arg(long, value_name = "MIB", default_value = "512", value_parser = mebibytes)]
+    pub retain_mib: NonZeroU64,
+}
+
 /// `headcount checkpoint`
 #[derive(Debug, Args)]
 #[command(after_help = CHECKPOINT_EXAMPLES)]
@@ -194,7 +221,8 @@ pub struct CheckpointArgs {
 /// What to do with checkpoints.
 #[derive(Debug, Subcommand)]
 pub enum CheckpointAction {
-    /// One line for each, the last one last: that is the one a start goes on from.
+    /// A line for each, the last one last: that is the one a start goes on from. Columns: number, when it was written, generation (how
+    /// often a process took the application over), shards, bytes, files that it made visible, age, watermark, open windows.
     List,
     /// Everything that one says about itself.
     Show {
@@ -408,6 +436,11 @@ fn rows_shown(text: &str) -> std::result::Result<usize, String> {
     at_most(text, 0, QUERY_SHOWN_ROWS_MAX)
 }
 
+fn mebibytes(text: &str) -> std::result::Result<NonZeroU64, String> {
+    let bounded = text.parse().ok().filter(|mib| (1..=1 << 20).contains(mib)).and_then(NonZeroU64::new);
+    bounded.ok_or_else(|| "write a number from 1 to 1048576".to_owned())
+}
+
 fn memory(text: &str) -> std::result::Result<usize, String> {
     at_most(text, QUERY_MEMORY_MIB_MIN, QUERY_MEMORY_MIB_MAX)
 }
@@ -526,6 +559,8 @@ mod tests {
             (&["query", "select 1", "--csv", "--rows", "5"], "cannot be used with"),
             (&["query", "select 1", "--rows", "all"], "from 0 to 100000"),
             (&["query", "select 1", "--memory", "1"], "from 64 to"),
+            (&["kinesis", "--retain-mib", "0"], "from 1 to"),
+            (&["kinesis", "--port", "70000"], "--port"),
             (&["simulat"], "'simulate'"),
         ] {
             let error = refused(line);
@@ -569,6 +604,7 @@ mod tests {
             EXPLAIN_EXAMPLES,
             SIMULATE_EXAMPLES,
             CHECKPOINT_EXAMPLES,
+            KINESIS_EXAMPLES,
             DEAD_LETTERS_EXAMPLES,
             QUERY_EXAMPLES,
             VERIFY_EXAMPLES,

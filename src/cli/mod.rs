@@ -6,6 +6,7 @@
 //! headcount check      is everything that I wrote right?
 //! headcount explain    what a query runs where, and what it keeps
 //! headcount simulate   events to play with
+//! headcount kinesis    a stream on this machine
 //! headcount checkpoint what a stopped run left: list, show, reset
 //! headcount dead-letters  what could not be used: list, show, replay
 //! headcount query      SQL over the lake's tables
@@ -23,6 +24,7 @@ pub mod dead_letters;
 mod dispatch;
 mod examples;
 pub mod explain;
+pub mod kinesis;
 mod lake_columns;
 mod out;
 mod progress;
@@ -39,7 +41,7 @@ mod text;
 pub mod verify;
 
 pub use args::{
-    BackfillArgs, CheckArgs, CheckpointArgs, Cli, Command, DeadLettersArgs, ExplainArgs, Lateness, QueryArgs, RunArgs,
-    SimulateArgs, VerifyArgs,
+    BackfillArgs, CheckArgs, CheckpointArgs, Cli, Command, DeadLettersArgs, ExplainArgs, KinesisArgs, Lateness,
+    QueryArgs, RunArgs, SimulateArgs, VerifyArgs,
 };
 pub use dispatch::main;

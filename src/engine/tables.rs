@@ -1,5 +1,6 @@
 //! The tables of a job: raw events, dead letters, late rows, windows; and what of the windows is published besides.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -15,8 +16,10 @@ use crate::pipeline::ContinuousPlan;
 use crate::schema::{Contract, WINDOW_START};
 use crate::sink::cloudwatch::{CloudWatch, CloudWatchCounters, PublishedTable};
 use crate::sink::lake::{
-    DEAD_LETTERS, GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary, late_table,
+    DEAD_LETTERS, GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, Uncommitted, WriteSummary,
+    late_table,
 };
+use crate::types::arrow_bytes::StoredBatch;
 use crate::types::{Micros, format_micros};
 
 /// Where a job's tables go.
@@ -26,6 +29,8 @@ pub enum Target<'a> {
     Lake(&'a Lake),
     /// Into the staging of a replacement.
     Staging(&'a Replacement),
+    /// Among the files of a run that wait to be committed.
+    Uncommitted(&'a Uncommitted),
 }
 
 /// When files are closed.
@@ -76,6 +81,7 @@ impl Target<'_> {
         match self {
             Target::Lake(lake) => TableWriter::new(lake.clone(), spec, roll, Arc::clone(clock)),
             Target::Staging(replacement) => replacement.table_writer(spec, roll, Arc::clone(clock)),
+            Target::Uncommitted(run) => run.table_writer(spec, roll, Arc::clone(clock)),
         }
     }
 
@@ -83,6 +89,7 @@ impl Target<'_> {
         match self {
             Target::Lake(lake) => GatherWriter::new(lake.clone(), spec, gather, Arc::clone(clock)),
             Target::Staging(replacement) => replacement.gather_writer(spec, gather, Arc::clone(clock)),
+            Target::Uncommitted(run) => run.gather_writer(spec, gather, Arc::clone(clock)),
         }
     }
 }
@@ -247,6 +254,28 @@ impl WindowTables {
             cloudwatch.offer(emission.pipeline, emission.window_end, &emission.rows);
         }
         Ok(())
+    }
+
+    /// Rows of complete windows that wait for their file, by table.
+    pub(super) fn gathered(&self) -> BTreeMap<String, Vec<StoredBatch>> {
+        let of_writer = |w: &GatherWriter| w.gathered().cloned().map(StoredBatch).collect::<Vec<_>>();
+        let tables = self.names.iter().cloned().zip(self.writers.iter().map(of_writer));
+        tables.filter(|(_, rows)| !rows.is_empty()).collect()
+    }
+
+    /// Takes rows over that waited for their file when an earlier run was cut short. They were published then.
+    pub(super) async fn take_over(&mut self, table: &str, rows: Vec<StoredBatch>) -> Result<()> {
+        let writer = self.names.iter().position(|name| name == table).and_then(|i| self.writers.get_mut(i));
+        let Some(writer) = writer else {
+            let rows = rows.iter().map(|StoredBatch(rows)| rows.num_rows()).sum::<usize>();
+            tracing::warn!(table, rows, "the pipeline is gone: rows that waited for their file are given up with it");
+            return Ok(());
+        };
+        for StoredBatch(rows) in rows {
+            writer.write(&rows).await?;
+        }
+        // With those that come they would not fit if the query has changed since.
+        writer.close().await.map(drop)
     }
 
     /// Closes files that no later window can join, given the watermark of each pipeline's table.
