@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::args::{CheckpointAction, CheckpointArgs};
 use super::out::say;
 use super::progress::thousands;
-use super::{resume, setup};
+use super::setup;
 use crate::engine::checkpoint::{Header, read_header};
+use crate::engine::take_over::{self, Found};
 use crate::error::{Error, Result};
 use crate::sink::lake::{CheckpointStore, Lake, StoredCheckpoint, Uncommitted};
 use crate::telemetry::start_logging;
@@ -131,7 +132,7 @@ async fn show(store: &CheckpointStore, number: Option<u64>) -> Result<()> {
 async fn reset(store: &CheckpointStore, lake: &Lake, application: &str) -> Result<()> {
     let all = store.list().await?;
     let mut order: Vec<u64> = all.iter().map(|stored| stored.number).collect();
-    if let Ok(resume::Found { checkpoint: Some((number, checkpoint)), .. }) = resume::find(store).await {
+    if let Ok(Found { checkpoint: Some((number, checkpoint)), .. }) = take_over::find(store).await {
         // What was committed stays, wherever its files are.
         Uncommitted::new(lake, application, RESET).complete(&checkpoint.header.files).await?;
         // Cut short, this leaves the state that counts.
@@ -145,7 +146,7 @@ async fn reset(store: &CheckpointStore, lake: &Lake, application: &str) -> Resul
 }
 
 async fn keep_positions(store: &CheckpointStore) -> Result<()> {
-    let found = resume::find(store).await?;
+    let found = take_over::find(store).await?;
     let Some((from, mut checkpoint)) = found.checkpoint else { return Err(none(store)) };
     RESET.clone_into(&mut checkpoint.header.run);
     checkpoint.header.generation = found.generation;

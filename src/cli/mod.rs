@@ -13,7 +13,7 @@
 //! headcount verify     are the tables what the raw events say?
 //! ```
 //!
-//! `args` is what may be typed, `examples` the help by example. Each command's body has a file of its own; [`main`] calls it. Exit codes: 0 it worked; 1 it failed
+//! `args` is what may be typed, `values` what the values must look like, `examples` the help by example. Each command's body has a file of its own; [`main`] calls it. Exit codes: 0 it worked; 1 it failed
 //! while running, or `check` or `verify` found something; 2 the command line, the configuration or a query is wrong.
 
 pub mod args;
@@ -38,6 +38,7 @@ pub mod simulate;
 mod source;
 mod status;
 mod text;
+mod values;
 pub mod verify;
 
 pub use args::{

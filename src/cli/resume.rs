@@ -7,14 +7,14 @@ use crate::clock::Clock;
 use crate::config::{Config, OnChangedPipeline, SourceKind};
 use crate::engine::Pipelines;
 use crate::engine::changes;
-use crate::engine::checkpoint::{Checkpoint, Header, Summary, read_header};
+use crate::engine::checkpoint::Checkpoint;
 use crate::engine::commits::{CommitOptions, Committed, Committer};
 use crate::engine::event_ids;
 use crate::engine::job_state::JobState;
 use crate::engine::lookups::LookupHistory;
-use crate::error::{Error, Result};
-use crate::limits::TAKE_OVER_TRIES_MAX;
-use crate::sink::lake::{CheckpointStore, Lake, Put, Uncommitted};
+use crate::engine::take_over::{Found, TakeOver};
+use crate::error::Result;
+use crate::sink::lake::{CheckpointStore, Lake, Uncommitted};
 use crate::types::format_micros;
 
 /// The state of one application in one lake.
@@ -66,12 +66,22 @@ impl Saved {
         if !self.enabled {
             return Ok(None);
         }
-        let Some((number, mut checkpoint)) = self.take_over(pipelines).await? else { return Ok(None) };
-        let at = |e: crate::Error| e.at(self.store.place(number));
-        if let Some(files) = &self.files {
-            files.complete(&checkpoint.header.files).await?;
+        let found = TakeOver {
+            store: &self.store,
+            files: self.files.as_ref(),
+            run: &self.run,
+            pipelines,
+            stream: &self.stream,
+            on_changed: self.on_changed,
+            clock: Arc::clone(&self.clock),
+        };
+        let Found { last, generation, checkpoint, leftovers } = found.run().await?;
+        (self.last, self.generation) = (last, generation);
+        if leftovers > 0 {
+            say!("{leftovers} files that an earlier run had not committed were removed: their records are read again");
         }
-        self.remove_leftovers().await?;
+        let Some((number, mut checkpoint)) = checkpoint else { return Ok(None) };
+        let at = |e: crate::Error| e.at(self.store.place(number));
         let changes = changes::fit(&mut checkpoint, pipelines, &self.stream, self.on_changed).map_err(at)?;
         say!("going on from checkpoint {number}, written at {}", format_micros(checkpoint.header.written_at));
         changes.log(&checkpoint.state, pipelines);
@@ -79,55 +89,6 @@ impl Saved {
         self.read_ids(&mut checkpoint.state, pipelines).await?;
         self.read_before = checkpoint.header.summary.events_read;
         Ok(Some(checkpoint))
-    }
-
-    /// The state to go on from, and its number, once this run is the one that goes on from it.
-    async fn take_over(&mut self, pipelines: &Pipelines) -> Result<Option<(u64, Checkpoint)>> {
-        for _ in 0..TAKE_OVER_TRIES_MAX {
-            let found = find(&self.store).await?;
-            let checkpoint = found.checkpoint;
-            if let Some((number, checkpoint)) = &checkpoint {
-                let at = |e: crate::Error| e.at(self.store.place(*number));
-                // Who is refused takes nothing over.
-                changes::fit(&mut checkpoint.clone(), pipelines, &self.stream, self.on_changed).map_err(at)?;
-            }
-            (self.last, self.generation) = (found.last, found.generation);
-            if self.files.is_none() {
-                return Ok(checkpoint);
-            }
-            let new = || Header::new(pipelines, &self.stream, self.clock.now(), Summary::default());
-            let of = checkpoint.as_ref();
-            let header = Header {
-                written_at: self.clock.now(),
-                program: env!("CARGO_PKG_VERSION").to_owned(),
-                generation: found.generation + 1,
-                run: self.run.clone(),
-                goes_on_from: Some(of.map_or(0, |(number, _)| *number)),
-                ..of.map_or_else(new, |(_, checkpoint)| checkpoint.header.clone())
-            };
-            let claim = Checkpoint { header, state: JobState::default(), source: Vec::new() };
-            if let Put::Done(number) = self.store.put(self.last, claim.to_bytes()?.into()).await? {
-                (self.last, self.generation) = (number, found.generation + 1);
-                tracing::info!(generation = self.generation, "this process goes on with the application");
-                if of.is_none() {
-                    self.remove_leftovers().await?;
-                }
-                return Ok(checkpoint);
-            }
-        }
-        Err(Error::external("other processes take the same application over at the same time")
-            .at(self.store.folder())
-            .hint("run one process for an application, or give each its own run.application"))
-    }
-
-    /// Files that runs left that were cut short before a commit named them: what is in them is read again.
-    async fn remove_leftovers(&self) -> Result<()> {
-        let Some(files) = &self.files else { return Ok(()) };
-        let removed = files.remove_leftovers().await?;
-        if removed > 0 {
-            say!("{removed} files that an earlier run had not committed were removed: their records are read again");
-        }
-        Ok(())
     }
 
     /// Who commits this run; none if it keeps no state.
@@ -175,32 +136,6 @@ impl Saved {
         }
         Ok(())
     }
-}
-
-/// The last commit that has a state, and the last number of all.
-pub(super) struct Found {
-    pub last: u64,
-    pub generation: u64,
-    pub checkpoint: Option<(u64, Checkpoint)>,
-}
-
-/// What a start would go on from.
-///
-/// # Errors
-/// External or transient if the lake cannot be read; as [`Checkpoint::from_bytes`], at the object's place.
-pub(super) async fn find(store: &CheckpointStore) -> Result<Found> {
-    let none = Found { last: 0, generation: 0, checkpoint: None };
-    let Some(last) = store.list().await?.pop() else { return Ok(none) };
-    let gone = |number| Error::external("the checkpoint was removed meanwhile").at(store.place(number));
-    let bytes = store.read(last.number).await?.ok_or_else(|| gone(last.number))?;
-    let header = read_header(&bytes).map_err(|e| e.at(store.place(last.number)))?;
-    let (number, bytes) = match header.goes_on_from {
-        None => (last.number, bytes),
-        Some(0) => return Ok(Found { last: last.number, generation: header.generation, checkpoint: None }),
-        Some(number) => (number, store.read(number).await?.ok_or_else(|| gone(number))?),
-    };
-    let checkpoint = Checkpoint::from_bytes(&bytes).map_err(|e| e.at(store.place(number)))?;
-    Ok(Found { last: last.number, generation: header.generation, checkpoint: Some((number, checkpoint)) })
 }
 
 /// Says what the last commit of a run was.

@@ -141,14 +141,12 @@ pub async fn run<S: ShardSource + 'static>(
         ending: ending.clone(),
     };
     tasks.spawn(combining.run(messages));
-    let mut shard_side = None;
-    if let Some((committer, interval)) = commits {
-        let all = shards.iter().map(ShardSource::shard).chain(states.keys().cloned()).collect();
-        let (cuts, side) = cuts(all);
-        shard_side = Some(side);
+    let side = commits.map(|(committer, interval)| {
+        let (cuts, side) = cuts(shards.iter().map(ShardSource::shard).chain(states.keys().cloned()).collect());
         let (raw, combine, board, begun) = (raw.clone(), to_combine.clone(), Arc::clone(&board), begun.clone());
         tasks.spawn(Committing { cuts, committer, interval, raw, combine, begun, board }.run());
-    }
+        side
+    });
     let shared = Arc::new(Shared {
         pipelines,
         board: Arc::clone(&board),
@@ -157,7 +155,7 @@ pub async fn run<S: ShardSource + 'static>(
         raw,
         combine: to_combine,
         decided,
-        cuts: shard_side,
+        cuts: side,
     });
     for source in shards {
         let state = states.remove(&source.shard());
