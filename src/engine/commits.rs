@@ -137,7 +137,7 @@ impl Committer {
             Committed { number, bytes, files: checkpoint.header.files.len(), place: self.store.place(number) };
         self.publish(fresh).await;
         tracing::debug!(number, "commit published");
-        if let Err(e) = self.store.remove_old().await {
+        if let Err(e) = self.store.remove_old(number).await {
             tracing::warn!(error = %e, "old checkpoints were not removed: the next commit tries again");
         }
         Ok(committed)

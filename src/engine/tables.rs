@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use futures::future::try_join_all;
 
 use super::board::{Board, TableStatus};
 use super::combine::Emission;
@@ -206,12 +207,10 @@ impl RawTables {
 
     /// Closes every file; what each table got.
     pub async fn close(&mut self) -> Result<Vec<TableSummary>> {
-        let mut out = Vec::new();
+        // A bucket takes a while over each: beside each other, shards stand still for the longest only.
         let names = self.names.clone();
-        for (writer, name) in self.writers().zip(names) {
-            out.push((name, writer.close().await?));
-        }
-        Ok(out)
+        let written = try_join_all(self.writers().map(TableWriter::close)).await?;
+        Ok(names.into_iter().zip(written).collect())
     }
 
     /// Posts how far each table is.

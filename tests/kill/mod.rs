@@ -41,6 +41,8 @@ const SPEED: i64 = 8;
 const EVENTS_PER_SEC: u32 = 40;
 /// A kill takes at most so long, on average: what is simulated must not overtake the clock.
 const KILL_SECS: i64 = 12;
+/// Before one kill in so many another consumer takes over.
+const TAKEN_OVER_EVERY: u32 = 8;
 /// What a run says when it has read something, and at the steps of a commit.
 const STEPS: [&str; 5] =
     ["goes on with the application", "commit cut", "commit recorded", "commit published", " committed "];
@@ -118,18 +120,20 @@ fn get_records(records: &[Record]) -> Value {
     json!({ "Records": records.iter().map(entry).collect::<Vec<_>>(), "MillisBehindLatest": 0 })
 }
 
+/// Starts a consumer beside the one that runs, which must end by itself and say why.
+fn take_over(program: &Program, consumer: &mut Option<Process>) {
+    let mut running = consumer.take().unwrap_or_else(|| program.start(&["run"]));
+    running.wait_for(" committed ");
+    *consumer = Some(program.start(&["run"]));
+    let status = running.end();
+    let said = running.said.join("\n");
+    assert_eq!(status.code(), Some(1), "who is shut out says so:\n{said}");
+    assert!(said.contains("another process goes on with this application"), "{said}");
+}
+
 /// Kills the consumer once, at an instant that the seed chooses, and starts it again. What happened, in words.
 fn kill_once(program: &Program, consumer: &mut Option<Process>, rng: &mut SmallRng) -> String {
     let mut running = consumer.take().unwrap_or_else(|| program.start(&["run"]));
-    if rng.random_ratio(1, 8) {
-        running.wait_for(" committed ");
-        *consumer = Some(program.start(&["run"]));
-        let status = running.end();
-        let said = running.said.join("\n");
-        assert_eq!(status.code(), Some(1), "who is shut out says so:\n{said}");
-        assert!(said.contains("another process goes on with this application"), "{said}");
-        return "taken over by another one".to_owned();
-    }
     let pause = Duration::from_micros(rng.random_range(0..30_000));
     let at = if rng.random_ratio(1, 4) {
         let pause = Duration::from_millis(rng.random_range(0..4_000));
@@ -285,6 +289,10 @@ async fn killed_and_compared(plan: Plan) {
     let (program, mut consumer) = tokio::task::spawn_blocking(move || {
         let mut consumer = None;
         for kill in 1..=plan.kills {
+            if kill % TAKEN_OVER_EVERY == 4 {
+                take_over(&program, &mut consumer);
+                eprintln!("      taken over by another one");
+            }
             let what = kill_once(&program, &mut consumer, &mut rng);
             eprintln!("{kill:>4}  {what}");
         }

@@ -102,7 +102,7 @@ impl CheckpointStore {
     pub async fn write(&self, last: u64, bytes: Vec<u8>) -> Result<u64> {
         match self.put(last, bytes.into()).await? {
             Put::Done(number) => {
-                self.remove_old().await?;
+                self.remove_old(number).await?;
                 Ok(number)
             }
             Put::Taken => Err(self.taken(last + 1)),
@@ -118,13 +118,13 @@ impl CheckpointStore {
         .hint("run one process for an application, or give each its own run.application")
     }
 
-    /// Removes all but the last few.
+    /// Removes all but the last few up to `number`. Those behind it are of others, who may go on from it.
     ///
     /// # Errors
     /// External or transient if the store fails.
-    pub async fn remove_old(&self) -> Result<()> {
-        let known = self.list().await?;
-        for old in known.iter().take(known.len().saturating_sub(CHECKPOINTS_KEPT)) {
+    pub async fn remove_old(&self, number: u64) -> Result<()> {
+        let is_old = |known: &&StoredCheckpoint| known.number + CHECKPOINTS_KEPT as u64 <= number;
+        for old in self.list().await?.iter().filter(is_old) {
             self.remove(old.number).await?;
         }
         Ok(())
