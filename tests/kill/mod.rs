@@ -330,3 +330,13 @@ async fn killed_and_compared(plan: Plan) {
 async fn a_consumer_that_is_killed_ends_with_the_rows_of_a_replay() {
     killed_and_compared(Plan::of_environment()).await;
 }
+
+#[test]
+fn a_row_that_is_there_once_more_or_less_is_a_difference() {
+    let row = |n| Row::from([("n".to_owned(), Val::Int(n))]);
+    assert_eq!(difference("t", &[row(1), row(2), row(2)], &[row(2), row(1), row(2)]), None);
+    for (killed, shown) in [(vec![row(1), row(2)], "-1"), (vec![row(1), row(2), row(2), row(2)], "+1")] {
+        let said = difference("t", &killed, &[row(1), row(2), row(2)]).unwrap();
+        assert!(said.contains(shown) && said.contains("1 differ"), "{said}");
+    }
+}
