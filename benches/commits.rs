@@ -134,6 +134,7 @@ async fn start(pipelines: &Arc<Pipelines>, lake: &Lake, run: &str, commits: bool
         run: run.to_owned(),
         last: found.last,
         generation: found.generation,
+        predecessor: found.predecessor,
         read_before: 0,
     };
     let committer = Committer::new(pipelines, store, Some(files), options, &clock);

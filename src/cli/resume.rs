@@ -32,6 +32,7 @@ pub(super) struct Saved {
     /// The number of the checkpoint that the run went on from, or took over by; 0 if there was none.
     last: u64,
     generation: u64,
+    predecessor: String,
     read_before: u64,
 }
 
@@ -54,6 +55,7 @@ impl Saved {
             clock: Arc::clone(clock),
             last: 0,
             generation: 0,
+            predecessor: String::new(),
             read_before: 0,
         }
     }
@@ -75,8 +77,8 @@ impl Saved {
             on_changed: self.on_changed,
             clock: Arc::clone(&self.clock),
         };
-        let Found { last, generation, checkpoint, leftovers } = found.run().await?;
-        (self.last, self.generation) = (last, generation);
+        let Found { last, generation, checkpoint, predecessor, leftovers } = found.run().await?;
+        (self.last, self.generation, self.predecessor) = (last, generation, predecessor);
         if leftovers > 0 {
             say!("{leftovers} files that an earlier run had not committed were removed: their records are read again");
         }
@@ -98,6 +100,7 @@ impl Saved {
             run: self.run.clone(),
             last: self.last,
             generation: self.generation,
+            predecessor: self.predecessor.clone(),
             read_before: self.read_before,
         };
         let (store, files) = (self.store.clone(), self.files.clone());

@@ -37,6 +37,8 @@ pub struct CommitOptions {
     pub last: u64,
     /// How often the application was taken over.
     pub generation: u64,
+    /// The run that was taken over from; empty if there was none.
+    pub predecessor: String,
     /// Events that earlier runs have read.
     pub read_before: u64,
 }
@@ -176,7 +178,7 @@ impl Committer {
                 "committed files are not at their places: the next start moves them"
             );
         } else if let Some(files) = &self.files {
-            files.close()?;
+            files.close(&self.options.predecessor).await?;
         }
         Ok(done)
     }

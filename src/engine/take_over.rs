@@ -26,6 +26,8 @@ pub struct Found {
     pub generation: u64,
     /// The commit, and its number.
     pub checkpoint: Option<(u64, Checkpoint)>,
+    /// The run that put the last number, and may be at work still; empty if there is none.
+    pub predecessor: String,
     /// Files of nobody that were removed.
     pub leftovers: usize,
 }
@@ -53,18 +55,21 @@ pub struct TakeOver<'a> {
 /// # Errors
 /// External or transient if the lake cannot be read; as [`Checkpoint::from_bytes`], at the object's place.
 pub async fn find(store: &CheckpointStore) -> Result<Found> {
-    let found = |last, generation, checkpoint| Found { last, generation, checkpoint, leftovers: 0 };
-    let Some(last) = store.list().await?.pop() else { return Ok(found(0, 0, None)) };
+    let Some(last) = store.list().await?.pop() else {
+        return Ok(Found { last: 0, generation: 0, checkpoint: None, predecessor: String::new(), leftovers: 0 });
+    };
     let gone = |number| Error::external("the checkpoint was removed meanwhile").at(store.place(number));
     let bytes = store.read(last.number).await?.ok_or_else(|| gone(last.number))?;
     let header = read_header(&bytes).map_err(|e| e.at(store.place(last.number)))?;
+    let (generation, predecessor) = (header.generation, header.run);
+    let found = |checkpoint| Found { last: last.number, generation, checkpoint, predecessor, leftovers: 0 };
     let (number, bytes) = match header.goes_on_from {
         None => (last.number, bytes),
-        Some(0) => return Ok(found(last.number, header.generation, None)),
+        Some(0) => return Ok(found(None)),
         Some(number) => (number, store.read(number).await?.ok_or_else(|| gone(number))?),
     };
     let checkpoint = Checkpoint::from_bytes(&bytes).map_err(|e| e.at(store.place(number)))?;
-    Ok(found(last.number, header.generation, Some((number, checkpoint))))
+    Ok(found(Some((number, checkpoint))))
 }
 
 impl TakeOver<'_> {
@@ -78,7 +83,7 @@ impl TakeOver<'_> {
             if let Some((_, checkpoint)) = &found.checkpoint {
                 files.complete(&checkpoint.header.files).await?;
             }
-            found.leftovers = files.remove_leftovers().await?;
+            found.leftovers = files.remove_leftovers(&found.predecessor).await?;
         }
         Ok(found)
     }

@@ -3,7 +3,7 @@
 //!
 //! The store is in memory, and fails as a seed says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -161,7 +161,7 @@ impl ObjectStore for Failing {
 /// A shard in memory, which gives a few records at a time.
 struct Slow {
     shard: ShardId,
-    rest: std::vec::IntoIter<Record>,
+    rest: VecDeque<Record>,
     position: ShardPosition,
 }
 
@@ -174,7 +174,7 @@ impl Slow {
             ShardPosition::After(last) => 1 + records.iter().position(|r| r.sequence_number == *last).unwrap(),
             _ => 0,
         };
-        Self { shard: shard.into(), rest: records[read..].to_vec().into_iter(), position }
+        Self { shard: shard.into(), rest: records[read..].iter().cloned().collect(), position }
     }
 }
 
@@ -185,11 +185,11 @@ impl ShardSource for Slow {
 
     async fn next(&mut self) -> headcount::Result<Option<ReadBatch>> {
         tokio::time::sleep(Duration::from_millis(3)).await;
-        let records: Vec<Record> = self.rest.by_ref().take(10).collect();
+        let records: Vec<Record> = self.rest.drain(..self.rest.len().min(10)).collect();
         if let Some(last) = records.last() {
             self.position = ShardPosition::After(Arc::clone(&last.sequence_number));
         }
-        let millis_behind_latest = Some(i64::from(self.rest.len() > 0));
+        let millis_behind_latest = Some(i64::from(!self.rest.is_empty()));
         Ok(Some(ReadBatch { shard: self.shard(), records, millis_behind_latest, polled_at: None }))
     }
 
@@ -277,7 +277,8 @@ impl Scene {
         let target = Target::Uncommitted(&files);
         let (raw, windows) = open_tables(&self.pipelines, target, fixture::table_options(), &run, &clock);
         let (last, generation) = (found.last, found.generation);
-        let options = CommitOptions { stream: STREAM.to_owned(), run, last, generation, read_before: 0 };
+        let predecessor = found.predecessor;
+        let options = CommitOptions { stream: STREAM.to_owned(), run, last, generation, predecessor, read_before: 0 };
         let committer = Committer::new(&self.pipelines, store, Some(files), options, &clock);
         let tables = Tables { raw, windows, commits: Some((committer, INTERVAL)) };
         let (board, ending) = (Arc::new(Board::default()), Ending::default());

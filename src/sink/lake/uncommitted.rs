@@ -20,7 +20,7 @@ use super::spec::{RollPolicy, TableSpec};
 use super::staging::{Missing, Move, StagingToken};
 use super::table_writer::{FileMaker, TableWriter};
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::types::Micros;
 
 const FOLDER: &str = "_uncommitted";
@@ -71,39 +71,63 @@ impl Uncommitted {
         self.lake.publish_all(files, Missing::IsDone).await
     }
 
-    /// Removes the files of all runs of the application: those that a commit names must have been moved, and this run must not have
-    /// begun to write. How many there were.
+    /// Removes the files of all runs of the application but those of `alive`, which may be at work until it learns that it was shut out.
+    /// Those that a commit names must have been moved, and this run must not have begun to write. How many there were.
     ///
     /// # Errors
     /// External or transient if the store fails.
-    pub async fn remove_leftovers(&self) -> Result<usize> {
+    pub async fn remove_leftovers(&self, alive: &str) -> Result<usize> {
         let root = format!("{FOLDER}/{}", self.application);
         let listed = self.lake.store.list(Some(&self.lake.object(&root))).try_collect::<Vec<_>>().await;
         let listed = listed.map_err(|e| failed("cannot list the lake", self.lake.place(&root), e))?;
-        for meta in &listed {
-            self.lake.remove(&self.lake.relative(&meta.location)).await?;
+        let kept = format!("{root}/{alive}/");
+        let mut removed = 0;
+        for path in listed.iter().map(|meta| self.lake.relative(&meta.location)).filter(|path| !path.starts_with(&kept))
+        {
+            self.lake.remove(&path).await?;
+            removed += 1;
         }
-        self.remove_folder(&root)?;
-        Ok(listed.len())
+        for run in self.folders(&root).into_iter().filter(|run| run != alive) {
+            self.remove_folder(&format!("{root}/{run}"));
+        }
+        Ok(removed)
     }
 
-    /// Removes what is left of this run's folder, when all of its files have been moved.
+    /// Removes what is left of this run's files, when all that count have been moved, and of those of `predecessor`, which was shut out.
     ///
     /// # Errors
-    /// External if the folder cannot be removed.
-    pub fn close(&self) -> Result<()> {
-        self.remove_folder(self.staging.root().trim_end_matches('/'))
+    /// External or transient if the store fails.
+    pub async fn close(&self, predecessor: &str) -> Result<()> {
+        let of_predecessor = format!("{FOLDER}/{}/{predecessor}", self.application);
+        if !predecessor.is_empty() {
+            let listed = self.lake.store.list(Some(&self.lake.object(&of_predecessor))).try_collect::<Vec<_>>().await;
+            let listed = listed.map_err(|e| failed("cannot list the lake", self.lake.place(&of_predecessor), e))?;
+            for meta in &listed {
+                self.lake.remove(&self.lake.relative(&meta.location)).await?;
+            }
+            self.remove_folder(&of_predecessor);
+        }
+        self.remove_folder(self.staging.root().trim_end_matches('/'));
+        Ok(())
     }
 
-    /// On a disk, folders and files that were cut short under a temporary name are left behind, which a listing does not show.
-    fn remove_folder(&self, relative: &str) -> Result<()> {
-        let Some(lake) = &self.lake.folder else { return Ok(()) };
+    /// The runs that have a folder on a disk.
+    fn folders(&self, root: &str) -> Vec<String> {
+        let Some(lake) = &self.lake.folder else { return Vec::new() };
+        // None: nothing was written yet.
+        let entries = std::fs::read_dir(lake.join(root)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    /// On a disk, folders and files that were cut short under a temporary name are left behind, which a listing does not show. They count
+    /// nowhere: if they cannot be removed, because their run still writes, a later start does it.
+    fn remove_folder(&self, relative: &str) {
+        let Some(lake) = &self.lake.folder else { return };
         match std::fs::remove_dir_all(lake.join(relative)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                let error = Error::external("cannot remove a folder of uncommitted files");
-                Err(error.at(self.lake.place(relative)).hint("check the lake's owner and mode").because(e))
+                tracing::warn!(folder = %self.lake.place(relative), error = %e, "uncommitted files were not removed: a later start does it");
             }
-            _ => Ok(()),
+            _ => {}
         }
     }
 }
@@ -146,7 +170,7 @@ mod tests {
         run.publish(&files).await.unwrap();
         run.complete(&files).await.unwrap();
         assert_eq!(lake.list("events").await.unwrap().len(), 1);
-        run.close().unwrap();
+        run.close("").await.unwrap();
         assert!(!lake.folder.as_ref().unwrap().join("_uncommitted/app/run-1").exists());
     }
 
@@ -159,12 +183,17 @@ mod tests {
         let other = Uncommitted::new(&lake, "app2", "run-1");
         let others = written(&other).await;
         let next = Uncommitted::new(&lake, "app", "run-2");
-        assert_eq!(next.remove_leftovers().await.unwrap(), 1);
+        assert_eq!(next.remove_leftovers("run-1").await.unwrap(), 0, "it may be alive");
+        assert!(dir.path().join(&files[0].from).exists());
+        assert_eq!(next.remove_leftovers("run-0").await.unwrap(), 1);
         assert!(!dir.path().join(&files[0].from).exists() && dir.path().join(&others[0].from).exists());
-        assert!(!dir.path().join("_uncommitted/app").exists());
-        assert_eq!(next.remove_leftovers().await.unwrap(), 0);
+        assert!(!dir.path().join("_uncommitted/app/run-1").exists());
+        assert_eq!(next.remove_leftovers("run-0").await.unwrap(), 0);
         // What is neither here nor there was replaced by a backfill after it was moved, or lost.
         next.complete(&files).await.unwrap();
         assert!(next.publish(&files).await.unwrap_err().message().contains("gone"));
+        let shut_out = written(&Uncommitted::new(&lake, "app", "run-0")).await;
+        next.close("run-0").await.unwrap();
+        assert!(!dir.path().join(&shut_out[0].from).exists());
     }
 }
