@@ -79,7 +79,7 @@ impl Failing {
         let (pause, fate) = {
             let (rng, full) = &mut *self.next.lock().unwrap();
             let pause = rng.random_ratio(1, 10).then(|| Duration::from_millis(rng.random_range(1..30)));
-            if writes && *full == 0 && rng.random_ratio(1, 200) {
+            if writes && *full == 0 && rng.random_ratio(1, 40) {
                 *full = rng.random_range(1..10);
             }
             let fate = match rng.random_range(0..100) {
