@@ -234,6 +234,9 @@ pub const EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX: u64 = 3_500;
 /// The state of a job, uncompressed: a guard against damage and runaway state, far above what a million sessions need.
 pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
+/// How often a start tries to be the one that goes on with an application, when others do so at the same time.
+pub const TAKE_OVER_TRIES_MAX: usize = 5;
+
 /// Checkpoints that are kept: the last, and some to look at when something went wrong.
 pub const CHECKPOINTS_KEPT: usize = 3;
 

@@ -17,6 +17,8 @@ mod fuzz;
 mod golden;
 mod harness;
 #[cfg(feature = "embedded")]
+mod kill;
+#[cfg(feature = "embedded")]
 mod live;
 mod parity;
 mod reference;

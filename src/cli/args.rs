@@ -9,17 +9,15 @@ use regex::Regex;
 
 use super::examples::{
     ABOUT_EXAMPLES, BACKFILL_EXAMPLES, CHECK_EXAMPLES, CHECKPOINT_EXAMPLES, DEAD_LETTERS_EXAMPLES, EXPLAIN_EXAMPLES,
-    QUERY_EXAMPLES, RUN_EXAMPLES, SIMULATE_EXAMPLES, VERIFY_EXAMPLES,
+    KINESIS_EXAMPLES, QUERY_EXAMPLES, RUN_EXAMPLES, SIMULATE_EXAMPLES, VERIFY_EXAMPLES,
 };
+use super::values::{count, duration, letters_listed, mebibytes, memory, reason, regex, rows_shown, timestamp};
 use crate::dead_letters::{Filter, LetterName};
 use crate::decode::Reason;
 use crate::error::{Error, Result};
-use crate::limits::{
-    LETTERS_LISTED_MAX, QUERY_MEMORY_MIB, QUERY_MEMORY_MIB_MAX, QUERY_MEMORY_MIB_MIN, QUERY_SHOWN_ROWS,
-    QUERY_SHOWN_ROWS_MAX, VERIFY_SHOWN_DIFFERENCES,
-};
+use crate::limits::{QUERY_MEMORY_MIB, QUERY_SHOWN_ROWS, VERIFY_SHOWN_DIFFERENCES};
 use crate::operator::window;
-use crate::types::{Micros, format_micros, parse_rfc3339};
+use crate::types::{Micros, format_micros};
 
 /// Real-time analytics for live-streaming platforms: Kinesis in, SQL over windows, partitioned Parquet out.
 #[derive(Debug, Parser)]
@@ -43,7 +41,9 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Write a simulated platform's events to files.
     Simulate(SimulateArgs),
-    /// See or give up what a stopped run left for the next one.
+    /// Serve a Kinesis stream on this machine, for a consumer that is started, stopped and killed beside it.
+    Kinesis(KinesisArgs),
+    /// See or give up what runs left for the next one.
     Checkpoint(CheckpointArgs),
     /// See what could not be used, and take it in again once the schema is mended.
     DeadLetters(DeadLettersArgs),
@@ -194,6 +194,31 @@ pub struct SimulateArgs {
     pub out: PathBuf,
 }
 
+/// `headcount kinesis`
+#[derive(Debug, Args)]
+#[command(after_help = KINESIS_EXAMPLES)]
+pub struct KinesisArgs {
+    /// Port on 127.0.0.1; 0 takes any free one, and says which.
+    #[arg(long, value_name = "N", default_value_t = 4567)]
+    pub port: u16,
+
+    /// Name of the stream.
+    #[arg(long, value_name = "NAME", default_value = "user-events")]
+    pub stream: String,
+
+    /// Shards of the stream.
+    #[arg(long, value_name = "K", default_value = "4")]
+    pub shards: NonZeroU32,
+
+    /// Forget records that are older than this: `90s`, `10m`, `2h`.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "24h")]
+    pub retain: Duration,
+
+    /// Forget the oldest records beyond so many MiB. At twice that, puts are refused.
+    #[arg(long, value_name = "MIB", default_value = "512", value_parser = mebibytes)]
+    pub retain_mib: NonZeroU64,
+}
+
 /// `headcount checkpoint`
 #[derive(Debug, Args)]
 #[command(after_help = CHECKPOINT_EXAMPLES)]
@@ -210,7 +235,8 @@ pub struct CheckpointArgs {
 /// What to do with checkpoints.
 #[derive(Debug, Subcommand)]
 pub enum CheckpointAction {
-    /// One line for each, the last one last: that is the one a start goes on from.
+    /// A line for each, the last one last: that is the one a start goes on from. Columns: number, when it was written, generation (how
+    /// often a process took the application over), shards, bytes, files that it made visible, age, watermark, open windows.
     List,
     /// Everything that one says about itself.
     Show {
@@ -398,49 +424,6 @@ fn holds_time(from: Option<Micros>, to: Option<Micros>) -> Result<()> {
     }
 }
 
-/// A span of time in words. clap prints the error after `invalid value '…' for '--for <DURATION>': `.
-fn duration(text: &str) -> std::result::Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("must be longer than nothing".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(_) => Err("write a number and a unit, such as 90s, 10m or \"1h 30m\"".to_owned()),
-    }
-}
-
-fn timestamp(text: &str) -> std::result::Result<Micros, String> {
-    parse_rfc3339(text).ok_or_else(|| "write a time with its zone, such as 2026-01-31T18:00:00Z".to_owned())
-}
-
-fn reason(text: &str) -> std::result::Result<Reason, String> {
-    let codes = || Reason::ALL.map(|reason| reason.code()).join(", ");
-    Reason::from_code(text).ok_or_else(|| format!("the reasons are {}", codes()))
-}
-
-fn letters_listed(text: &str) -> std::result::Result<usize, String> {
-    at_most(text, 0, LETTERS_LISTED_MAX)
-}
-
-fn rows_shown(text: &str) -> std::result::Result<usize, String> {
-    at_most(text, 0, QUERY_SHOWN_ROWS_MAX)
-}
-
-fn memory(text: &str) -> std::result::Result<usize, String> {
-    at_most(text, QUERY_MEMORY_MIB_MIN, QUERY_MEMORY_MIB_MAX)
-}
-
-fn at_most(text: &str, least: usize, most: usize) -> std::result::Result<usize, String> {
-    let number = text.replace('_', "").parse().ok().filter(|n| (least..=most).contains(n));
-    number.ok_or_else(|| format!("write a whole number from {least} to {most}"))
-}
-
-fn regex(text: &str) -> std::result::Result<Regex, String> {
-    Regex::new(text).map_err(|error| error.to_string())
-}
-
-fn count(text: &str) -> std::result::Result<NonZeroU64, String> {
-    text.replace('_', "").parse().map_err(|_| "write a whole number of 1 or more, such as 1000000".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -542,6 +525,8 @@ mod tests {
             (&["query", "select 1", "--csv", "--rows", "5"], "cannot be used with"),
             (&["query", "select 1", "--rows", "all"], "from 0 to 100000"),
             (&["query", "select 1", "--memory", "1"], "from 64 to"),
+            (&["kinesis", "--retain-mib", "0"], "from 1 to"),
+            (&["kinesis", "--port", "70000"], "--port"),
             (&["simulat"], "'simulate'"),
         ] {
             let error = refused(line);
@@ -585,6 +570,7 @@ mod tests {
             EXPLAIN_EXAMPLES,
             SIMULATE_EXAMPLES,
             CHECKPOINT_EXAMPLES,
+            KINESIS_EXAMPLES,
             DEAD_LETTERS_EXAMPLES,
             QUERY_EXAMPLES,
             VERIFY_EXAMPLES,

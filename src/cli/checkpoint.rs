@@ -1,14 +1,20 @@
 //! `headcount checkpoint`
 
+use std::time::Duration;
+
 use super::args::{CheckpointAction, CheckpointArgs};
 use super::out::say;
 use super::progress::thousands;
 use super::setup;
-use crate::engine::checkpoint::{Checkpoint, Header, read_header};
+use crate::engine::checkpoint::{Header, read_header};
+use crate::engine::take_over::{self, Found};
 use crate::error::{Error, Result};
-use crate::sink::lake::{CheckpointStore, StoredCheckpoint};
+use crate::sink::lake::{CheckpointStore, Lake, StoredCheckpoint, Uncommitted};
 use crate::telemetry::start_logging;
-use crate::types::format_micros;
+use crate::types::{MICROS_PER_SEC, Micros, format_micros};
+
+/// Who writes and completes what here: no run has this name.
+const RESET: &str = "reset";
 
 /// Lists, shows or resets the checkpoints of the configured lake and application.
 pub fn run(args: &CheckpointArgs) -> Result<()> {
@@ -25,30 +31,49 @@ pub fn run(args: &CheckpointArgs) -> Result<()> {
         };
         let store = CheckpointStore::new(&lake, &config.run.application);
         match args.action {
-            CheckpointAction::List => list(&store, lake.url()).await,
+            CheckpointAction::List => list(&store, lake.url(), setup::clock().now()).await,
             CheckpointAction::Show { number } => show(&store, number).await,
-            CheckpointAction::Reset { keep_positions: false } => reset(&store).await,
+            CheckpointAction::Reset { keep_positions: false } => reset(&store, &lake, &config.run.application).await,
             CheckpointAction::Reset { keep_positions: true } => keep_positions(&store).await,
         }
     })
 }
 
-async fn list(store: &CheckpointStore, lake: &str) -> Result<()> {
+async fn list(store: &CheckpointStore, lake: &str, now: Micros) -> Result<()> {
     let all = store.list().await?;
     if all.is_empty() {
-        say!("no checkpoints in {lake}: a run that is stopped writes one");
+        say!(
+            "no checkpoints in {lake}: a run that reads a Kinesis stream writes them while it runs, others when they are stopped"
+        );
+        return Ok(());
     }
+    say!(
+        "{:>6}  {:<27}  {:>10}  {:>6}  {:>13}  {:>5}  {:>8}  {:<27}  {:>12}  stream",
+        "number",
+        "written",
+        "generation",
+        "shards",
+        "bytes",
+        "files",
+        "age",
+        "watermark",
+        "open windows"
+    );
     for stored in all {
         match header(store, stored).await {
             Ok(h) => say!(
-                "{:>6}  {}  {:>9} bytes  {} shards  watermark {}  {} open windows  {}",
+                "{:>6}  {:<27}  {:>10}  {:>6}  {:>13}  {:>5}  {:>8}  {:<27}  {:>12}  {}{}",
                 stored.number,
                 format_micros(h.written_at),
-                thousands(stored.bytes),
+                h.generation,
                 h.summary.positions.len(),
+                thousands(stored.bytes),
+                h.files.len(),
+                age(now, h.written_at),
                 h.summary.watermark.map_or_else(|| "-".to_owned(), format_micros),
                 thousands(h.summary.open_windows),
-                h.stream
+                h.stream,
+                took_over(&h)
             ),
             Err(e) => say!("{:>6}  {}", stored.number, e.message()),
         }
@@ -56,10 +81,38 @@ async fn list(store: &CheckpointStore, lake: &str) -> Result<()> {
     Ok(())
 }
 
+/// What there is to say of a checkpoint without a state of its own.
+fn took_over(header: &Header) -> String {
+    match header.goes_on_from {
+        None => String::new(),
+        Some(0) => "  (a first start)".to_owned(),
+        Some(number) => format!("  (takes over {number})"),
+    }
+}
+
+/// How long ago, to the second.
+fn age(now: Micros, then: Micros) -> String {
+    let secs = (now.saturating_sub(then) / MICROS_PER_SEC).max(0).unsigned_abs();
+    let whole = if secs >= 86_400 { secs - secs % 3_600 } else { secs };
+    humantime::format_duration(Duration::from_secs(whole)).to_string().replace(' ', "")
+}
+
 async fn show(store: &CheckpointStore, number: Option<u64>) -> Result<()> {
     let stored = find(store, number).await?;
     let h = header(store, stored).await?;
     say!("checkpoint    {} ({} bytes) at {}", stored.number, thousands(stored.bytes), store.place(stored.number));
+    if let Some(number) = h.goes_on_from {
+        say!(
+            "takes over    {}",
+            if number == 0 {
+                "nothing: a first start".to_owned()
+            } else {
+                format!("checkpoint {number}, whose state is the one that counts")
+            }
+        );
+    }
+    say!("generation    {}, run {}", h.generation, h.run);
+    say!("files         {}", h.files.len());
     say!("written       {} by headcount {}", format_micros(h.written_at), h.program);
     say!("stream        {}", h.stream);
     say!("watermark     {}", h.summary.watermark.map_or_else(|| "-".to_owned(), format_micros));
@@ -76,24 +129,32 @@ async fn show(store: &CheckpointStore, number: Option<u64>) -> Result<()> {
     Ok(())
 }
 
-async fn reset(store: &CheckpointStore) -> Result<()> {
+async fn reset(store: &CheckpointStore, lake: &Lake, application: &str) -> Result<()> {
     let all = store.list().await?;
-    // The last one goes last: cut short, this leaves the state that counts.
-    for stored in &all {
-        store.remove(stored.number).await?;
+    let mut order: Vec<u64> = all.iter().map(|stored| stored.number).collect();
+    if let Ok(Found { checkpoint: Some((number, checkpoint)), .. }) = take_over::find(store).await {
+        // What was committed stays, wherever its files are.
+        Uncommitted::new(lake, application, RESET).complete(&checkpoint.header.files).await?;
+        // Cut short, this leaves the state that counts.
+        order.sort_by_key(|n| (*n == number, *n));
+    }
+    for number in &order {
+        store.remove(*number).await?;
     }
     say!("removed {} checkpoints: the next start begins anew", all.len());
     Ok(())
 }
 
 async fn keep_positions(store: &CheckpointStore) -> Result<()> {
-    let stored = find(store, None).await?;
-    let mut checkpoint = Checkpoint::from_bytes(&read(store, stored).await?)?;
+    let found = take_over::find(store).await?;
+    let Some((from, mut checkpoint)) = found.checkpoint else { return Err(none(store)) };
+    RESET.clone_into(&mut checkpoint.header.run);
+    checkpoint.header.generation = found.generation;
     checkpoint.state.keep_positions();
     checkpoint.header.summary.open_windows = 0;
     // With the windows goes what they were joined with: the next start takes the tables as they are.
     checkpoint.header.lookups.clear();
-    let number = store.write(stored.number, checkpoint.to_bytes()?).await?;
+    let number = store.write(found.last, checkpoint.to_bytes()?).await?;
     let floor = checkpoint.state.floors.all.map_or_else(String::new, |floor| {
         let floor = format_micros(floor);
         format!(
@@ -101,7 +162,7 @@ async fn keep_positions(store: &CheckpointStore) -> Result<()> {
              backfill them from the raw rows"
         )
     });
-    say!("checkpoint {number}: the positions of checkpoint {}, and no open windows{floor}", stored.number);
+    say!("checkpoint {number}: the positions of checkpoint {from}, and no open windows{floor}");
     Ok(())
 }
 
@@ -115,8 +176,12 @@ async fn find(store: &CheckpointStore, number: Option<u64>) -> Result<StoredChec
         Some(number) => Error::user("there is no such checkpoint")
             .at(store.place(number))
             .hint("`headcount checkpoint list` says which there are"),
-        None => Error::user("there are no checkpoints").at(store.folder()).hint("a run that is stopped writes one"),
+        None => none(store),
     })
+}
+
+fn none(store: &CheckpointStore) -> Error {
+    Error::user("there are no checkpoints").at(store.folder()).hint("a run that is stopped writes one")
 }
 
 async fn header(store: &CheckpointStore, stored: StoredCheckpoint) -> Result<Header> {

@@ -25,6 +25,7 @@ fn dispatch(command: &Command) -> Result<ExitCode> {
         Command::Run(args) => super::run::run(args)?,
         Command::Backfill(args) => super::backfill::run(args)?,
         Command::Simulate(args) => super::simulate::run(args)?,
+        Command::Kinesis(args) => super::kinesis::run(args)?,
         Command::Checkpoint(args) => super::checkpoint::run(args)?,
         Command::DeadLetters(args) => super::dead_letters::run(args)?,
         Command::Query(args) => super::query::run(args)?,

@@ -89,10 +89,26 @@ Examples:
   headcount simulate --events 1000 --out out/small && head -n 1 out/small/*.ndjson
       A look at the events.";
 
+pub(super) const KINESIS_EXAMPLES: &str = "\
+Examples:
+  headcount kinesis --port 4567
+      Serves the stream user-events on 127.0.0.1:4567 until Ctrl-C. Any AWS SDK or command line
+      puts into it with --endpoint-url http://127.0.0.1:4567 and any credentials.
+
+  headcount kinesis --port 4567 --shards 2 --retain 1h
+      Then, beside it, a consumer that may be killed and started again:
+          export AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=x
+          export HEADCOUNT__SOURCE__KIND=kinesis
+          export HEADCOUNT__SOURCE__ENDPOINT_URL=http://127.0.0.1:4567
+          headcount run";
+
 pub(super) const CHECKPOINT_EXAMPLES: &str = "\
 Examples:
   headcount checkpoint list
-      Checkpoints of the lake under ./data/lake. A run that is stopped writes one.
+      The commits of the lake under ./data/lake that are kept. A run that reads a Kinesis stream
+      writes one every run.commit_interval_secs, and each run writes one when it is stopped. A
+      start takes over with one of its own, which goes on from the one before: from then on the
+      process that wrote that can write no more.
 
   headcount checkpoint show --config config/aws.toml
       Positions of every shard, watermark, open windows of the last one.

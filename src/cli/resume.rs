@@ -1,20 +1,20 @@
-//! What a stopped run leaves in the lake, and where the next one takes it up.
+//! What earlier runs left in the lake, and how a run takes it up and goes on with it.
+
+use std::sync::Arc;
 
 use super::out::say;
-use std::time::Duration;
-
 use crate::clock::Clock;
 use crate::config::{Config, OnChangedPipeline, SourceKind};
 use crate::engine::Pipelines;
-use crate::engine::board::Status;
 use crate::engine::changes;
-use crate::engine::checkpoint::{Checkpoint, Header, Summary};
+use crate::engine::checkpoint::Checkpoint;
+use crate::engine::commits::{CommitOptions, Committed, Committer};
 use crate::engine::event_ids;
 use crate::engine::job_state::JobState;
 use crate::engine::lookups::LookupHistory;
-use crate::error::{Error, Result};
-use crate::limits::CHECKPOINT_WRITE_SECS_MAX;
-use crate::sink::lake::{CheckpointStore, Lake};
+use crate::engine::take_over::{Found, TakeOver};
+use crate::error::Result;
+use crate::sink::lake::{CheckpointStore, Lake, Uncommitted};
 use crate::types::format_micros;
 
 /// The state of one application in one lake.
@@ -25,12 +25,24 @@ pub(super) struct Saved {
     stream: String,
     enabled: bool,
     on_changed: OnChangedPipeline,
-    /// The number of the checkpoint that the run went on from; 0 if there was none.
+    /// Files of this run before they count; none if they do at once.
+    pub files: Option<Uncommitted>,
+    run: String,
+    clock: Arc<dyn Clock>,
+    /// The number of the checkpoint that the run went on from, or took over by; 0 if there was none.
     last: u64,
+    generation: u64,
+    predecessor: String,
+    read_before: u64,
 }
 
 impl Saved {
-    pub(super) fn new(config: &Config, lake: &Lake) -> Self {
+    /// That of a run whose files' names begin with `run`.
+    ///
+    /// A stream of our own dies with the process, so there is nothing to read again after a crash: its files count as soon as they are
+    /// complete. So do those of a run that keeps no state.
+    pub(super) fn new(config: &Config, lake: &Lake, run: &str, clock: &Arc<dyn Clock>) -> Self {
+        let commits = config.run.checkpoints && config.source.kind == SourceKind::Kinesis;
         Self {
             lake: lake.clone(),
             store: CheckpointStore::new(lake, &config.run.application),
@@ -38,29 +50,61 @@ impl Saved {
             stream: stream_of(config),
             enabled: config.run.checkpoints,
             on_changed: config.run.on_changed_pipeline,
+            files: commits.then(|| Uncommitted::new(lake, &config.run.application, run)),
+            run: run.to_owned(),
+            clock: Arc::clone(clock),
             last: 0,
+            generation: 0,
+            predecessor: String::new(),
+            read_before: 0,
         }
     }
 
-    /// The last state, if there is one and it is wanted.
+    /// The last state, if there is one and it is wanted. From now on whoever went on from it before is shut out.
     ///
     /// # Errors
-    /// As [`Checkpoint::from_bytes`] and [`changes::fit`], at the object's place.
+    /// As [`Checkpoint::from_bytes`] and [`changes::fit`], at the object's place: then nothing has changed.
     pub(super) async fn load(&mut self, pipelines: &Pipelines) -> Result<Option<Checkpoint>> {
         if !self.enabled {
             return Ok(None);
         }
-        let Some(last) = self.store.list().await?.pop() else { return Ok(None) };
-        self.last = last.number;
-        let Some(bytes) = self.store.read(last.number).await? else { return Ok(None) };
-        let at = |e: crate::Error| e.at(self.store.place(last.number));
-        let mut checkpoint = Checkpoint::from_bytes(&bytes).map_err(at)?;
+        let found = TakeOver {
+            store: &self.store,
+            files: self.files.as_ref(),
+            run: &self.run,
+            pipelines,
+            stream: &self.stream,
+            on_changed: self.on_changed,
+            clock: Arc::clone(&self.clock),
+        };
+        let Found { last, generation, checkpoint, predecessor, leftovers } = found.run().await?;
+        (self.last, self.generation, self.predecessor) = (last, generation, predecessor);
+        if leftovers > 0 {
+            say!("{leftovers} files that an earlier run had not committed were removed: their records are read again");
+        }
+        let Some((number, mut checkpoint)) = checkpoint else { return Ok(None) };
+        let at = |e: crate::Error| e.at(self.store.place(number));
         let changes = changes::fit(&mut checkpoint, pipelines, &self.stream, self.on_changed).map_err(at)?;
-        say!("going on from checkpoint {}, written at {}", last.number, format_micros(checkpoint.header.written_at));
+        say!("going on from checkpoint {number}, written at {}", format_micros(checkpoint.header.written_at));
         changes.log(&checkpoint.state, pipelines);
         self.history.put_back(&pipelines.lookups, &checkpoint.header.lookups).await?;
         self.read_ids(&mut checkpoint.state, pipelines).await?;
+        self.read_before = checkpoint.header.summary.events_read;
         Ok(Some(checkpoint))
+    }
+
+    /// Who commits this run; none if it keeps no state.
+    pub(super) fn committer(&self, pipelines: &Arc<Pipelines>) -> Option<Committer> {
+        let options = CommitOptions {
+            stream: self.stream.clone(),
+            run: self.run.clone(),
+            last: self.last,
+            generation: self.generation,
+            predecessor: self.predecessor.clone(),
+            read_before: self.read_before,
+        };
+        let (store, files) = (self.store.clone(), self.files.clone());
+        self.enabled.then(|| Committer::new(pipelines, store, files, options, &self.clock))
     }
 
     /// Where versions of lookup tables are kept, once those in use are there; none if no checkpoint will name them.
@@ -95,42 +139,11 @@ impl Saved {
         }
         Ok(())
     }
+}
 
-    /// Writes the state of a job that has stopped, with its last status, after all its runs read so many events.
-    ///
-    /// # Errors
-    /// External or transient if the lake fails: the next start reads again what this run has read.
-    pub(super) async fn save(
-        &self,
-        pipelines: &Pipelines,
-        (mut state, source): (JobState, Vec<u8>),
-        status: &Status,
-        events_read: u64,
-        clock: &dyn Clock,
-    ) -> Result<()> {
-        if !self.enabled {
-            return Ok(());
-        }
-        let summary = Summary::of(&state, status, events_read);
-        event_ids::leave_out(&mut state);
-        let header = Header::new(pipelines, &self.stream, clock.now(), summary);
-        let checkpoint = Checkpoint { header, state, source };
-        let bytes = tokio::task::spawn_blocking(move || checkpoint.to_bytes())
-            .await
-            .map_err(|e| Error::internal("the writing of a checkpoint broke off").because(e))??;
-        let size = bytes.len();
-        let write =
-            tokio::time::timeout(Duration::from_secs(CHECKPOINT_WRITE_SECS_MAX), self.store.write(self.last, bytes));
-        let number = write.await.map_err(|_| {
-            Error::external(format!(
-                "the checkpoint was not written within {CHECKPOINT_WRITE_SECS_MAX} s: the next start goes on from the one before, and \
-                 reads and writes again what this run has"
-            ))
-            .at(self.store.place(self.last + 1))
-        })??;
-        say!("checkpoint {number}: {:.1} MB at {}", size as f64 / 1e6, self.store.place(number));
-        Ok(())
-    }
+/// Says what the last commit of a run was.
+pub(super) fn say_committed(committed: &Committed) {
+    say!("checkpoint {}: {:.1} MB at {}", committed.number, committed.bytes as f64 / 1e6, committed.place);
 }
 
 /// The stream whose positions count, in words.

@@ -9,7 +9,7 @@ use super::args::RunArgs;
 use super::backfill::print_tables;
 use super::lake_columns::refuse_other_types;
 use super::out::say;
-use super::resume::Saved;
+use super::resume::{Saved, say_committed};
 use super::setup;
 use super::signals::Signals;
 use super::source::Feeding;
@@ -18,10 +18,11 @@ use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
 use crate::engine::Pipelines;
 use crate::engine::board::Board;
+use crate::engine::commits::{CommitOf, Committer};
 use crate::engine::job_state::JobState;
-use crate::engine::live::{self, Ended, Ending};
+use crate::engine::live::{self, Ended, Ending, Tables};
 use crate::engine::lookups::Reloader;
-use crate::engine::tables::{RawTables, TableSummary, Target, WindowTables, file_prefix, open_tables, table_schemas};
+use crate::engine::tables::{TableSummary, Target, file_prefix, open_tables, table_schemas};
 use crate::error::{Error, Result};
 use crate::limits::DRAIN_SECS_MAX;
 use crate::operator::window::Lateness;
@@ -70,12 +71,12 @@ async fn serve_and_run(args: &RunArgs, config: &Config) -> Result<()> {
 /// A job that is set up and has read nothing.
 struct Ready {
     pipelines: Arc<Pipelines>,
-    saved: Saved,
-    read_before: u64,
+    /// Who commits the job at its end; while it runs, its tables have them.
+    committer: Option<Committer>,
     from: Option<JobState>,
     feeding: Feeding,
     shards: Vec<ShardReader>,
-    tables: (RawTables, WindowTables),
+    tables: Tables,
     reloaders: Vec<Reloader>,
 }
 
@@ -85,26 +86,31 @@ async fn set_up(config: &Config, board: &Arc<Board>, clock: &Arc<dyn Clock>) -> 
     board.lake_reached();
     say!("lake at {}", lake.url());
     refuse_other_types(config, &lake, &table_schemas(&pipelines)).await?;
-    let mut saved = Saved::new(config, &lake);
+    let prefix = file_prefix(clock.as_ref());
+    let mut saved = Saved::new(config, &lake, &prefix, clock);
     let last = saved.load(&pipelines).await?;
     let history = saved.keep_lookups(&pipelines).await?;
     let reloaders = Reloader::all(&pipelines.lookups, last.is_some(), history.as_ref(), board, clock);
-    let read_before = last.as_ref().map_or(0, |c| c.header.summary.events_read);
     let (mut from, source) = last.map(|c| (c.state, c.source)).unzip();
     let feeding = Feeding::start(config, &source.unwrap_or_default(), clock).await?;
     board.watch(feeding.trouble());
     let shards = feeding.shards(from.as_mut()).await?;
     say!("reading {} shards of {}", shards.len(), feeding.place());
     log_start(config, &pipelines, feeding.place(), shards.len());
-    let prefix = file_prefix(clock.as_ref());
-    let mut tables = open_tables(&pipelines, Target::Lake(&lake), setup::table_options(config), &prefix, clock);
-    if let Some(place) = setup::publish(config, &pipelines, &mut tables.1, clock).await? {
+    let target = saved.files.as_ref().map_or(Target::Lake(&lake), Target::Uncommitted);
+    let mut tables = Tables::from(open_tables(&pipelines, target, setup::table_options(config), &prefix, clock));
+    if let Some(place) = setup::publish(config, &pipelines, &mut tables.windows, clock).await? {
         say!("publishing to {place}");
     }
-    if let Some(counters) = tables.1.published() {
+    if let Some(counters) = tables.windows.published() {
         board.publishing(counters);
     }
-    Ok(Ready { pipelines, saved, read_before, from, feeding, shards, tables, reloaders })
+    let mut committer = saved.committer(&pipelines);
+    if saved.files.is_some() {
+        let interval = Duration::from_micros(config.run.commit_interval.unsigned_abs());
+        tables.commits = committer.take().map(|committer| (committer, interval));
+    }
+    Ok(Ready { pipelines, committer, from, feeding, shards, tables, reloaders })
 }
 
 async fn consume(
@@ -121,7 +127,7 @@ async fn consume(
             return Ok(());
         }
     };
-    let Ready { pipelines, saved, read_before, from, mut feeding, shards, tables, reloaders } = ready;
+    let Ready { pipelines, committer, from, mut feeding, shards, tables, reloaders } = ready;
     let mut reloading = Reloader::spawn(reloaders);
     let ending = Ending::default();
     let mut job = tokio::spawn(live::run(
@@ -147,8 +153,9 @@ async fn consume(
     // The versions that the checkpoint names are those of its windows.
     reloading.shutdown().await;
     let status = board.status();
-    let read = read_before + status.counters().read;
-    saved.save(&pipelines, (ended.state, source), &status, read, clock.as_ref()).await?;
+    if let Some(mut committer) = ended.committer.or(committer) {
+        say_committed(&committer.finish(CommitOf::new(ended.state, source, &status)).await?);
+    }
     // A client that keeps its connection must not hold the end up.
     let _ = tokio::time::timeout(Duration::from_millis(300), feeding.shutdown()).await;
     farewell(board, &ended.tables)

@@ -339,6 +339,13 @@ pub(super) const SECTIONS: &[SectionWords] = &[
                 given up at a stop; those of an embedded stream are closed.",
             ),
             key(
+                "commit_interval_secs",
+                "10",
+                "Pause between two commits of a job that reads a stream of Kinesis, 1 to 3600. A commit makes rows visible in the lake, and \
+                a start after a crash goes on from the last one: it reads at most so much again, and no row comes twice. Each commit \
+                finishes the files of raw rows, dead letters and late rows that are open, so a short pause makes small files.",
+            ),
+            key(
                 "on_changed_pipeline",
                 "\"fresh\"",
                 "What a start does if the saved state does not fit a pipeline any more, because its query or what else its state \

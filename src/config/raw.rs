@@ -265,6 +265,7 @@ impl Default for RawLog {
 pub(super) struct RawRun {
     pub(super) application: String,
     pub(super) checkpoints: bool,
+    pub(super) commit_interval_secs: u64,
     pub(super) on_changed_pipeline: OnChangedPipeline,
     pub(super) status_interval_secs: u64,
     pub(super) memory_mib_max: Option<u64>,
@@ -276,6 +277,7 @@ impl Default for RawRun {
         Self {
             application: "headcount".to_owned(),
             checkpoints: true,
+            commit_interval_secs: 60,
             on_changed_pipeline: OnChangedPipeline::Refuse,
             status_interval_secs: 5,
             memory_mib_max: None,

@@ -300,6 +300,8 @@ pub struct Run {
     pub application: String,
     /// Whether a stop writes the state, and a start goes on from it.
     pub checkpoints: bool,
+    /// The pause between two commits of a job that reads a stream of Kinesis.
+    pub commit_interval: Micros,
     /// What becomes of the state of pipelines that have changed since.
     pub on_changed_pipeline: OnChangedPipeline,
     /// The pause between two status lines.

@@ -43,6 +43,14 @@ pub(super) fn validate(raw: &RawConfig, layers: &Layers, problems: &mut Problems
         run: Run {
             application: judge.application(&raw.run.application),
             checkpoints: raw.run.checkpoints,
+            commit_interval: judge.whole(
+                "run",
+                "commit_interval_secs",
+                raw.run.commit_interval_secs,
+                1..=3_600,
+                "10 to 300 suit most lakes: each commit is a file of every table of raw rows",
+            ) as Micros
+                * MICROS_PER_SEC,
             on_changed_pipeline: raw.run.on_changed_pipeline,
             status_interval: judge.secs("run", "status_interval_secs", raw.run.status_interval_secs, 1),
             memory_bytes_max: raw.run.memory_mib_max.map(|mib| {

@@ -143,6 +143,19 @@ impl Cascades {
         Ok(CascadesState { rest: self.rest.state(), levels })
     }
 
+    /// A copy of the state.
+    pub(super) fn state(&mut self) -> Result<CascadesState> {
+        let state = self.suspend()?;
+        for (level, state) in self.levels.iter_mut().zip(&state.levels) {
+            level.on_time.resume(&state.on_time)?;
+            level.revised.clone_from(&state.revised);
+            if let Some(settled) = &mut level.settled {
+                settled.resume(&state.settled)?;
+            }
+        }
+        Ok(state)
+    }
+
     /// Takes a shard's partial in.
     ///
     /// # Errors

@@ -113,6 +113,23 @@ pub fn fit(
     on_changed: OnChangedPipeline,
 ) -> Result<Changes> {
     checkpoint.header.check_positions(pipelines, stream)?;
+    let changes = refuse(checkpoint, pipelines, on_changed)?;
+    changes.apply(&mut checkpoint.state, pipelines);
+    // Versions of lookup tables that only those join which begin anew need not be those of before.
+    let goes_on = |table: &str| !changes.changed.contains_key(table) && !changes.new.iter().any(|t| t == table);
+    let joined = |lookup: &str| {
+        let joins = |plan: &&ContinuousPlan| plan.lookups.iter().any(|l| l.name.as_ref() == lookup);
+        pipelines.plans.iter().filter(joins).any(|plan| goes_on(&plan.name))
+    };
+    checkpoint.header.lookups.retain(|lookup, _| joined(lookup));
+    Ok(changes)
+}
+
+/// What of a checkpoint does not fit, if it may be so.
+///
+/// # Errors
+/// As [`fit`], but for positions.
+pub(super) fn refuse(checkpoint: &Checkpoint, pipelines: &Pipelines, on_changed: OnChangedPipeline) -> Result<Changes> {
     let changes = match checkpoint.state.combine {
         Some(_) => Changes::between(&checkpoint.header, pipelines),
         // Windows and presence were given up, or there were none yet.
@@ -124,14 +141,6 @@ pub fn fit(
     if on_changed == OnChangedPipeline::Refuse {
         changes.refuse()?;
     }
-    changes.apply(&mut checkpoint.state, pipelines);
-    // Versions of lookup tables that only those join which begin anew need not be those of before.
-    let goes_on = |table: &str| !changes.changed.contains_key(table) && !changes.new.iter().any(|t| t == table);
-    let joined = |lookup: &str| {
-        let joins = |plan: &&ContinuousPlan| plan.lookups.iter().any(|l| l.name.as_ref() == lookup);
-        pipelines.plans.iter().filter(joins).any(|plan| goes_on(&plan.name))
-    };
-    checkpoint.header.lookups.retain(|lookup, _| joined(lookup));
     Ok(changes)
 }
 

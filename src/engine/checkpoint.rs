@@ -22,10 +22,11 @@ use super::pipelines::Pipelines;
 use crate::error::{Error, Result};
 use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::pipeline::Fingerprint;
+use crate::sink::lake::Move;
 use crate::types::{Micros, ShardPosition};
 
 /// Version of the format. Another one is refused: its state cannot be read.
-pub const VERSION: u32 = 9;
+pub const VERSION: u32 = 10;
 
 const MAGIC: &[u8; 4] = b"HCCK";
 const CHECKSUM_BYTES: usize = size_of::<u128>();
@@ -49,6 +50,14 @@ pub struct Header {
     pub shared: Option<SharedState>,
     /// By lookup table: the version that was joined last, by its hash.
     pub lookups: BTreeMap<String, String>,
+    /// How often a process took the application over from another, or from nobody. Who has the highest writes.
+    pub generation: u64,
+    /// Which run wrote it: the start of the names of its files.
+    pub run: String,
+    /// Files that it makes part of their tables. They need not all be at their places yet.
+    pub files: Vec<Move>,
+    /// It has no state of its own: its run took over, and goes on from the state of this number; 0 if there was none.
+    pub goes_on_from: Option<u64>,
     /// What a person wants to know of it.
     pub summary: Summary,
 }
@@ -112,6 +121,10 @@ impl Header {
             pipelines: fingerprints(pipelines),
             shared: SharedState::of(pipelines),
             lookups: pipelines.lookups.versions(),
+            generation: 0,
+            run: String::new(),
+            files: Vec::new(),
+            goes_on_from: None,
             summary,
         }
     }

@@ -136,8 +136,17 @@ impl Combine {
 
     /// Takes the state out, to be put away.
     pub fn suspend(&mut self) -> Result<CombineState> {
+        self.state_by(Cascades::suspend)
+    }
+
+    /// A copy of the state, between two messages.
+    pub fn state(&mut self) -> Result<CombineState> {
+        self.state_by(Cascades::state)
+    }
+
+    fn state_by(&mut self, state: impl Fn(&mut Cascades) -> Result<CascadesState>) -> Result<CombineState> {
         let names = self.pipelines.plans.iter().map(|p| p.name.clone());
-        let windows = names.zip(&mut self.windows).map(|(name, windows)| Ok((name, windows.suspend()?)));
+        let windows = names.zip(&mut self.windows).map(|(name, windows)| Ok((name, state(windows)?)));
         let (delay, lead) = (self.pipelines.options.watermark_delay, self.pipelines.lead());
         let high_time = |watermark: Micros| watermark.saturating_add(delay);
         Ok(CombineState {

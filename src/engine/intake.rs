@@ -85,6 +85,11 @@ impl Intake {
         IntakeState { judge: self.judge.state() }
     }
 
+    /// As [`state`](Self::state), with the ids left out, whose rows are in the lake.
+    pub fn state_without_ids(&self) -> IntakeState {
+        IntakeState { judge: self.judge.state_without_ids() }
+    }
+
     /// Goes on from a copy.
     pub fn restore(&mut self, state: IntakeState) {
         self.judge.restore(state.judge);

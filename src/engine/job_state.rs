@@ -10,6 +10,7 @@ use super::pipelines::Pipelines;
 use super::shard_stage::StageState;
 use crate::operator::concurrency::ConcurrencyOptions;
 use crate::pipeline::ContinuousPlan;
+use crate::types::arrow_bytes::StoredBatch;
 use crate::types::{Micros, ShardId, ShardPosition};
 
 /// The state of a job between two reads: a cut through all of its parts. What a shard has read before its position is in this
@@ -24,6 +25,8 @@ pub struct JobState {
     pub(super) reached: Option<Micros>,
     /// Which windows are given up.
     pub floors: Floors,
+    /// By table: rows of complete windows that wait for their file. After an orderly stop there are none.
+    pub(super) gathered: BTreeMap<String, Vec<StoredBatch>>,
 }
 
 /// Windows that begin before these instants are given up: some of their rows were read by a run whose windows were.

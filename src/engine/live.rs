@@ -10,10 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::Board;
 use super::combine::{Combine, CombineState};
+use super::commit_task::Committing;
+use super::commits::Committer;
+use super::cut::{MetState, cuts};
 use super::job_state::{JobState, ShardState};
 use super::pipelines::Pipelines;
-use super::shard_task::{Message, ShardSource, Shared, hand_over, read_shard};
-use super::tables::{RawRows, RawTables, TableSummary, WindowTables};
+use super::shard_task::{Message, ShardSource, Shared, ToRaw, hand_over, read_shard};
+use super::tables::{RawTables, TableSummary, WindowTables};
 use crate::clock::Clock;
 use crate::error::{Domain, Error, Result};
 use crate::limits::{COMBINE_QUEUE_MAX, LAKE_QUEUE_BATCHES_MAX};
@@ -42,6 +45,22 @@ pub struct Ending {
     pub stop: CancellationToken,
 }
 
+/// Where a job's rows go.
+pub struct Tables {
+    /// Written as they are read.
+    pub raw: RawTables,
+    /// Windows.
+    pub windows: WindowTables,
+    /// Who commits the job, and how often. None: its files count as soon as they are complete, and its state at its end.
+    pub commits: Option<(Committer, Duration)>,
+}
+
+impl From<(RawTables, WindowTables)> for Tables {
+    fn from((raw, windows): (RawTables, WindowTables)) -> Self {
+        Self { raw, windows, commits: None }
+    }
+}
+
 /// What an ended job leaves.
 #[derive(Debug, Default)]
 pub struct Ended {
@@ -49,6 +68,8 @@ pub struct Ended {
     pub tables: Vec<TableSummary>,
     /// What another run goes on from. (Of a job whose stream was drained it is of no use.)
     pub state: JobState,
+    /// Who commits that state, if anybody committed the job.
+    pub committer: Option<Committer>,
 }
 
 /// What a task of the job leaves.
@@ -56,6 +77,7 @@ pub(super) enum Part {
     Tables(Vec<TableSummary>),
     Combine(Vec<TableSummary>, Box<CombineState>),
     Shard(ShardId, Box<ShardState>),
+    Commits(Box<Committer>),
 }
 
 impl Ended {
@@ -69,6 +91,7 @@ impl Ended {
             Part::Shard(shard, state) => {
                 self.state.shards.insert(shard, *state);
             }
+            Part::Commits(committer) => self.committer = Some(*committer),
         }
     }
 }
@@ -85,20 +108,25 @@ pub async fn run<S: ShardSource + 'static>(
     pipelines: Arc<Pipelines>,
     shards: Vec<S>,
     from: Option<JobState>,
-    (raw_tables, window_tables): (RawTables, WindowTables),
+    tables: impl Into<Tables>,
     board: Arc<Board>,
     ending: Ending,
     clock: Arc<dyn Clock>,
 ) -> Result<Ended> {
     let (raw, raw_rows) = channel(LAKE_QUEUE_BATCHES_MAX);
     let (to_combine, messages) = channel(COMBINE_QUEUE_MAX);
-    let JobState { shards: mut states, combine, reached, floors } = from.unwrap_or_default();
+    let Tables { raw: raw_tables, windows: mut window_tables, commits } = tables.into();
+    let JobState { shards: mut states, combine, reached, floors, gathered } = from.unwrap_or_default();
+    for (table, rows) in gathered {
+        window_tables.take_over(&table, rows).await?;
+    }
+    let begun = JobState { reached, floors, ..JobState::default() };
     let decided = combine.as_ref().and_then(CombineState::high_time);
     let mut combine = match combine {
         Some(state) => Combine::resume(Arc::clone(&pipelines), state)?,
         None => Combine::try_new(Arc::clone(&pipelines))?,
     };
-    combine.give_up_before(|plan| floors.of(plan, &pipelines));
+    combine.give_up_before(|plan| begun.floors.of(plan, &pipelines));
     shards.iter().for_each(|s| combine.join(s.shard()));
     board.begin(&pipelines, shards.iter().map(ShardSource::shard));
     let mut tasks: JoinSet<Result<Part>> = JoinSet::new();
@@ -113,6 +141,12 @@ pub async fn run<S: ShardSource + 'static>(
         ending: ending.clone(),
     };
     tasks.spawn(combining.run(messages));
+    let side = commits.map(|(committer, interval)| {
+        let (cuts, side) = cuts(shards.iter().map(ShardSource::shard).chain(states.keys().cloned()).collect());
+        let (raw, combine, board, begun) = (raw.clone(), to_combine.clone(), Arc::clone(&board), begun.clone());
+        tasks.spawn(Committing { cuts, committer, interval, raw, combine, begun, board }.run());
+        side
+    });
     let shared = Arc::new(Shared {
         pipelines,
         board: Arc::clone(&board),
@@ -121,6 +155,7 @@ pub async fn run<S: ShardSource + 'static>(
         raw,
         combine: to_combine,
         decided,
+        cuts: side,
     });
     for source in shards {
         let state = states.remove(&source.shard());
@@ -133,9 +168,9 @@ pub async fn run<S: ShardSource + 'static>(
     drop(shared);
     let done = supervise(tasks, &board, &ending, clock.as_ref()).await;
     board.tick(clock.now());
-    done.map(|Ended { tables, state }| {
-        let reached = state.reached().max(reached);
-        Ended { tables, state: JobState { reached, floors, ..state } }
+    done.map(|Ended { state, tables, committer }| {
+        let reached = state.reached().max(begun.reached);
+        Ended { state: JobState { reached, floors: begun.floors, ..state }, tables, committer }
     })
 }
 
@@ -189,7 +224,7 @@ struct RawWriting {
 }
 
 impl RawWriting {
-    async fn run(mut self, mut rows: Receiver<RawRows>) -> Result<Part> {
+    async fn run(mut self, mut rows: Receiver<ToRaw>) -> Result<Part> {
         let mut tick = tokio::time::interval(HOUSEKEEPING);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -200,7 +235,13 @@ impl RawWriting {
             self.board.writing(RAW, Some(self.clock.now()));
             self.board.queue(RAW, rows.len());
             match next {
-                Some(Some(rows)) => self.tables.write(rows).await?,
+                Some(Some(ToRaw::Rows(rows))) => self.tables.write(rows).await?,
+                Some(Some(ToRaw::Cut(reply))) => {
+                    self.tables.close().await?;
+                    self.tables.post(&self.board);
+                    // If nobody waits for it any more, the job is failing.
+                    let _ = reply.send(());
+                }
                 Some(None) => break,
                 None => {
                     self.tables.roll_due(self.clock.now()).await?;
@@ -242,6 +283,12 @@ impl Combining {
             let emissions = match message {
                 Message::Shard(message) => self.combine.handle(message).await?,
                 Message::Drained(shard) => self.combine.leave(&shard).await?,
+                Message::Cut(reply) => {
+                    let met = MetState { combine: self.combine.state()?, gathered: self.tables.gathered() };
+                    // If nobody waits for it any more, the job is failing.
+                    let _ = reply.send(met);
+                    continue;
+                }
             };
             self.write(emissions).await?;
         }

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
-//! * [`job_state`]: all that a job remembers; * [`checkpoint`]: that state as an object of the lake; * [`changes`]: what of it fits
+//! * [`job_state`]: all that a job remembers; * `cut`: how it is told while the job runs; * [`commits`]: it and the files that go with it, in
+//!   one step; * [`take_over`]: how a start goes on from it; * [`checkpoint`]: it as an object of the lake; * [`changes`]: what of it fits
 //!   another job; * [`event_ids`]: what of it the lake has already;
 //! * `timeouts`: by which sessions are counted; * `watermarks`: of tables that wait by themselves;
 //! * [`lookups`]: the lookup tables, and their versions; * `memory`: what there is of it;
@@ -21,7 +22,10 @@ mod cascades;
 pub mod changes;
 pub mod checkpoint;
 pub mod combine;
+mod commit_task;
+pub mod commits;
 pub mod counters;
+mod cut;
 pub mod event_ids;
 pub mod inquiry;
 pub mod intake;
@@ -37,6 +41,7 @@ mod session_windows;
 pub mod shard_stage;
 pub mod shard_task;
 pub mod tables;
+pub mod take_over;
 mod timeouts;
 mod watermarks;
 

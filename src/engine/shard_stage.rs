@@ -120,6 +120,20 @@ impl ShardStage {
         Ok(StageState { windows, marks })
     }
 
+    /// A copy of the state, between two reads.
+    pub fn state(&mut self) -> Result<StageState> {
+        let state = self.suspend()?;
+        for (pipeline, nodes) in self.pipelines.plans.iter().zip(&self.plans) {
+            let windows = state.windows.get(&pipeline.name).into_iter().flatten();
+            for (plan, windows) in nodes.iter().zip(windows) {
+                if let (Some(plan), Some(windows)) = (plan, windows) {
+                    lock(&plan.windows).resume(windows.clone())?;
+                }
+            }
+        }
+        Ok(state)
+    }
+
     /// A stage that goes on from a state. Pipelines that it is not of begin without windows.
     ///
     /// # Errors

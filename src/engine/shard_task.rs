@@ -4,9 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
 
 use super::board::{Board, ShardStatus};
 use super::combine::ShardMessage;
+use super::cut::{MetState, ShardSide};
 use super::intake::{EVENT_IDS, Intake};
 use super::job_state::ShardState;
 use super::live::{Ending, Part};
@@ -54,26 +56,55 @@ pub(super) struct Shared {
     pub board: Arc<Board>,
     pub clock: Arc<dyn Clock>,
     pub ending: Ending,
-    pub raw: Sender<RawRows>,
+    pub raw: Sender<ToRaw>,
     pub combine: Sender<Message>,
     /// The high time of the run before: by it was decided which windows are out.
     pub decided: Option<Micros>,
+    /// None if the job commits at its end only.
+    pub cuts: Option<ShardSide>,
 }
 
-/// What shards tell the place where they meet.
+/// What the writer of raw rows is told.
+pub(super) enum ToRaw {
+    Rows(RawRows),
+    /// A cut: everything that came before is to be in finished files.
+    Cut(oneshot::Sender<()>),
+}
+
+/// What the place where shards meet is told.
 pub(super) enum Message {
     Shard(ShardMessage),
     Drained(ShardId),
+    /// A cut, after everything that comes before it.
+    Cut(oneshot::Sender<MetState>),
 }
 
 /// Reads a shard until the job ends, from `state` on.
 pub(super) async fn read_shard<S: ShardSource>(
-    mut source: S,
+    source: S,
     state: Option<ShardState>,
     shared: Arc<Shared>,
 ) -> Result<Part> {
+    let (shard, state) = read_to_end(source, state, &shared).await?;
+    ended(shard, state, &shared).await
+}
+
+/// The shard's last word.
+async fn ended(shard: ShardId, state: ShardState, shared: &Shared) -> Result<Part> {
+    if let Some(cuts) = &shared.cuts {
+        cuts.end(&shard, state.clone()).await?;
+    }
+    Ok(Part::Shard(shard, Box::new(state)))
+}
+
+async fn read_to_end<S: ShardSource>(
+    mut source: S,
+    state: Option<ShardState>,
+    shared: &Shared,
+) -> Result<(ShardId, ShardState)> {
     let shard = source.shard();
-    let mut reading = Reading::try_new(Arc::clone(&shard), state, &shared)?;
+    let mut cuts = shared.cuts.clone();
+    let mut reading = Reading::try_new(Arc::clone(&shard), state, shared)?;
     let Ending { drain, catch_up, stop } = &shared.ending;
     let from = source.position().map_or_else(|| "the tip".to_owned(), |position| position.to_string());
     tracing::info!(shard = %shard, from, "shard opened");
@@ -86,22 +117,37 @@ pub(super) async fn read_shard<S: ShardSource>(
                 reading.closed("stopped");
                 return reading.suspend(source.position());
             }
+            cut = requested(&mut cuts) => {
+                let state = reading.state(source.position())?;
+                if let Some(cuts) = &mut cuts {
+                    cuts.stand(cut, &shard, state, stop).await?;
+                }
+                continue;
+            }
             read = source.next() => read.map_err(|e| e.at(format!("shard {shard}")))?,
         };
         let Some(read) = read else {
-            reading.finish(&shared).await?;
+            reading.finish(shared).await?;
             reading.closed("the shard has ended");
             send(&shared.combine, Message::Drained(Arc::clone(&shard))).await?;
             return Ok(reading.drained(source.position()));
         };
-        reading.take(&read, &shared).await?;
+        reading.take(&read, shared).await?;
         if may_end && read.caught_up_and_empty() {
             if drain.is_cancelled() {
-                reading.finish(&shared).await?;
+                reading.finish(shared).await?;
             }
             reading.closed(if drain.is_cancelled() { "the stream has ended" } else { "read to its tip" });
             return reading.suspend(source.position());
         }
+    }
+}
+
+/// Waits until a cut is asked for.
+async fn requested(cuts: &mut Option<ShardSide>) -> u64 {
+    match cuts {
+        Some(cuts) => cuts.requested().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -116,7 +162,7 @@ pub(super) async fn hand_over(shard: ShardId, state: ShardState, shared: Arc<Sha
         reading.finish(&shared).await?;
         send(&shared.combine, Message::Drained(Arc::clone(&shard))).await?;
     }
-    Ok(Part::Shard(shard, Box::new(ShardState::drained(position, last_event))))
+    ended(shard, ShardState::drained(position, last_event), &shared).await
 }
 
 /// One shard's reading.
@@ -174,14 +220,15 @@ impl Reading {
                 *self.status.dead_letters.entry(letter.reason.code()).or_default() += 1;
             }
             if !taken.dead_letters.is_empty() {
-                send(&shared.raw, RawRows::DeadLetters { letters: taken.dead_letters, undated: None }).await?;
+                let letters = RawRows::DeadLetters { letters: taken.dead_letters, undated: None };
+                send(&shared.raw, ToRaw::Rows(letters)).await?;
             }
             let events = taken.judged.into_kept()?;
             if events.num_rows() > 0 {
-                send(&shared.raw, RawRows::Events(events.clone())).await?;
+                send(&shared.raw, ToRaw::Rows(RawRows::Events(events.clone()))).await?;
                 let processed = self.stage.process(&events).await?;
                 for (pipeline, rows) in processed.late {
-                    send(&shared.raw, RawRows::Late(pipeline, rows)).await?;
+                    send(&shared.raw, ToRaw::Rows(RawRows::Late(pipeline, rows))).await?;
                 }
                 seen = processed.seen;
             }
@@ -205,15 +252,20 @@ impl Reading {
         send(&shared.combine, Message::Shard(message)).await
     }
 
+    /// Everything that is open, between two reads. The ids of events are in the rows that were sent to the lake.
+    fn state(&mut self, position: Option<ShardPosition>) -> Result<ShardState> {
+        Ok(ShardState::suspended(position, self.intake.state_without_ids(), self.stage.state()?))
+    }
+
     /// Everything that is open is put away.
-    fn suspend(mut self, position: Option<ShardPosition>) -> Result<Part> {
+    fn suspend(mut self, position: Option<ShardPosition>) -> Result<(ShardId, ShardState)> {
         let state = ShardState::suspended(position, self.intake.state(), self.stage.suspend()?);
-        Ok(Part::Shard(self.shard, Box::new(state)))
+        Ok((self.shard, state))
     }
 
     /// Everything that was open is handed over.
-    fn drained(self, position: Option<ShardPosition>) -> Part {
-        Part::Shard(self.shard, Box::new(ShardState::drained(position, self.intake.max_event_time())))
+    fn drained(self, position: Option<ShardPosition>) -> (ShardId, ShardState) {
+        (self.shard, ShardState::drained(position, self.intake.max_event_time()))
     }
 
     fn closed(&self, why: &str) {

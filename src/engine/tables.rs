@@ -1,9 +1,11 @@
 //! The tables of a job: raw events, dead letters, late rows, windows; and what of the windows is published besides.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use futures::future::try_join_all;
 
 use super::board::{Board, TableStatus};
 use super::combine::Emission;
@@ -15,8 +17,10 @@ use crate::pipeline::ContinuousPlan;
 use crate::schema::{Contract, WINDOW_START};
 use crate::sink::cloudwatch::{CloudWatch, CloudWatchCounters, PublishedTable};
 use crate::sink::lake::{
-    DEAD_LETTERS, GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, WriteSummary, late_table,
+    DEAD_LETTERS, GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, Uncommitted, WriteSummary,
+    late_table,
 };
+use crate::types::arrow_bytes::StoredBatch;
 use crate::types::{Micros, format_micros};
 
 /// Where a job's tables go.
@@ -26,6 +30,8 @@ pub enum Target<'a> {
     Lake(&'a Lake),
     /// Into the staging of a replacement.
     Staging(&'a Replacement),
+    /// Among the files of a run that wait to be committed.
+    Uncommitted(&'a Uncommitted),
 }
 
 /// When files are closed.
@@ -76,6 +82,7 @@ impl Target<'_> {
         match self {
             Target::Lake(lake) => TableWriter::new(lake.clone(), spec, roll, Arc::clone(clock)),
             Target::Staging(replacement) => replacement.table_writer(spec, roll, Arc::clone(clock)),
+            Target::Uncommitted(run) => run.table_writer(spec, roll, Arc::clone(clock)),
         }
     }
 
@@ -83,6 +90,7 @@ impl Target<'_> {
         match self {
             Target::Lake(lake) => GatherWriter::new(lake.clone(), spec, gather, Arc::clone(clock)),
             Target::Staging(replacement) => replacement.gather_writer(spec, gather, Arc::clone(clock)),
+            Target::Uncommitted(run) => run.gather_writer(spec, gather, Arc::clone(clock)),
         }
     }
 }
@@ -199,12 +207,10 @@ impl RawTables {
 
     /// Closes every file; what each table got.
     pub async fn close(&mut self) -> Result<Vec<TableSummary>> {
-        let mut out = Vec::new();
+        // A bucket takes a while over each: beside each other, shards stand still for the longest only.
         let names = self.names.clone();
-        for (writer, name) in self.writers().zip(names) {
-            out.push((name, writer.close().await?));
-        }
-        Ok(out)
+        let written = try_join_all(self.writers().map(TableWriter::close)).await?;
+        Ok(names.into_iter().zip(written).collect())
     }
 
     /// Posts how far each table is.
@@ -247,6 +253,28 @@ impl WindowTables {
             cloudwatch.offer(emission.pipeline, emission.window_end, &emission.rows);
         }
         Ok(())
+    }
+
+    /// Rows of complete windows that wait for their file, by table.
+    pub(super) fn gathered(&self) -> BTreeMap<String, Vec<StoredBatch>> {
+        let of_writer = |w: &GatherWriter| w.gathered().cloned().map(StoredBatch).collect::<Vec<_>>();
+        let tables = self.names.iter().cloned().zip(self.writers.iter().map(of_writer));
+        tables.filter(|(_, rows)| !rows.is_empty()).collect()
+    }
+
+    /// Takes rows over that waited for their file when an earlier run was cut short. They were published then.
+    pub(super) async fn take_over(&mut self, table: &str, rows: Vec<StoredBatch>) -> Result<()> {
+        let writer = self.names.iter().position(|name| name == table).and_then(|i| self.writers.get_mut(i));
+        let Some(writer) = writer else {
+            let rows = rows.iter().map(|StoredBatch(rows)| rows.num_rows()).sum::<usize>();
+            tracing::warn!(table, rows, "the pipeline is gone: rows that waited for their file are given up with it");
+            return Ok(());
+        };
+        for StoredBatch(rows) in rows {
+            writer.write(&rows).await?;
+        }
+        // With those that come they would not fit if the query has changed since.
+        writer.close().await.map(drop)
     }
 
     /// Closes files that no later window can join, given the watermark of each pipeline's table.

@@ -6,6 +6,7 @@
 //! minute and a half.
 
 mod changing;
+mod failing;
 mod now;
 mod resuming;
 mod service;

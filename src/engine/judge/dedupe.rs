@@ -99,6 +99,14 @@ impl Dedupe {
         DedupeState { order, left_out: 0, first_known: self.first_known }
     }
 
+    /// As [`state`](Self::state), with the ids left out, whose rows are in the lake.
+    pub fn state_without_ids(&self, high: Option<Micros>) -> DedupeState {
+        let now = high.unwrap_or(UNKNOWN);
+        let past = self.order.iter().take_while(|id| self.is_past(id, now)).count();
+        let left_out = (self.order.len() - past) as u64;
+        DedupeState { order: VecDeque::new(), left_out, first_known: self.first_known }
+    }
+
     /// Goes on from a copy.
     pub fn restore(&mut self, state: DedupeState) {
         *self = Self { horizon: self.horizon, first_known: state.first_known, ..Self::default() };

@@ -162,12 +162,16 @@ impl ShardJudge {
 
     /// A copy of what later verdicts depend on.
     pub fn state(&self) -> JudgeState {
-        JudgeState {
-            high: self.high.clone(),
-            dedupe: self.dedupe.state(self.high.get()),
-            max_event_time: self.max_event_time,
-            hours: self.hours.clone(),
-        }
+        self.state_with(self.dedupe.state(self.high.get()))
+    }
+
+    /// As [`state`](Self::state), with the ids left out, whose rows are in the lake.
+    pub fn state_without_ids(&self) -> JudgeState {
+        self.state_with(self.dedupe.state_without_ids(self.high.get()))
+    }
+
+    fn state_with(&self, dedupe: DedupeState) -> JudgeState {
+        JudgeState { high: self.high.clone(), dedupe, max_event_time: self.max_event_time, hours: self.hours.clone() }
     }
 
     /// Goes on from a copy; the limits and the counts stay its own.

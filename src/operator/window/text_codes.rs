@@ -23,11 +23,14 @@ pub struct TextCodes {
     state: Mutex<State>,
 }
 
+/// A column, and the codes of its rows.
+type Coded = (Weak<dyn Array>, Arc<[u8]>);
+
 #[derive(Debug, Default)]
 struct State {
     table: Table,
     /// The one that was asked for last first. Of a column that is gone the address stays its own for as long as it is remembered.
-    columns: Vec<(Weak<dyn Array>, Arc<[u8]>)>,
+    columns: Vec<Coded>,
 }
 
 impl TextCodes {

@@ -57,7 +57,7 @@ impl IsText {
             },
             Operator::Or => {
                 let (mut left, right) = (left.downcast_ref::<Self>()?.clone(), right.downcast_ref::<Self>()?);
-                if &left.column != &right.column || left.texts.len() + right.texts.len() > TEXTS_MAX {
+                if !left.column.eq(&right.column) || left.texts.len() + right.texts.len() > TEXTS_MAX {
                     return None;
                 }
                 left.texts.extend(right.texts.iter().cloned());
@@ -90,7 +90,7 @@ fn text(expression: &Arc<dyn PhysicalExpr>) -> Option<String> {
 
 impl PartialEq for IsText {
     fn eq(&self, other: &Self) -> bool {
-        &self.column == &other.column && self.texts == other.texts
+        self.column.eq(&other.column) && self.texts == other.texts
     }
 }
 

@@ -1,8 +1,11 @@
 //! Checkpoints as objects of the lake: `_checkpoints/<application>/<number>.checkpoint`.
 //!
 //! Each is one object that is put whole and never changed, under the number after the one that its writer went on from. The highest
-//! number counts. A number that is taken shows that another process writes for the same application: that is an error, nothing is
-//! overwritten.
+//! number counts. A number that is taken shows that another process writes for the same application: nothing is overwritten. So a process
+//! that takes the next number shuts out whoever went on from the one before.
+//!
+//! A store may fail to say what became of a put, or say that the number is taken because a first try, of which it gave no word, has
+//! succeeded. So what is there is read back before anybody is told.
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -20,6 +23,15 @@ const SUFFIX: &str = ".checkpoint";
 pub struct CheckpointStore {
     lake: Lake,
     application: String,
+}
+
+/// What became of an object that was to be put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It is there, under this number.
+    Done(u64),
+    /// There is another one.
+    Taken,
 }
 
 /// One object, by its number.
@@ -62,34 +74,60 @@ impl CheckpointStore {
         self.lake.fetch(&self.path(number)).await
     }
 
-    /// Puts a new object after `last`, the number that its state went on from (0: none), whole or not at all, and removes those too old
-    /// to keep. Its number.
+    /// Puts a new object after `last`, the number that its state went on from (0: none), whole or not at all.
     ///
     /// # Errors
-    /// External or transient if the store fails; external if another process has put one meanwhile.
-    pub async fn write(&self, last: u64, bytes: Vec<u8>) -> Result<u64> {
-        let known = self.list().await?;
+    /// External or transient if the store fails, and whether the object is there is not known: it may be tried again.
+    pub async fn put(&self, last: u64, bytes: Bytes) -> Result<Put> {
         let number = last + 1;
+        if self.list().await?.last().is_some_and(|known| known.number > number) {
+            return Ok(Put::Taken);
+        }
         let path = self.path(number);
-        let taken = || {
-            Error::external("another process has written a checkpoint of this application meanwhile: both have read the same records")
-                .at(self.lake.place(&path))
-                .hint("run one process for an application, or give each its own run.application")
-        };
-        if known.last().is_some_and(|known| known.number > last) {
-            return Err(taken());
-        }
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.lake.store.put_opts(&self.lake.object(&path), bytes.into(), options).await {
-            Ok(_) => {}
-            Err(StoreError::AlreadyExists { .. }) => return Err(taken()),
-            Err(e) => return Err(failed("cannot write a checkpoint", self.lake.place(&path), e)),
+        let Err(e) = self.lake.store.put_opts(&self.lake.object(&path), bytes.clone().into(), options).await else {
+            return Ok(Put::Done(number));
+        };
+        match self.read(number).await {
+            Ok(Some(found)) if found == bytes => Ok(Put::Done(number)),
+            Ok(Some(_)) => Ok(Put::Taken),
+            _ => Err(failed("cannot write a checkpoint", self.lake.place(&path), e)),
         }
-        let old = (known.len() + 1).saturating_sub(CHECKPOINTS_KEPT);
-        for old in known.iter().take(old) {
+    }
+
+    /// As [`put`](Self::put), and removes those too old to keep. Its number.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put); external if another process has put one meanwhile.
+    pub async fn write(&self, last: u64, bytes: Vec<u8>) -> Result<u64> {
+        match self.put(last, bytes.into()).await? {
+            Put::Done(number) => {
+                self.remove_old(number).await?;
+                Ok(number)
+            }
+            Put::Taken => Err(self.taken(last + 1)),
+        }
+    }
+
+    /// Why this process must stop: another one has put what was its to put.
+    pub fn taken(&self, number: u64) -> Error {
+        Error::external(
+            "another process goes on with this application: it has taken over, and nothing more is written here",
+        )
+        .at(self.place(number))
+        .hint("run one process for an application, or give each its own run.application")
+    }
+
+    /// Removes all but the last few up to `number`. Those behind it are of others, who may go on from it.
+    ///
+    /// # Errors
+    /// External or transient if the store fails.
+    pub async fn remove_old(&self, number: u64) -> Result<()> {
+        let is_old = |known: &&StoredCheckpoint| known.number + CHECKPOINTS_KEPT as u64 <= number;
+        for old in self.list().await?.iter().filter(is_old) {
             self.remove(old.number).await?;
         }
-        Ok(number)
+        Ok(())
     }
 
     /// Removes one; it need not be there.

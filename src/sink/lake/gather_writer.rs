@@ -130,6 +130,11 @@ impl GatherWriter {
         Ok(self.summary)
     }
 
+    /// The rows that wait for their file.
+    pub fn gathered(&self) -> impl Iterator<Item = &RecordBatch> {
+        self.hours.values().flat_map(|hour| &hour.batches)
+    }
+
     /// What is complete and visible so far.
     pub fn summary(&self) -> WriteSummary {
         self.summary
@@ -161,10 +166,9 @@ impl GatherWriter {
         let rows = sorted(&concat_batches(first.schema_ref(), &gathered.batches)?, &self.files.spec.sort_columns)?;
         let mut file = self.files.create(hour, rows.schema(), self.clock.now())?;
         file.write(&rows).await?;
-        let place = file.place().to_owned();
+        let path = file.path().to_owned();
         self.summary.add(file.finish().await?);
-        self.last_file = Some((place, self.clock.now()));
-        self.files.finished();
+        self.last_file = Some((self.files.finished(path), self.clock.now()));
         Ok(())
     }
 

@@ -68,6 +68,11 @@ impl Lake {
         }
     }
 
+    /// A lake in a store of one's own, such as one in memory, or one that fails. `url` is for messages.
+    pub fn in_store(store: Arc<dyn ObjectStore>, url: &str) -> Self {
+        Self::over(store, Path::default(), None, url, ZstdLevel::default())
+    }
+
     /// For tests: a lake that lasts as long as its folder's handle.
     #[cfg(test)]
     pub(super) fn in_temp_folder() -> (tempfile::TempDir, Self) {

@@ -6,7 +6,8 @@
 //! <lake>/_late/<pipeline>/year=…                                                   rows too late for a pipeline
 //! <lake>/_dead_letters/year=…                                                      what could not be decoded, by arrival
 //! <lake>/_staging/<id>/…                                                           a backfill's files before they count
-//! <lake>/_checkpoints/<application>/<number>.checkpoint                            the state of a stopped job
+//! <lake>/_checkpoints/<application>/<number>.checkpoint                            commits: the state of a job, and the files that it makes visible
+//! <lake>/_uncommitted/<application>/<run>/<table>/…                                a live job's files before a commit names them
 //! <lake>/_lookups/<application>/<hash>.arrow                                       versions of lookup tables that checkpoints name
 //! ```
 //!
@@ -17,7 +18,8 @@
 //! | [`TableWriter`] | a stream of rows, any hours, into one open file an hour |
 //! | [`GatherWriter`] | finished windows, gathered into few sorted files |
 //! | [`Replacement`] | whole table-hours replaced, or files added and taken away, in one step |
-//! | [`CheckpointStore`] | states of a job, the last few |
+//! | [`Uncommitted`] | files of a live job, which count once a commit names them |
+//! | [`CheckpointStore`] | commits of a job, the last few |
 //! | [`LookupStore`] | versions of lookup tables, by the hash of their content |
 //! | [`LakeFile`], [`Lake::list`], [`Lake::read_table`], [`Lake::rows`] | reading back, at once or batch by batch |
 //! | [`Lake::tables`], [`Lake::list_recorded`], [`OpenFile`] | what a query reads: names, committed files, parts of a file |
@@ -42,9 +44,11 @@ mod recovery;
 mod replacement;
 mod rows;
 mod spec;
+mod staging;
 mod table_writer;
+mod uncommitted;
 
-pub use checkpoints::{CheckpointStore, StoredCheckpoint};
+pub use checkpoints::{CheckpointStore, Put, StoredCheckpoint};
 pub use columns::FileColumns;
 pub use gather_writer::GatherWriter;
 pub use listing::LakeFile;
@@ -57,4 +61,6 @@ pub use recovery::Recovery;
 pub use replacement::{ReplaceSummary, Replacement};
 pub use rows::{LakeRows, OpenFile};
 pub use spec::{DEAD_LETTERS, LATE, RollPolicy, TableSpec, late_table, table_of_late};
+pub use staging::Move;
 pub use table_writer::TableWriter;
+pub use uncommitted::Uncommitted;

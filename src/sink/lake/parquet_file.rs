@@ -52,6 +52,7 @@ type Encoder = ArrowWriter<Vec<u8>>;
 pub(super) struct ParquetFile {
     // Properties.
     place: String,
+    path: String,
     pub(super) opened_at: Micros,
     // State.
     /// Absent while a batch is being encoded, and for good after a failure.
@@ -73,12 +74,13 @@ impl ParquetFile {
         let upload = BufWriter::with_capacity(store, lake.object(relative), LAKE_UPLOAD_PART_BYTES)
             .with_max_concurrency(LAKE_UPLOADS_MAX);
         let encoder = ArrowWriter::try_new(Vec::new(), schema, Some(properties))?;
-        Ok(Self { place: lake.place(relative), opened_at, encoder: Some(encoder), upload, rows: 0 })
+        let (place, path) = (lake.place(relative), relative.to_owned());
+        Ok(Self { place, path, opened_at, encoder: Some(encoder), upload, rows: 0 })
     }
 
-    /// The file as the user sees it: `<lake>/<path>`.
-    pub(super) fn place(&self) -> &str {
-        &self.place
+    /// Where it is written, below the lake.
+    pub(super) fn path(&self) -> &str {
+        &self.path
     }
 
     /// Bytes so far: uploaded ones and an estimate of those still in memory.

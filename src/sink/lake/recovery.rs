@@ -3,7 +3,8 @@
 use object_store::Error as StoreError;
 
 use super::location::{Lake, failed};
-use super::replacement::{INTENT_VERSION, Intent, LOCK, Missing, STAGING, intent_path};
+use super::replacement::{INTENT_VERSION, Intent, LOCK, STAGING, intent_path};
+use super::staging::Missing;
 use crate::error::{Error, Result};
 use crate::limits::LAKE_STAGING_HOURS_MAX;
 use crate::types::{MICROS_PER_HOUR, Micros};

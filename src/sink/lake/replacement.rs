@@ -20,7 +20,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStoreExt, PutMode, PutOptions, PutPayload};
@@ -31,6 +30,7 @@ use super::listing::LakeFile;
 use super::location::{Lake, failed};
 use super::partition::hour_of;
 use super::spec::{RollPolicy, TableSpec};
+use super::staging::{Missing, Move, StagingToken};
 use super::table_writer::{FileMaker, TableWriter};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -260,54 +260,6 @@ fn taken(place: &str, remedy: &str) -> Error {
 /// Name of the file whose lock says that the folder has a living owner.
 pub(super) const LOCK: &str = "owner.lock";
 
-/// Shared by a replacement and its writers: where files go, and how many there must be.
-#[derive(Debug, Clone)]
-pub(super) struct StagingToken(Arc<Staging>);
-
-#[derive(Debug)]
-struct Staging {
-    root: String,
-    open: AtomicU64,
-    finished: AtomicU64,
-}
-
-impl StagingToken {
-    fn new(root: String) -> Self {
-        Self(Arc::new(Staging { root, open: AtomicU64::new(0), finished: AtomicU64::new(0) }))
-    }
-
-    /// The folder that tables are written into, with a slash at its end.
-    pub(super) fn root(&self) -> &str {
-        &self.0.root
-    }
-
-    pub(super) fn opened(&self) {
-        self.0.open.fetch_add(1, Ordering::SeqCst);
-    }
-
-    pub(super) fn finished(&self) {
-        self.0.finished.fetch_add(1, Ordering::SeqCst);
-        self.gave_up();
-    }
-
-    pub(super) fn gave_up(&self) {
-        self.0.open.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// Whether every file that was begun is finished and still there.
-    fn check(&self, found: u64) -> Result<()> {
-        let (open, finished) = (self.0.open.load(Ordering::SeqCst), self.0.finished.load(Ordering::SeqCst));
-        if open > 0 {
-            return Err(Error::internal(format!("{open} staged files were not finished before the commit")));
-        }
-        if finished != found {
-            let message = format!("{found} staged files are there, but {finished} were written");
-            return Err(Error::external(message).hint("see what else works on this lake, then run again"));
-        }
-        Ok(())
-    }
-}
-
 /// What a commit is about to do, as recorded in `replace.json`. Paths are relative to the lake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Intent {
@@ -317,12 +269,6 @@ pub(super) struct Intent {
 }
 
 pub(super) const INTENT_VERSION: u32 = 1;
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Move {
-    from: String,
-    to: String,
-}
 
 impl Intent {
     fn is_empty(&self) -> bool {
@@ -338,15 +284,6 @@ impl Intent {
     pub(super) fn destination(&self, staged: &str) -> Option<&str> {
         self.publish.iter().find(|m| m.from == staged).map(|m| m.to.as_str())
     }
-}
-
-/// What it means if a file to be moved is neither at its old place nor at its new one.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Missing {
-    /// Somebody interfered.
-    IsAnError,
-    /// At recovery: a later replacement of the same hours may have removed it already.
-    IsDone,
 }
 
 impl Lake {
@@ -365,29 +302,9 @@ impl Lake {
 
     /// Carries a recorded replacement out. It may be called again after any failure.
     pub(super) async fn carry_out(&self, intent: &Intent, missing: Missing) -> Result<()> {
-        let moves = stream::iter(&intent.publish).map(|m| self.publish(m, missing));
-        moves.buffer_unordered(LAKE_MOVES_MAX).try_collect::<()>().await?;
+        self.publish_all(&intent.publish, missing).await?;
         let removals = stream::iter(&intent.remove).map(|path| self.remove(path));
         removals.buffer_unordered(LAKE_MOVES_MAX).try_collect::<()>().await
-    }
-
-    async fn publish(&self, Move { from, to }: &Move, missing: Missing) -> Result<()> {
-        let destination = self.object(to);
-        match self.store.rename(&self.object(from), &destination).await {
-            Ok(()) => Ok(()),
-            Err(e @ object_store::Error::NotFound { .. }) => match (self.store.head(&destination).await, missing) {
-                (Ok(_), _) => Ok(()),
-                (Err(object_store::Error::NotFound { .. }), Missing::IsDone) => {
-                    tracing::warn!(file = %self.place(to), "a file of an interrupted replacement is gone; a later one seems to have removed it");
-                    Ok(())
-                }
-                (Err(object_store::Error::NotFound { .. }), _) => {
-                    Err(failed("a staged file is gone", self.place(from), e))
-                }
-                (Err(e), _) => Err(failed("cannot read from the lake", self.place(to), e)),
-            },
-            Err(e) => Err(failed("cannot move a file into its table", self.place(from), e)),
-        }
     }
 
     pub(super) async fn remove(&self, relative: &str) -> Result<()> {

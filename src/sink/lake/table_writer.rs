@@ -11,8 +11,8 @@ use super::location::Lake;
 use super::parquet_file::{ParquetFile, WriteSummary};
 use super::partition::{hour_path, split_by_time, time_values};
 use super::properties::writer_properties;
-use super::replacement::StagingToken;
 use super::spec::{RollPolicy, TableSpec};
+use super::staging::StagingToken;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::limits::LAKE_OPEN_PARTITIONS_MAX;
@@ -106,10 +106,9 @@ impl TableWriter {
 
     async fn close_hour(&mut self, hour: Micros) -> Result<()> {
         let Some(open) = self.open.remove(&hour) else { return Ok(()) };
-        let place = open.file.place().to_owned();
+        let path = open.file.path().to_owned();
         self.summary.add(open.file.finish().await?);
-        self.last_file = Some((place, self.clock.now()));
-        self.files.finished();
+        self.last_file = Some((self.files.finished(path), self.clock.now()));
         Ok(())
     }
 
@@ -210,10 +209,12 @@ impl FileMaker {
         Ok(file)
     }
 
-    pub(super) fn finished(&self) {
-        if let Some(staging) = &self.staging {
-            staging.finished();
-        }
+    /// Notes that the file at `path` is complete; its place as the user will see it.
+    pub(super) fn finished(&self, path: String) -> String {
+        let Some(staging) = &self.staging else { return self.lake.place(&path) };
+        let place = self.lake.place(path.strip_prefix(staging.root()).unwrap_or(&path));
+        staging.finished(path);
+        place
     }
 
     pub(super) fn gave_up(&self) {

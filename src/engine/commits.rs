@@ -1,0 +1,243 @@
+//! Commits of a job: a cut's state, and the files that go with it, become the lake's in one step.
+//!
+//! ```text
+//!  cut ─► files that nobody reads yet ─┐
+//!      └► state ───────────────────────┴─► one record, put under the next number ─► the files move to their places
+//! ```
+//!
+//! The record is the step. Without it the next start goes on from the one before and reads again; with it the files count, and whoever
+//! starts next moves those that have not been moved. A commit that fails is made up for by the next one, which is of a later cut and
+//! names its files too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::board::Status;
+use super::checkpoint::{Checkpoint, Header, Summary, read_header};
+use super::event_ids;
+use super::job_state::JobState;
+use super::pipelines::Pipelines;
+use crate::clock::Clock;
+use crate::error::{Error, Result, Retry};
+use crate::limits::CHECKPOINT_WRITE_SECS_MAX;
+use crate::sink::lake::{CheckpointStore, Move, Put, Uncommitted};
+
+/// Pause before a last commit is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Whose commits they are.
+pub struct CommitOptions {
+    /// The stream whose positions count, in words.
+    pub stream: String,
+    /// The start of the names of the run's files.
+    pub run: String,
+    /// The number that the run went on from, or took the application over by; 0 if there was none.
+    pub last: u64,
+    /// How often the application was taken over.
+    pub generation: u64,
+    /// The run that was taken over from; empty if there was none.
+    pub predecessor: String,
+    /// Events that earlier runs have read.
+    pub read_before: u64,
+}
+
+/// Writes the commits of one run.
+pub struct Committer {
+    // Properties.
+    pipelines: Arc<Pipelines>,
+    store: CheckpointStore,
+    /// None if its files are where they are read as soon as they are complete.
+    files: Option<Uncommitted>,
+    clock: Arc<dyn Clock>,
+    options: CommitOptions,
+    // State.
+    /// Files that no commit names yet.
+    pending: Vec<Move>,
+    /// Files that a commit names and that may not be at their places yet.
+    unpublished: Vec<Move>,
+    shut_out: bool,
+}
+
+/// What a commit is of.
+#[derive(Clone)]
+pub struct CommitOf {
+    /// The job at a cut.
+    state: JobState,
+    /// What the source remembers besides positions.
+    source: Vec<u8>,
+    /// What it says of itself, as if the job had begun with this run.
+    summary: Summary,
+}
+
+impl CommitOf {
+    /// The state of a job whose status is `status`, and what its source remembers besides positions.
+    pub fn new(state: JobState, source: Vec<u8>, status: &Status) -> Self {
+        let summary = Summary::of(&state, status, status.counters().read);
+        Self { state, source, summary }
+    }
+}
+
+/// What was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The commit's number.
+    pub number: u64,
+    /// Its size.
+    pub bytes: usize,
+    /// Files that it names.
+    pub files: usize,
+    /// Where it is.
+    pub place: String,
+}
+
+impl std::fmt::Debug for Committer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Committer").field("last", &self.options.last).finish_non_exhaustive()
+    }
+}
+
+impl Committer {
+    /// Commits of a run that has read nothing yet.
+    pub fn new(
+        pipelines: &Arc<Pipelines>,
+        store: CheckpointStore,
+        files: Option<Uncommitted>,
+        options: CommitOptions,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        let (pipelines, clock) = (Arc::clone(pipelines), Arc::clone(clock));
+        let (pending, unpublished) = (Vec::new(), Vec::new());
+        Self { pipelines, store, files, clock, options, pending, unpublished, shut_out: false }
+    }
+
+    /// Takes the files in that were finished up to a cut: to be called before anything else is read.
+    pub fn take_files(&mut self) {
+        self.pending.extend(self.files.iter().flat_map(Uncommitted::take_finished));
+    }
+
+    /// Whether another process has taken over.
+    pub fn is_shut_out(&self) -> bool {
+        self.shut_out
+    }
+
+    /// Commits a cut, whose files were taken in.
+    ///
+    /// # Errors
+    /// External or transient if the store fails: nothing is lost, and the next commit makes up for this one. External if another process has
+    /// taken over: see [`is_shut_out`](Self::is_shut_out).
+    pub async fn commit(&mut self, of: CommitOf) -> Result<Committed> {
+        let mut checkpoint = self.checkpoint(of);
+        let (number, bytes) = loop {
+            checkpoint.header.files = self.unpublished.iter().chain(&self.pending).cloned().collect();
+            let (encoded, bytes) = encode(checkpoint).await?;
+            checkpoint = encoded;
+            let size = bytes.len();
+            match self.store.put(self.options.last, bytes).await? {
+                Put::Done(number) => break (number, size),
+                Put::Taken => self.own_earlier().await?,
+            }
+        };
+        tracing::debug!(number, bytes, files = checkpoint.header.files.len(), "commit recorded");
+        self.options.last = number;
+        let fresh = std::mem::take(&mut self.pending);
+        let committed =
+            Committed { number, bytes, files: checkpoint.header.files.len(), place: self.store.place(number) };
+        self.publish(fresh).await;
+        tracing::debug!(number, "commit published");
+        if let Err(e) = self.store.remove_old(number).await {
+            tracing::warn!(error = %e, "old checkpoints were not removed: the next commit tries again");
+        }
+        Ok(committed)
+    }
+
+    /// Commits the state of a job that has ended, trying again for a while.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit): the next start goes on from the commit before.
+    pub async fn finish(&mut self, of: CommitOf) -> Result<Committed> {
+        self.take_files();
+        let place = self.store.place(self.options.last + 1);
+        let trying = async {
+            loop {
+                match self.commit(of.clone()).await {
+                    Err(e) if !self.shut_out && e.retry() == Retry::BackOff => {
+                        tracing::warn!(error = %e, "the last commit failed, and is tried again");
+                        tokio::time::sleep(RETRY).await;
+                    }
+                    done => return done,
+                }
+            }
+        };
+        let done = tokio::time::timeout(Duration::from_secs(CHECKPOINT_WRITE_SECS_MAX), trying).await;
+        let done = done.map_err(|_| {
+            Error::external(format!(
+                "the checkpoint was not written within {CHECKPOINT_WRITE_SECS_MAX} s: the next start goes on from the one before"
+            ))
+            .at(place)
+        })??;
+        if !self.unpublished.is_empty() {
+            tracing::warn!(
+                files = self.unpublished.len(),
+                "committed files are not at their places: the next start moves them"
+            );
+        } else if let Some(files) = &self.files {
+            files.close(&self.options.predecessor).await?;
+        }
+        Ok(done)
+    }
+
+    fn checkpoint(&self, of: CommitOf) -> Checkpoint {
+        let CommitOf { mut state, source, mut summary } = of;
+        summary.events_read += self.options.read_before;
+        event_ids::leave_out(&mut state);
+        let header = Header {
+            generation: self.options.generation,
+            run: self.options.run.clone(),
+            ..Header::new(&self.pipelines, &self.options.stream, self.clock.now(), summary)
+        };
+        Checkpoint { header, state, source }
+    }
+
+    /// The next number is taken: by an earlier try of this run, of which the store gave no word, or by who has taken over.
+    async fn own_earlier(&mut self) -> Result<()> {
+        let number = self.options.last + 1;
+        let there = self.store.read(number).await?;
+        let header = there.map(|bytes| read_header(&bytes)).transpose();
+        match header {
+            Ok(Some(header)) if header.run == self.options.run => {
+                self.options.last = number;
+                self.pending.retain(|file| !header.files.contains(file));
+                self.unpublished = header.files;
+                Ok(())
+            }
+            _ => {
+                self.shut_out = true;
+                Err(self.store.taken(number))
+            }
+        }
+    }
+
+    /// Moves the files of the commit to their places. What is left to do is done after the next commit, or by the next start.
+    async fn publish(&mut self, fresh: Vec<Move>) {
+        let Some(files) = &self.files else { return };
+        if let Err(e) = files.complete(&self.unpublished).await {
+            tracing::warn!(error = %e, "files of earlier commits were not moved into their tables: the next commit tries again");
+            self.unpublished.extend(fresh);
+            return;
+        }
+        self.unpublished.clear();
+        if let Err(e) = files.publish(&fresh).await {
+            tracing::warn!(error = %e, "files of a commit were not moved into their tables: the next commit tries again");
+            self.unpublished = fresh;
+        }
+    }
+}
+
+/// The bytes of a checkpoint, and the checkpoint again.
+async fn encode(checkpoint: Checkpoint) -> Result<(Checkpoint, Bytes)> {
+    let encode = move || checkpoint.to_bytes().map(|bytes| (checkpoint, bytes.into()));
+    let done = tokio::task::spawn_blocking(encode).await;
+    done.map_err(|e| Error::internal("the writing of a checkpoint broke off").because(e))?
+}

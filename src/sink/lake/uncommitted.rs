@@ -1,0 +1,199 @@
+//! Files of a live job that no commit names yet: `_uncommitted/<application>/<run>/<table>/year=…`.
+//!
+//! ```text
+//!  write      _uncommitted/<app>/<run>/<table>/year=…   complete files that nobody reads
+//!  commit     _checkpoints/<app>/<number>.checkpoint    THE step: the record names the files, with the state that goes with them
+//!  publish    each file moves to its place              may be repeated, by this process or by the next
+//! ```
+//!
+//! A crash before the record leaves files that nobody names: the next start removes them, and reads again what is in them. A crash after it
+//! leaves files that the record names: the next start moves them. A place is written to by one run only, and a file is moved there once
+//! (in a bucket: copied, then removed), so repeating a move does no harm.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+
+use super::gather_writer::GatherWriter;
+use super::location::{Lake, failed};
+use super::spec::{RollPolicy, TableSpec};
+use super::staging::{Missing, Move, StagingToken};
+use super::table_writer::{FileMaker, TableWriter};
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::types::Micros;
+
+const FOLDER: &str = "_uncommitted";
+
+/// Where one run of an application writes its files before they count.
+#[derive(Debug, Clone)]
+pub struct Uncommitted {
+    lake: Lake,
+    application: String,
+    staging: StagingToken,
+}
+
+impl Uncommitted {
+    /// The files of a run. `application` and `run` are names without `/`; no two runs of an application have one.
+    pub fn new(lake: &Lake, application: &str, run: &str) -> Self {
+        let staging = StagingToken::new(format!("{FOLDER}/{application}/{run}/"));
+        Self { lake: lake.clone(), application: application.to_owned(), staging }
+    }
+
+    /// A writer of a table whose files wait to be committed.
+    pub fn table_writer(&self, spec: TableSpec, roll: RollPolicy, clock: Arc<dyn Clock>) -> TableWriter {
+        TableWriter::over(FileMaker::new(self.lake.clone(), spec, false, Some(self.staging.clone())), roll, clock)
+    }
+
+    /// A writer of finished windows whose files wait to be committed.
+    pub fn gather_writer(&self, spec: TableSpec, gather: Micros, clock: Arc<dyn Clock>) -> GatherWriter {
+        GatherWriter::over(FileMaker::new(self.lake.clone(), spec, true, Some(self.staging.clone())), gather, clock)
+    }
+
+    /// The files that were finished since this was last asked: the next commit must name them.
+    pub fn take_finished(&self) -> Vec<Move> {
+        self.staging.take_finished()
+    }
+
+    /// Moves files that a commit names to their places.
+    ///
+    /// # Errors
+    /// External or transient if the store fails; it may be called again.
+    pub async fn publish(&self, files: &[Move]) -> Result<()> {
+        self.lake.publish_all(files, Missing::IsAnError).await
+    }
+
+    /// As [`publish`](Self::publish), of the last commit of a run that may have moved some of them, and may be at it still.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn complete(&self, files: &[Move]) -> Result<()> {
+        self.lake.publish_all(files, Missing::IsDone).await
+    }
+
+    /// Removes the files of all runs of the application but those of `alive`, which may be at work until it learns that it was shut out.
+    /// Those that a commit names must have been moved, and this run must not have begun to write. How many there were.
+    ///
+    /// # Errors
+    /// External or transient if the store fails.
+    pub async fn remove_leftovers(&self, alive: &str) -> Result<usize> {
+        let root = format!("{FOLDER}/{}", self.application);
+        let listed = self.lake.store.list(Some(&self.lake.object(&root))).try_collect::<Vec<_>>().await;
+        let listed = listed.map_err(|e| failed("cannot list the lake", self.lake.place(&root), e))?;
+        let kept = format!("{root}/{alive}/");
+        let mut removed = 0;
+        for path in listed.iter().map(|meta| self.lake.relative(&meta.location)).filter(|path| !path.starts_with(&kept))
+        {
+            self.lake.remove(&path).await?;
+            removed += 1;
+        }
+        for run in self.folders(&root).into_iter().filter(|run| run != alive) {
+            self.remove_folder(&format!("{root}/{run}"));
+        }
+        Ok(removed)
+    }
+
+    /// Removes what is left of this run's files, when all that count have been moved, and of those of `predecessor`, which was shut out.
+    ///
+    /// # Errors
+    /// External or transient if the store fails.
+    pub async fn close(&self, predecessor: &str) -> Result<()> {
+        let of_predecessor = format!("{FOLDER}/{}/{predecessor}", self.application);
+        if !predecessor.is_empty() {
+            let listed = self.lake.store.list(Some(&self.lake.object(&of_predecessor))).try_collect::<Vec<_>>().await;
+            let listed = listed.map_err(|e| failed("cannot list the lake", self.lake.place(&of_predecessor), e))?;
+            for meta in &listed {
+                self.lake.remove(&self.lake.relative(&meta.location)).await?;
+            }
+            self.remove_folder(&of_predecessor);
+        }
+        self.remove_folder(self.staging.root().trim_end_matches('/'));
+        Ok(())
+    }
+
+    /// The runs that have a folder on a disk.
+    fn folders(&self, root: &str) -> Vec<String> {
+        let Some(lake) = &self.lake.folder else { return Vec::new() };
+        // None: nothing was written yet.
+        let entries = std::fs::read_dir(lake.join(root)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    /// On a disk, folders and files that were cut short under a temporary name are left behind, which a listing does not show. They count
+    /// nowhere: if they cannot be removed, because their run still writes, a later start does it.
+    fn remove_folder(&self, relative: &str) {
+        let Some(lake) = &self.lake.folder else { return };
+        match std::fs::remove_dir_all(lake.join(relative)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(folder = %self.lake.place(relative), error = %e, "uncommitted files were not removed: a later start does it");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
+
+    use super::*;
+    use crate::clock::ManualClock;
+
+    fn rows() -> RecordBatch {
+        let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1, 2]).with_timezone("UTC"));
+        RecordBatch::try_from_iter([("event_time", times)]).unwrap()
+    }
+
+    async fn written(run: &Uncommitted) -> Vec<Move> {
+        let spec = TableSpec::new("events", "event_time", "run");
+        let mut writer = run.table_writer(spec, RollPolicy::default(), Arc::new(ManualClock::at(0)));
+        writer.write(&rows()).await.unwrap();
+        assert!(run.take_finished().is_empty(), "a file that is open waits for nothing");
+        writer.close().await.unwrap();
+        assert!(
+            writer.last_file().unwrap().0.ends_with("/events/year=1970/month=01/day=01/hour=00/run-000000.parquet")
+        );
+        run.take_finished()
+    }
+
+    #[tokio::test]
+    async fn files_count_when_they_are_published_and_that_may_be_repeated() {
+        let (_dir, lake) = Lake::in_temp_folder();
+        let run = Uncommitted::new(&lake, "app", "run-1");
+        let files = written(&run).await;
+        assert_eq!(files.len(), 1);
+        assert!(run.take_finished().is_empty());
+        assert!(lake.list("events").await.unwrap().is_empty());
+        assert!(lake.tables().await.unwrap().is_empty());
+        run.publish(&files).await.unwrap();
+        assert_eq!(lake.list("events").await.unwrap()[0].path, files[0].to);
+        run.publish(&files).await.unwrap();
+        run.complete(&files).await.unwrap();
+        assert_eq!(lake.list("events").await.unwrap().len(), 1);
+        run.close("").await.unwrap();
+        assert!(!lake.folder.as_ref().unwrap().join("_uncommitted/app/run-1").exists());
+    }
+
+    #[tokio::test]
+    async fn files_of_nobody_are_removed_and_those_of_another_application_stay() {
+        let (dir, lake) = Lake::in_temp_folder();
+        let killed = Uncommitted::new(&lake, "app", "run-1");
+        let files = written(&killed).await;
+        std::fs::write(dir.path().join("_uncommitted/app/run-1/half.parquet#1"), "x").unwrap();
+        let other = Uncommitted::new(&lake, "app2", "run-1");
+        let others = written(&other).await;
+        let next = Uncommitted::new(&lake, "app", "run-2");
+        assert_eq!(next.remove_leftovers("run-1").await.unwrap(), 0, "it may be alive");
+        assert!(dir.path().join(&files[0].from).exists());
+        assert_eq!(next.remove_leftovers("run-0").await.unwrap(), 1);
+        assert!(!dir.path().join(&files[0].from).exists() && dir.path().join(&others[0].from).exists());
+        assert!(!dir.path().join("_uncommitted/app/run-1").exists());
+        assert_eq!(next.remove_leftovers("run-0").await.unwrap(), 0);
+        // What is neither here nor there was replaced by a backfill after it was moved, or lost.
+        next.complete(&files).await.unwrap();
+        assert!(next.publish(&files).await.unwrap_err().message().contains("gone"));
+        let shut_out = written(&Uncommitted::new(&lake, "app", "run-0")).await;
+        next.close("run-0").await.unwrap();
+        assert!(!dir.path().join(&shut_out[0].from).exists());
+    }
+}
