@@ -190,11 +190,11 @@ mod tests {
         let question = NowQuestion::parse(question).unwrap();
         let document = NowDocument::of(&question, &windows, 100 * MICROS_PER_SEC).unwrap();
         let [window] = document.windows.as_slice() else { panic!("{document:?}") };
-        let id = |row: &Box<RawValue>| {
+        let id = |row: &RawValue| {
             let row: Value = serde_json::from_str(row.get()).unwrap();
             row["stream_id"].as_str().unwrap().to_owned()
         };
-        (window.rows_total, window.rows.iter().map(id).collect())
+        (window.rows_total, window.rows.iter().map(|row| id(row)).collect())
     }
 
     #[test]
