@@ -73,7 +73,8 @@ async fn produce(source: KinesisSource, seed: u64, start: Micros, stop: Arc<Atom
         bundled_ppm: 5_000,
         ..Disturbance::default()
     };
-    let config = SimulatorConfig { seed, events_per_sec: EVENTS_PER_SEC, start, disturbance };
+    let config =
+        SimulatorConfig { seed, events_per_sec: EVENTS_PER_SEC, start, disturbance, ..SimulatorConfig::default() };
     let mut events = Simulator::new(config).unwrap().peekable();
     let (mut producer, mut put, begun) = (source.producer(), Vec::new(), Instant::now());
     while !stop.load(Ordering::Relaxed) {
