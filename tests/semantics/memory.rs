@@ -85,7 +85,7 @@ async fn windows_take_memory_while_they_are_open() {
     let out = combine.handle(message).await.unwrap();
     assert!(out.iter().any(|e| e.rows.num_rows() == 2_000));
     let presence = pipelines.memory.bytes();
-    assert!(presence < open, "only sessions are remembered: {presence} bytes of {open}");
+    assert!(presence < 2_000 * 300, "only who is present is remembered: {presence} bytes, {open} before");
     drop((shard, combine));
     assert_eq!(pipelines.memory.bytes(), 0);
 }
