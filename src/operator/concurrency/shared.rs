@@ -157,7 +157,7 @@ impl Concurrency {
         self.presences.get(&self.job).or_else(|| self.presences.values().next())
     }
 
-    /// Sessions present and streams active, as far as resolved, by the timeouts that [`Self::shown`] chooses. None before anything was
+    /// Sessions present and streams active, as far as resolved, by the timeouts that `shown` chooses. None before anything was
     /// resolved: nobody knows who is present.
     pub fn present(&self) -> Option<(i64, i64)> {
         self.shown().and_then(Presence::present)
