@@ -327,14 +327,14 @@ async fn a_store_that_fails_and_processes_that_die_change_no_row() {
         let lake = Lake::in_store(Arc::new(failing), "failing");
         let mut rng = SmallRng::seed_from_u64(seed ^ 0x5eed);
         let mut last = 0;
-        for _ in 0..12 {
+        for _ in 0..30 {
             let Ok(mut job) = scene.start(&lake).await else {
                 failed += 1;
                 continue;
             };
             committed += job.number - last - 1;
             last = job.number;
-            let pause = Duration::from_millis(rng.random_range(30..250));
+            let pause = Duration::from_millis(rng.random_range(10..150));
             match tokio::time::timeout(pause, &mut job.running).await {
                 // The tasks end where they are.
                 Err(_) => {
@@ -352,8 +352,8 @@ async fn a_store_that_fails_and_processes_that_die_change_no_row() {
         scene.compare(&format!("seed {seed}")).await;
     }
     let counts = [&faults.refused, &faults.unsaid, &faults.full, &faults.slow].map(|n| n.load(Ordering::Relaxed));
-    assert!(counts.iter().all(|n| *n > 0), "something never went wrong: {faults:?}");
-    assert!(killed > 5 && failed > 0 && committed > 10, "killed {killed}, failed {failed}, committed {committed}");
+    assert!(counts.iter().all(|n| *n > 5), "too little went wrong: {faults:?}");
+    assert!(killed > 20 && failed > 3 && committed > 50, "killed {killed}, failed {failed}, committed {committed}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
