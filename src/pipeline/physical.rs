@@ -18,9 +18,9 @@ use super::analyze::bound_of;
 use super::bound::Bound;
 use super::lookup::{LookupJoin, plan_join};
 use super::nodes::{Concurrency, WindowAggregate};
-use super::selection::{arguments, is_total};
+use super::selection::is_total;
 use crate::operator::concurrency::ConcurrencyExec;
-use crate::operator::window::{GroupColumn, RowColumns, WindowAggregateExec, WindowSpec};
+use crate::operator::window::{GroupColumn, RowColumns, WindowAggregateExec, WindowSpec, arguments};
 
 /// DataFusion's physical planner with this product's operators.
 #[derive(Debug)]

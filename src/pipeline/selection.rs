@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::Result;
 use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CaseExpr, CastExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, Literal, NotExpr,
 };
@@ -40,12 +39,6 @@ pub(super) fn selection_of(
         is_total: below_is_total && spec.total.iter().all(|total| *total) && others.all(|e| is_total(e, &seen)),
     };
     Ok((Arc::clone(filter.input()), Some(selection)))
-}
-
-/// All that an aggregate takes of a row, but for its filter.
-pub(super) fn arguments(aggregate: &AggregateFunctionExpr) -> impl Iterator<Item = Arc<dyn PhysicalExpr>> {
-    let order = aggregate.order_bys().iter().map(|by| Arc::clone(&by.expr));
-    aggregate.expressions().into_iter().chain(order)
 }
 
 /// Whether an expression has a value for each row that its input may have: nothing fails, as a division by 0 or a CAST may.

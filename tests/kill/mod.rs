@@ -90,24 +90,6 @@ async fn produce(source: KinesisSource, seed: u64, start: Micros, stop: Arc<Atom
     put
 }
 
-/// What lies in each shard, read from its beginning.
-async fn stored(source: &KinesisSource) -> BTreeMap<String, Vec<Record>> {
-    let mut shards = BTreeMap::new();
-    for shard in source.list_shards().await.unwrap() {
-        let mut reader = source.shard_reader(shard.id.clone(), None);
-        let mut records = Vec::new();
-        loop {
-            let read = reader.next().await.unwrap().unwrap();
-            if read.caught_up_and_empty() {
-                break;
-            }
-            records.extend(read.records);
-        }
-        shards.insert(shard.id.to_string(), records);
-    }
-    shards
-}
-
 /// As `aws kinesis get-records` prints them.
 fn get_records(records: &[Record]) -> Value {
     let entry = |r: &Record| {
@@ -304,7 +286,7 @@ async fn killed_and_compared(plan: Plan) {
     stop.store(true, Ordering::Relaxed);
     let put = producing.await.unwrap();
 
-    let shards = stored(&source).await;
+    let shards = fixture::stored(&source).await;
     let ends = shards.iter().map(|(shard, records)| {
         let last = records.last().unwrap_or_else(|| panic!("{shard} is empty"));
         (shard.clone(), last.sequence_number.to_string())

@@ -282,24 +282,6 @@ async fn live_run(case: &Case, pipelines: &Arc<Pipelines>, source: &KinesisSourc
     counters
 }
 
-/// What lies in each shard, read from its beginning.
-async fn stored(source: &KinesisSource) -> BTreeMap<String, Vec<Record>> {
-    let mut shards = BTreeMap::new();
-    for shard in source.list_shards().await.unwrap() {
-        let mut reader = source.shard_reader(shard.id.clone(), None);
-        let mut records = Vec::new();
-        loop {
-            let read = reader.next().await.unwrap().unwrap();
-            if read.caught_up_and_empty() {
-                break;
-            }
-            records.extend(read.records);
-        }
-        shards.insert(shard.id.to_string(), records);
-    }
-    shards
-}
-
 /// A record's events: the elements of an array, the lines, or the one object.
 fn elements(data: &str) -> Vec<String> {
     if data.trim_start().starts_with('[')
@@ -372,7 +354,7 @@ async fn check(case: Case) {
     assert!(counters.pipelines["concurrent_viewers"].ignored_touches > 0, "{counters:?}");
 
     let folder = tempfile::tempdir().unwrap();
-    for (shard, records) in stored(&source).await {
+    for (shard, records) in fixture::stored(&source).await {
         assert!(!records.is_empty(), "{shard} is empty");
         fixture::write(folder.path().join(format!("{shard}.ndjson")), lines(&shard, &records));
     }

@@ -11,7 +11,7 @@ use datafusion::common::{Result, internal_err};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::sparse::Sparse;
-use super::spec::WindowSpec;
+use super::spec::{WindowSpec, arguments};
 use super::text_codes::TextCodes;
 use super::texts::by_texts;
 
@@ -45,10 +45,7 @@ impl InputPlan {
         };
         let keys = spec.keys.iter().map(&mut place).collect::<Result<_>>()?;
         // An accumulator that goes by an order takes its columns after its arguments.
-        let arguments = spec.aggregates.iter().map(|a| {
-            let order = a.order_bys().iter().map(|by| Arc::clone(&by.expr));
-            a.expressions().into_iter().chain(order).map(|e| place(&e)).collect()
-        });
+        let arguments = spec.aggregates.iter().map(|a| arguments(a).map(|e| place(&e)).collect());
         let arguments: Vec<Vec<usize>> = arguments.collect::<Result<_>>()?;
         let filters: Vec<Option<usize>> =
             spec.filters.iter().map(|f| f.as_ref().map(&mut place).transpose()).collect::<Result<_>>()?;

@@ -57,6 +57,6 @@ pub use pane::Partial;
 pub use selection::{Projection, Selection};
 pub use session::{ClosedSessions, SessionMerge};
 pub use shard::{RowNumbers, ShardWindows, UpdateCounts, WindowsState, rows_by_number};
-pub use spec::{GroupColumn, RowColumns, WindowSpec};
+pub use spec::{GroupColumn, RowColumns, WindowSpec, arguments};
 pub use text_codes::TextCodes;
 pub use windowing::{PaneKey, Windowing};

@@ -74,6 +74,12 @@ const OF_ANY_ORDER: [&str; 11] = [
     "bit_xor",
 ];
 
+/// All that an aggregate takes of a row, but for its filter: its arguments, then what it goes by in its order.
+pub fn arguments(aggregate: &AggregateFunctionExpr) -> impl Iterator<Item = Arc<dyn PhysicalExpr>> {
+    let order = aggregate.order_bys().iter().map(|by| Arc::clone(&by.expr));
+    aggregate.expressions().into_iter().chain(order)
+}
+
 impl WindowSpec {
     /// Whether its result may depend on the order of its rows, be it by rounding only.
     pub fn goes_by_order(&self) -> bool {
