@@ -124,12 +124,7 @@ impl ShardStage {
     pub fn state(&mut self) -> Result<StageState> {
         let state = self.suspend()?;
         for (pipeline, nodes) in self.pipelines.plans.iter().zip(&self.plans) {
-            let windows = state.windows.get(&pipeline.name).into_iter().flatten();
-            for (plan, windows) in nodes.iter().zip(windows) {
-                if let (Some(plan), Some(windows)) = (plan, windows) {
-                    lock(&plan.windows).resume(windows.clone())?;
-                }
-            }
+            resume_nodes(nodes, state.windows.get(&pipeline.name).into_iter().flatten().cloned())?;
         }
         Ok(state)
     }
@@ -145,11 +140,7 @@ impl ShardStage {
             if !nodes.iter().map(Option::is_some).eq(given.iter().map(Option::is_some)) {
                 return Err(Error::internal(format!("a shard's state is of another pipeline than {}", pipeline.name)));
             }
-            for (plan, windows) in nodes.iter().zip(given) {
-                if let (Some(plan), Some(windows)) = (plan, windows) {
-                    lock(&plan.windows).resume(windows)?;
-                }
-            }
+            resume_nodes(nodes, given)?;
         }
         match (&mut stage.marks, state.marks) {
             (Some(marks), Some(state)) => marks.restore(state)?,
@@ -284,6 +275,16 @@ impl ShardStage {
         };
         self.plans.iter().map(of_pipeline).collect()
     }
+}
+
+/// Has the windowed nodes of a pipeline go on from what was taken out of them.
+fn resume_nodes(nodes: &[Option<ShardPlan>], windows: impl IntoIterator<Item = Option<WindowsState>>) -> Result<()> {
+    for (plan, windows) in nodes.iter().zip(windows) {
+        if let (Some(plan), Some(windows)) = (plan, windows) {
+            lock(&plan.windows).resume(windows)?;
+        }
+    }
+    Ok(())
 }
 
 /// A panic while the lock was held has ended the task already; the state is not used again.
