@@ -30,6 +30,14 @@ pub(super) trait RowsAccumulator: Send {
     /// The state columns, a row for each group; empties it.
     fn state(&mut self) -> Result<Vec<ArrayRef>>;
 
+    /// How many values it holds that are not one for each group; 0 if there are no such.
+    fn held(&self) -> usize {
+        0
+    }
+
+    /// Makes room for as many values.
+    fn expect(&mut self, _values: usize) {}
+
     /// Memory that it holds, in bytes.
     fn bytes(&self) -> usize;
 }
@@ -93,6 +101,21 @@ impl Accumulator {
         match self {
             Self::Own(own) => own.state(),
             Self::Library(library) => library.state(EmitTo::All),
+        }
+    }
+
+    /// See [`RowsAccumulator::held`].
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Self::Own(own) => own.held(),
+            Self::Library(_) => 0,
+        }
+    }
+
+    /// See [`RowsAccumulator::expect`].
+    pub(super) fn expect(&mut self, values: usize) {
+        if let Self::Own(own) = self {
+            own.expect(values);
         }
     }
 

@@ -1,8 +1,8 @@
 //! `COUNT(DISTINCT …)` of texts, of several columns, and of what else is not a whole number: all groups of a pane in one table.
 //!
 //! DataFusion counts distinct values with a set for each group, kilobytes each; a pane has thousands of groups that mostly hold few
-//! values. Here a group and 96 bits of the hash of a row's values are one entry of 16 bytes. With a billion rows the chance that any two
-//! share a hash is below 10⁻¹¹. (For whole numbers DataFusion has such a table too.)
+//! values. Here a group and 96 bits of the hash of a row's values are one entry of a set. (For whole numbers DataFusion has such a table
+//! too.)
 
 use std::sync::Arc;
 
@@ -11,58 +11,16 @@ use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::{cast, take_arrays};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::row::{RowConverter, Rows, SortField};
-use datafusion::common::{DataFusionError, Result, internal_datafusion_err, internal_err};
+use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
-use hashbrown::HashTable;
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::accumulators::RowsAccumulator;
 use super::inputs::RowGroups;
+use super::seen_rows::{Entry, HASH_BYTES, SeenRows};
 use crate::error::Error;
-
-const HASH_BYTES: usize = 12;
-
-/// Entries up to which a full table becomes four times as large: one that doubles has moved each of its entries once by the time it is
-/// full, such a one a third of them. Where memory counts it doubles.
-const GENEROUS_MAX: usize = 1 << 15;
 
 /// Rows that are hashed at a time.
 const HASHED_MAX: usize = 1_024;
-
-/// A row of a group. Sixteen bytes: the table is what a pane's memory goes to, and what its time goes to once it outgrows a cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Entry {
-    /// The hash's first eight bytes, and its last four.
-    hash: u64,
-    more: u32,
-    group: u32,
-}
-
-impl Entry {
-    #[inline]
-    fn of(group: u32, bytes: &[u8]) -> Self {
-        let hash = xxh3_128(bytes);
-        Self { hash: hash as u64, more: (hash >> u64::BITS) as u32, group }
-    }
-
-    fn with_hash(group: u32, bytes: &[u8]) -> Result<Self> {
-        let parts = bytes.split_first_chunk().and_then(|(hash, more)| Some((*hash, more.try_into().ok()?)));
-        let (hash, more) = parts.ok_or_else(|| internal_datafusion_err!("a hash of another length"))?;
-        Ok(Self { hash: u64::from_le_bytes(hash), more: u32::from_le_bytes(more), group })
-    }
-
-    fn hash_bytes(&self) -> [u8; HASH_BYTES] {
-        let [a, b, c, d, e, f, g, h] = self.hash.to_le_bytes();
-        let [i, j, k, l] = self.more.to_le_bytes();
-        [a, b, c, d, e, f, g, h, i, j, k, l]
-    }
-
-    /// Where it stands: rows are hashed already, groups count up from 0.
-    #[inline]
-    fn place(&self) -> u64 {
-        self.hash ^ u64::from(self.group).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
-}
 
 /// Distinct rows by group; a row with any NULL does not count. State: one column, for each group the list of its rows' hashes (12
 /// bytes each).
@@ -70,8 +28,8 @@ impl Entry {
 pub(super) struct DistinctRows {
     /// How many columns a row has; what an order adds to them is not looked at.
     columns: usize,
-    seen: HashTable<Entry>,
-    /// By group: how many of its rows are in the table.
+    seen: SeenRows,
+    /// By group: how many of its rows there are.
     counts: Vec<i64>,
     /// Makes bytes of a row; there from the first batch on, unless rows are texts.
     bytes: Option<(RowConverter, Rows)>,
@@ -96,7 +54,7 @@ impl DistinctRows {
     }
 
     pub(super) fn new(columns: usize) -> Self {
-        Self { columns, seen: HashTable::new(), counts: Vec::new(), bytes: None }
+        Self { columns, seen: SeenRows::default(), counts: Vec::new(), bytes: None }
     }
 
     /// Adds those of some rows that count, by the bytes that stand for each.
@@ -105,39 +63,27 @@ impl DistinctRows {
         rows: impl Iterator<Item = (usize, usize)>,
         nulls: Option<&NullBuffer>,
         bytes: impl Fn(usize) -> &'b [u8],
-    ) -> Result<()> {
+    ) {
         // Some are hashed before they are looked for: lookups that do not wait for hashes wait for memory together.
         let mut hashed = Vec::with_capacity(rows.size_hint().0.min(HASHED_MAX));
         for (row, group) in rows {
             if nulls.is_none_or(|nulls| nulls.is_valid(row)) {
                 hashed.push(Entry::of(group as u32, bytes(row)));
                 if hashed.len() == HASHED_MAX {
-                    hashed.drain(..).try_for_each(|entry| self.add(entry))?;
+                    hashed.drain(..).for_each(|entry| self.add(entry));
                 }
             }
         }
-        hashed.into_iter().try_for_each(|entry| self.add(entry))
+        hashed.into_iter().for_each(|entry| self.add(entry));
     }
 
     #[inline]
-    fn add(&mut self, entry: Entry) -> Result<()> {
-        use hashbrown::hash_table::Entry as Place;
-        let Some(count) = self.counts.get_mut(entry.group as usize) else {
-            return internal_err!("group {} was not announced", entry.group);
-        };
-        let known = self.seen.len();
-        if known == self.seen.capacity() && known < GENEROUS_MAX {
-            self.seen.reserve(3 * known, Entry::place);
-        }
-        if let Place::Vacant(free) = self.seen.entry(entry.place(), |e| *e == entry, Entry::place) {
-            free.insert(entry);
-            *count += 1;
-        }
-        Ok(())
+    fn add(&mut self, entry: Entry) {
+        self.counts[entry.group()] += i64::from(self.seen.add(entry));
     }
 
     fn announce(&mut self, groups: usize) -> Result<()> {
-        if u32::try_from(groups).is_err() {
+        if groups >= u32::MAX as usize {
             return internal_err!("{groups} groups in one pane");
         }
         self.counts.resize(groups, 0);
@@ -169,7 +115,8 @@ impl RowsAccumulator for DistinctRows {
             let texts = texts.as_string::<i32>();
             let (offsets, bytes) = (texts.value_offsets(), texts.value_data());
             let text = |row: usize| &bytes[offsets[row] as usize..offsets[row + 1] as usize];
-            return self.add_rows(rows.iter(), nulls.as_ref(), text);
+            self.add_rows(rows.iter(), nulls.as_ref(), text);
+            return Ok(());
         }
         let (converter, mut bytes) = match self.bytes.take() {
             Some(known) => known,
@@ -184,12 +131,12 @@ impl RowsAccumulator for DistinctRows {
         let nulls = nulls.as_ref();
         if columns.first().is_some_and(|column| column.len() == rows.rows.len()) {
             converter.append(&mut bytes, columns)?;
-            self.add_rows(rows.iter(), nulls, |row| bytes.row(row).data())?;
+            self.add_rows(rows.iter(), nulls, |row| bytes.row(row).data());
         } else {
             let numbers = UInt32Array::from(rows.rows.clone());
             converter.append(&mut bytes, &take_arrays(columns, &numbers, None)?)?;
             let nulls = nulls.map(|nulls| rows.rows.iter().map(|row| nulls.is_valid(*row as usize)).collect());
-            self.add_rows(rows.groups.iter().copied().enumerate(), nulls.as_ref(), |i| bytes.row(i).data())?;
+            self.add_rows(rows.groups.iter().copied().enumerate(), nulls.as_ref(), |i| bytes.row(i).data());
         }
         self.bytes = Some((converter, bytes));
         Ok(())
@@ -199,22 +146,22 @@ impl RowsAccumulator for DistinctRows {
         let [lists] = states else { return internal_err!("COUNT(DISTINCT) has {} state columns", states.len()) };
         let lists = lists.as_list::<i32>();
         let hashes = lists.values().as_fixed_size_binary();
-        self.announce(groups_total)?;
-        if self.seen.is_empty() {
-            // The first of several: nothing of it is there yet.
-            self.seen.reserve(hashes.len(), Entry::place);
+        if hashes.value_length() != HASH_BYTES as i32 {
+            return internal_err!("hashes of {} bytes", hashes.value_length());
         }
-        for (row, &group) in groups.iter().enumerate() {
-            let (from, to) = (lists.value_offsets()[row], lists.value_offsets()[row + 1]);
-            for i in from..to {
-                self.add(Entry::with_hash(group as u32, hashes.value(i as usize))?)?;
-            }
+        let (hashes, _) = hashes.value_data().as_chunks::<HASH_BYTES>();
+        self.announce(groups_total)?;
+        // What shards have is mostly not the same; and rows that come in the order of another set need the room: they would crowd together.
+        self.seen.reserve(hashes.len());
+        for (ends, &group) in lists.value_offsets().windows(2).zip(groups) {
+            let hashes = &hashes[ends[0] as usize..ends[1] as usize];
+            hashes.iter().for_each(|hash| self.add(Entry::with_hash(group as u32, *hash)));
         }
         Ok(())
     }
 
     fn evaluate(&mut self) -> Result<ArrayRef> {
-        self.seen.clear();
+        self.seen = SeenRows::default();
         Ok(Arc::new(Int64Array::from(std::mem::take(&mut self.counts))))
     }
 
@@ -223,20 +170,28 @@ impl RowsAccumulator for DistinctRows {
         let offsets = OffsetBuffer::<i32>::from_lengths(counts.iter().map(|n| *n as usize));
         let mut next: Vec<usize> = offsets.iter().map(|o| *o as usize).collect();
         let mut bytes = vec![0_u8; seen.len() * HASH_BYTES];
-        for entry in seen {
-            let next = &mut next[entry.group as usize];
-            let at = *next * HASH_BYTES;
+        let (hashes, _) = bytes.as_chunks_mut::<HASH_BYTES>();
+        for entry in seen.iter() {
+            let next = &mut next[entry.group()];
+            hashes[*next] = entry.hash();
             *next += 1;
-            bytes[at..at + HASH_BYTES].copy_from_slice(&entry.hash_bytes());
         }
         let hashes = FixedSizeBinaryArray::try_new(HASH_BYTES as i32, Buffer::from_vec(bytes), None)?;
         let item = Arc::new(Field::new_list_field(DataType::FixedSizeBinary(HASH_BYTES as i32), false));
         Ok(vec![Arc::new(ListArray::try_new(item, offsets, Arc::new(hashes), None)?)])
     }
 
+    fn held(&self) -> usize {
+        self.seen.len()
+    }
+
+    fn expect(&mut self, values: usize) {
+        self.seen.reserve(values);
+    }
+
     fn bytes(&self) -> usize {
         let bytes = self.bytes.as_ref().map_or(0, |(converter, rows)| converter.size() + rows.size());
-        self.seen.allocation_size() + self.counts.capacity() * size_of::<i64>() + bytes
+        self.seen.bytes() + self.counts.capacity() * size_of::<i64>() + bytes
     }
 }
 

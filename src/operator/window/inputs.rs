@@ -15,6 +15,9 @@ use super::spec::{WindowSpec, arguments};
 use super::text_codes::TextCodes;
 use super::texts::by_texts;
 
+/// Rows that are looked at together to see which of them pass a filter.
+const BLOCK: usize = 64;
+
 /// The expressions behind a windowed aggregate, each once: aggregates of one query mostly share their filters, and a text that is
 /// compared once costs less than one that is compared for every column of the result.
 #[derive(Debug)]
@@ -167,15 +170,19 @@ impl PaneRows<'_> {
                 let filter = if filter.nulls().is_some() { &prep_null_mask_filter(filter) } else { filter };
                 let passes = filter.values();
                 // Which rows pass is hard to foresee: all are written, and those that do not pass are written over.
-                let mut passing = RowGroups { rows: vec![0; groups.len()], groups: vec![0; groups.len()] };
-                let mut count = 0;
-                for (row, group) in self.numbers.iter().zip(groups) {
-                    passing.rows[count] = *row;
-                    passing.groups[count] = *group;
-                    count += usize::from(passes.value(*row as usize));
+                let count = passes.count_set_bits().min(groups.len());
+                let mut passing = RowGroups { rows: Vec::with_capacity(count), groups: Vec::with_capacity(count) };
+                let (mut rows, mut of_rows) = ([0; BLOCK], [0; BLOCK]);
+                for (numbers, groups) in self.numbers.chunks(BLOCK).zip(groups.chunks(BLOCK)) {
+                    let mut count = 0;
+                    for (row, group) in numbers.iter().zip(groups) {
+                        rows[count % BLOCK] = *row;
+                        of_rows[count % BLOCK] = *group;
+                        count += usize::from(passes.value(*row as usize));
+                    }
+                    passing.rows.extend_from_slice(&rows[..count]);
+                    passing.groups.extend_from_slice(&of_rows[..count]);
                 }
-                passing.rows.truncate(count);
-                passing.groups.truncate(count);
                 passing
             }
         };

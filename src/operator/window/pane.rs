@@ -143,6 +143,16 @@ impl Pane {
         Ok(())
     }
 
+    /// How many values each accumulator holds.
+    pub(super) fn held(&self) -> Vec<usize> {
+        self.accumulators.iter().map(Accumulator::held).collect()
+    }
+
+    /// Makes room for as many values as another pane held.
+    pub(super) fn expect(&mut self, held: &[usize]) {
+        self.accumulators.iter_mut().zip(held).for_each(|(accumulator, values)| accumulator.expect(*values));
+    }
+
     /// Hands everything over as arrays.
     pub(super) fn into_partial(mut self, pane: PaneKey) -> Result<Partial> {
         let groups = self.groups;

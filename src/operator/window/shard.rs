@@ -73,6 +73,8 @@ pub struct ShardWindows {
     panes: BTreeMap<(Micros, PaneKey), Pane>,
     /// Instead of panes, where windows are sessions.
     sessions: Option<SessionPanes>,
+    /// What the last pane held that was handed over with rows that were on time: about what the next one will.
+    held: Vec<usize>,
     rows: RowNumbers,
     counts: UpdateCounts,
 }
@@ -107,6 +109,7 @@ impl ShardWindows {
             rule,
             remember_rows: false,
             panes: BTreeMap::new(),
+            held: Vec::new(),
             rows: RowNumbers::default(),
             counts: UpdateCounts::default(),
         })
@@ -133,8 +136,15 @@ impl ShardWindows {
         self.note(batch, &judged);
         let inputs = self.inputs.over(batch.clone());
         for (key, numbers) in &judged.panes {
-            let key = (self.closes_at(key), *key);
-            pane_of(&mut self.panes, key, || Pane::try_new(&self.spec))?.update(&inputs.of_pane(numbers))?;
+            let place = (self.closes_at(key), *key);
+            let new = || {
+                let mut pane = Pane::try_new(&self.spec)?;
+                if !key.is_partly_late() {
+                    pane.expect(&self.held);
+                }
+                Ok(pane)
+            };
+            pane_of(&mut self.panes, place, new)?.update(&inputs.of_pane(numbers))?;
         }
         Ok(())
     }
@@ -246,6 +256,9 @@ impl ShardWindows {
             None => BTreeMap::new(),
         };
         let closed = std::mem::replace(&mut self.panes, open);
+        if let Some((_, pane)) = closed.iter().rev().find(|((_, key), _)| !key.is_partly_late()) {
+            self.held = pane.held();
+        }
         closed.into_iter().map(|((_, key), pane)| pane.into_partial(key)).collect()
     }
 

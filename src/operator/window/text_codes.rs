@@ -7,6 +7,8 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 
+use super::outline::Outline;
+
 /// Numbers that a text may have: a byte's.
 pub(super) const CODES: usize = 256;
 /// The number of every text that nobody asks for.
@@ -67,31 +69,6 @@ impl TextCodes {
     }
 }
 
-/// Length, first and last eight bytes: all of a text of up to sixteen bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Outline {
-    len: usize,
-    head: u64,
-    tail: u64,
-}
-
-impl Outline {
-    #[inline]
-    fn of(text: &[u8]) -> Self {
-        let (head, tail) = match (text.first_chunk(), text.last_chunk()) {
-            (Some(head), Some(tail)) => (u64::from_le_bytes(*head), u64::from_le_bytes(*tail)),
-            _ => (text.iter().fold(0, |head, byte| head << 8 | u64::from(*byte)), 0),
-        };
-        Self { len: text.len(), head, tail }
-    }
-
-    #[inline]
-    fn slot(&self, bits: u32) -> usize {
-        let mixed = self.head.rotate_left(25) ^ self.tail ^ self.len as u64;
-        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - bits)) as usize
-    }
-}
-
 /// Texts and where they stand in a hash table with few collisions.
 #[derive(Debug, Default)]
 struct Table {
@@ -126,9 +103,9 @@ impl Table {
         self.slots = vec![Slot { outline: Outline::of(&[]), code: OTHER }; 1 << self.bits];
         for (code, text) in self.texts.iter().enumerate() {
             let outline = Outline::of(text);
-            let mut slot = outline.slot(self.bits);
+            let mut slot = slot_of(outline, self.bits);
             while self.slots[slot].code != OTHER {
-                slot = (slot + 1) % self.slots.len();
+                slot = (slot + 1) & (self.slots.len() - 1);
             }
             self.slots[slot] = Slot { outline, code: code as u8 };
         }
@@ -147,18 +124,26 @@ impl Table {
     #[inline]
     fn code(&self, text: &[u8]) -> u8 {
         let outline = Outline::of(text);
-        let mut slot = outline.slot(self.bits);
+        let mut slot = slot_of(outline, self.bits);
         loop {
             let known = &self.slots[slot];
             if known.code == OTHER {
                 return OTHER;
             }
-            if known.outline == outline && (text.len() <= 16 || self.texts[usize::from(known.code)].as_ref() == text) {
+            if known.outline == outline && (outline.is_whole() || self.texts[usize::from(known.code)].as_ref() == text)
+            {
                 return known.code;
             }
-            slot = (slot + 1) % self.slots.len();
+            slot = (slot + 1) & (self.slots.len() - 1);
         }
     }
+}
+
+/// Where a text of this outline is looked for first, among two to the power of `bits` slots.
+#[inline]
+fn slot_of(outline: Outline, bits: u32) -> usize {
+    let mixed = outline.head.rotate_left(25) ^ outline.tail ^ outline.len as u64;
+    (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - bits)) as usize
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Schema};
 use datafusion::common::{DataFusionError, Result};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::outline::Outline;
 use crate::error::Error;
 
 /// Groups by their text, numbered from 0 in order of first appearance. NULL is a group as well.
@@ -28,7 +29,7 @@ pub(super) struct TextGroups {
 
 #[derive(Debug, Clone, Copy)]
 struct Group {
-    hash: u64,
+    outline: Outline,
     number: usize,
 }
 
@@ -60,16 +61,24 @@ impl TextGroups {
 
     #[inline]
     fn group(&mut self, text: &[u8]) -> usize {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(text);
-        let hash = hasher.finish();
-        let (bytes, ends) = (&self.bytes, &self.ends);
-        let known = self.table.find(hash, |group| group.hash == hash && text_of(bytes, ends, group.number) == text);
-        if let Some(group) = known {
-            return group.number;
+        let outline = Outline::of(text);
+        let (hasher, bytes, ends) = (&self.hasher, &self.bytes, &self.ends);
+        let is_same = |group: &Group| {
+            group.outline == outline && (outline.is_whole() || text_of(bytes, ends, group.number) == text)
+        };
+        let hash = hash_of(hasher, outline, || text);
+        match self.table.find(hash, is_same) {
+            Some(group) => group.number,
+            None => self.new_group(text, outline, hash),
         }
+    }
+
+    #[cold]
+    fn new_group(&mut self, text: &[u8], outline: Outline, hash: u64) -> usize {
         let number = self.add(text);
-        self.table.insert_unique(hash, Group { hash, number }, |group| group.hash);
+        let (hasher, bytes, ends) = (&self.hasher, &self.bytes, &self.ends);
+        let hash_again = |group: &Group| hash_of(hasher, group.outline, || text_of(bytes, ends, group.number));
+        self.table.insert_unique(hash, Group { outline, number }, hash_again);
         number
     }
 
@@ -117,6 +126,18 @@ impl TextGroups {
 }
 
 #[inline]
+fn hash_of<'t>(hasher: &DefaultHashBuilder, outline: Outline, text: impl FnOnce() -> &'t [u8]) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    if outline.is_whole() {
+        hasher.write_u64(outline.head);
+        hasher.write_u64(outline.tail);
+    } else {
+        hasher.write(text());
+    }
+    hasher.finish()
+}
+
+#[inline]
 fn text_of<'b>(bytes: &'b [u8], ends: &[usize], group: usize) -> &'b [u8] {
     let start = group.checked_sub(1).map_or(0, |before| ends[before]);
     &bytes[start..ends[group]]
@@ -155,7 +176,9 @@ mod tests {
 
     #[test]
     fn as_a_map_would_number_them() {
-        let all: Vec<String> = (0..5_000).map(|i| format!("stream {}", i * i % 1_237)).collect();
+        let all: Vec<String> = (0..5_000)
+            .map(|i| format!("{}{}", if i % 3 == 0 { "a longer name of stream " } else { "stream " }, i * i % 1_237))
+            .collect();
         let mut map: HashMap<&str, usize> = HashMap::new();
         let mut groups = TextGroups::default();
         for part in all.chunks(321) {
