@@ -26,7 +26,7 @@ use crate::sink::lake::Move;
 use crate::types::{Micros, ShardPosition};
 
 /// Version of the format. Another one is refused: its state cannot be read.
-pub const VERSION: u32 = 10;
+pub const VERSION: u32 = 11;
 
 const MAGIC: &[u8; 4] = b"HCCK";
 const CHECKSUM_BYTES: usize = size_of::<u128>();

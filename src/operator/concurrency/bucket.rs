@@ -1,10 +1,10 @@
 //! One bucket, played: marks in order, leases that run out, streams that fall silent.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::activity::{Happening, Stream};
 use super::expiry::tuple_bytes;
-use super::mark::{Mark, MarkKind, MarksPartial, text};
+use super::mark::{Mark, MarkKind, MarksPartial, PackedHash, text};
 use super::resolve::{Dimensions, Presence};
 use super::rows::QueryWindows;
 use super::session::{Delta, Session, Touched};
@@ -63,15 +63,20 @@ impl Presence {
         let own = marks.partition_point(|m| m.session == 0);
         let (own, of_sessions) = marks.split_at(own);
         let controls: Vec<Mark> = own.iter().filter(|m| m.kind <= MarkKind::StreamStarted).copied().collect();
+        let mut played = HashSet::new();
         for of_session in of_sessions.chunk_by(|a, b| a.session == b.session) {
-            self.play_session(bucket, stream, of_session, &controls, strings, &mut happenings, out);
+            let session = self.play_session(bucket, stream, of_session, &controls, strings, &mut happenings, out);
+            if !controls.is_empty() {
+                played.extend(session);
+            }
         }
         if !controls.is_empty() {
-            self.control_silent_sessions(bucket, stream, &controls, out);
+            self.control_silent_sessions(bucket, stream, &controls, &played, out);
         }
         Some((stream, happenings))
     }
 
+    /// Plays the marks of one session; gives the session.
     #[expect(
         clippy::too_many_arguments,
         reason = "the parts of one step; a struct of them would live for this call only"
@@ -85,10 +90,9 @@ impl Presence {
         strings: &MarksPartial,
         happenings: &mut Vec<(Micros, Happening)>,
         out: &mut Resolved,
-    ) {
-        let Some(first) = marks.first() else { return };
-        let index = self.session_of(first.session, stream);
-        let Some(session) = self.sessions.get_mut(index) else { return };
+    ) -> Option<u32> {
+        let index = self.session_of(marks.first()?.session, stream);
+        let session = self.sessions.get_mut(index)?;
         let (timeouts, deltas) = (&self.sessions_timeouts, &mut out.deltas);
         let mut controls = controls;
         for mark in marks {
@@ -113,18 +117,23 @@ impl Presence {
         }
         controls.iter().for_each(|c| apply_control(session, c, timeouts, deltas));
         self.settle(index, bucket, out);
+        Some(index)
     }
 
-    /// A stream's start or end, for its sessions that had no mark in the bucket.
-    fn control_silent_sessions(&mut self, bucket: Micros, stream: u32, controls: &[Mark], out: &mut Resolved) {
+    /// A stream's start or end, for its sessions that had no mark in the bucket: all but those that were `played`.
+    fn control_silent_sessions(
+        &mut self,
+        bucket: Micros,
+        stream: u32,
+        controls: &[Mark],
+        played: &HashSet<u32>,
+        out: &mut Resolved,
+    ) {
         let Some(s) = self.streams.get(stream) else { return };
-        let mut silent: Vec<u32> = s.sessions.iter().copied().collect();
+        let mut silent: Vec<u32> = s.sessions.iter().copied().filter(|session| !played.contains(session)).collect();
         silent.sort_unstable();
         for index in silent {
             let Some(session) = self.sessions.get_mut(index) else { continue };
-            if session.resolved == bucket {
-                continue;
-            }
             controls.iter().for_each(|c| apply_control(session, c, &self.sessions_timeouts, &mut out.deltas));
             self.settle(index, bucket, out);
         }
@@ -135,7 +144,6 @@ impl Presence {
         let Some(session) = self.sessions.get_mut(index) else { return };
         session.expire(bucket + self.bucket_size, &mut out.deltas);
         session.announce(&mut out.deltas);
-        session.resolved = bucket;
         let due = floor_to(session.due(&self.sessions_timeouts), self.bucket_size);
         // Never again in this bucket: what is due in it has just been done.
         let due = due.max(bucket + self.bucket_size);
@@ -156,7 +164,7 @@ impl Presence {
 
     fn forget_session(&mut self, index: u32) {
         let Some(session) = self.sessions.remove(index) else { return };
-        self.session_index.remove(&session.key);
+        self.session_index.remove(session.key, index);
         if let Some(stream) = self.streams.get_mut(session.stream) {
             stream.sessions.remove(&index);
         }
@@ -217,11 +225,12 @@ impl Presence {
     }
 
     fn session_of(&mut self, key: u128, stream: u32) -> u32 {
-        if let Some(&index) = self.session_index.get(&key) {
+        let key = PackedHash::from(key);
+        if let Some(index) = self.session_index.get(key, &self.sessions) {
             return index;
         }
         let index = self.sessions.insert(Session::new(key, stream));
-        self.session_index.insert(key, index);
+        self.session_index.insert(key, index, &self.sessions);
         if let Some(stream) = self.streams.get_mut(stream) {
             stream.sessions.insert(index);
         }

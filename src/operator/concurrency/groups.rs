@@ -1,9 +1,12 @@
 //! The step functions of one query, folded over its current window.
 
-use hashbrown::{DefaultHashBuilder, HashMap};
+use std::hash::{Hash, Hasher};
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use serde::{Deserialize, Serialize};
 
-use super::mark::IdHash;
+use super::mark::{IdHash, PackedHash};
 use crate::types::Micros;
 
 /// A step function over the current window: value, extremes, integral.
@@ -81,6 +84,12 @@ pub(super) struct GroupDelta {
     pub viewer: IdHash,
 }
 
+impl GroupDelta {
+    fn viewer_of(&self) -> ViewerOf {
+        ViewerOf { viewer: self.viewer.into(), group: self.group }
+    }
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Group {
     steps: Steps,
@@ -90,12 +99,18 @@ struct Group {
     unique: i64,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Presence {
-    /// Sessions of this viewer present now.
-    sessions: u32,
-    /// The last window that counted the viewer after it had been gone.
-    counted_in: Micros,
+/// A viewer of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct ViewerOf {
+    viewer: PackedHash,
+    group: u32,
+}
+
+impl Hash for ViewerOf {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // It is a hash already but for the group.
+        state.write_u64(self.viewer.short() ^ u64::from(self.group).rotate_left(u32::BITS));
+    }
 }
 
 /// All groups of one query.
@@ -104,9 +119,10 @@ pub(super) struct Groups {
     size: Micros,
     window_start: Micros,
     groups: HashMap<u32, Group>,
-    viewers: HashMap<(u32, IdHash), Presence, DefaultHashBuilder>,
+    /// How many present sessions each has. With none: the last one left in this window, which has counted the viewer.
+    viewers: HashMap<ViewerOf, u32>,
     /// Viewers whose last session left in this window.
-    gone: Vec<(u32, IdHash)>,
+    gone: Vec<ViewerOf>,
 }
 
 /// One group's row.
@@ -119,7 +135,7 @@ pub(super) struct GroupStats {
 
 impl Groups {
     pub(super) fn new(size: Micros, window_start: Micros) -> Self {
-        Self { size, window_start, groups: HashMap::new(), viewers: HashMap::default(), gone: Vec::new() }
+        Self { size, window_start, groups: HashMap::new(), viewers: HashMap::new(), gone: Vec::new() }
     }
 
     /// How many groups the current window has so far.
@@ -135,16 +151,16 @@ impl Groups {
     /// The groups have other numbers: by old one the new one. Those of all groups that there are have one.
     pub(super) fn renumber(&mut self, new: impl Fn(u32) -> Option<u32>) {
         self.groups = self.groups.drain().filter_map(|(group, counts)| Some((new(group)?, counts))).collect();
-        let viewers = self.viewers.drain();
-        self.viewers = viewers.filter_map(|((group, viewer), at)| Some(((new(group)?, viewer), at))).collect();
-        self.gone = self.gone.drain(..).filter_map(|(group, viewer)| Some((new(group)?, viewer))).collect();
+        let renumbered = |of: ViewerOf| Some(ViewerOf { group: new(of.group)?, ..of });
+        self.viewers = self.viewers.drain().filter_map(|(of, sessions)| Some((renumbered(of)?, sessions))).collect();
+        self.gone = self.gone.drain(..).filter_map(renumbered).collect();
     }
 
     /// Memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.groups.capacity() * (size_of::<(u32, Group)>() + 1)
-            + self.viewers.capacity() * (size_of::<((u32, IdHash), Presence)>() + 1)
-            + self.gone.capacity() * size_of::<(u32, IdHash)>()
+            + self.viewers.capacity() * (size_of::<(ViewerOf, u32)>() + 1)
+            + self.gone.capacity() * size_of::<ViewerOf>()
     }
 
     pub(super) fn window_start(&self) -> Micros {
@@ -176,24 +192,23 @@ impl Groups {
             group.steps.change(first.time, at_instant.iter().map(|d| i64::from(d.change)).sum());
             // Arrivals first: who swaps one session for another at an instant is never gone.
             for delta in at_instant.iter().filter(|d| d.change > 0 && d.viewer != 0) {
-                let at = self
-                    .viewers
-                    .entry((delta.group, delta.viewer))
-                    .or_insert(Presence { sessions: 0, counted_in: Micros::MIN });
-                at.sessions += 1;
-                if at.sessions == 1 {
-                    group.live += 1;
-                    if at.counted_in != window_start {
-                        at.counted_in = window_start;
+                let sessions = match self.viewers.entry(delta.viewer_of()) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
                         group.unique += 1;
+                        new.insert(0)
                     }
+                };
+                *sessions += 1;
+                if *sessions == 1 {
+                    group.live += 1;
                 }
             }
             for delta in at_instant.iter().filter(|d| d.change < 0 && d.viewer != 0) {
-                let key = (delta.group, delta.viewer);
-                let Some(at) = self.viewers.get_mut(&key) else { continue };
-                at.sessions = at.sessions.saturating_sub(1);
-                if at.sessions > 0 {
+                let key = delta.viewer_of();
+                let Some(sessions) = self.viewers.get_mut(&key) else { continue };
+                *sessions = sessions.saturating_sub(1);
+                if *sessions > 0 {
                     continue;
                 }
                 group.live -= 1;
@@ -202,7 +217,6 @@ impl Groups {
                     group.unique -= 1;
                     self.viewers.remove(&key);
                 } else {
-                    at.counted_in = window_start;
                     self.gone.push(key);
                 }
             }
@@ -228,7 +242,7 @@ impl Groups {
             group.unique = group.live;
         }
         for key in self.gone.drain(..) {
-            if self.viewers.get(&key).is_some_and(|p| p.sessions == 0) {
+            if self.viewers.get(&key) == Some(&0) {
                 self.viewers.remove(&key);
             }
         }

@@ -48,6 +48,30 @@ impl MarkKind {
 /// 128-bit hash of an identifier; 0 stands for none. With a billion ids the chance of any collision is below 10⁻²⁰.
 pub(super) type IdHash = u128;
 
+/// An [`IdHash`] that need not lie at a multiple of sixteen: structs of it have no holes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PackedHash([u32; 4]);
+
+impl PackedHash {
+    #[inline]
+    pub(super) fn get(self) -> IdHash {
+        self.0.iter().rev().fold(0, |hash, part| hash << u32::BITS | u128::from(*part))
+    }
+
+    /// Eight bytes of it: it is a hash already.
+    #[inline]
+    pub(super) fn short(self) -> u64 {
+        self.get() as u64
+    }
+}
+
+impl From<IdHash> for PackedHash {
+    #[inline]
+    fn from(hash: IdHash) -> Self {
+        Self([0, 1, 2, 3].map(|part| (hash >> (part * u32::BITS)) as u32))
+    }
+}
+
 #[inline]
 pub(super) fn hash_id(id: &str) -> IdHash {
     xxh3_128(id.as_bytes()).max(1)

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use arrow::record_batch::RecordBatch;
 use hashbrown::HashMap;
-use serde::{Deserialize, Serialize};
 
 use super::activity::{Stream, StreamTimeouts};
 use super::expiry::tuple_bytes;
@@ -14,6 +13,8 @@ use super::pending::Pending;
 use super::query::ConcurrencyQuery;
 use super::rows::QueryWindows;
 use super::session::{Session, SessionTimeouts};
+use super::session_index::SessionIndex;
+use super::slab::Slab;
 use super::timeouts::ConcurrencyOptions;
 use super::wheel::{NEVER, Wheel};
 use crate::error::Result;
@@ -53,7 +54,7 @@ pub(super) struct Presence {
     /// Streams that may be forgotten at the end of this bucket.
     pub(super) silent_streams: Vec<u32>,
     pub(super) sessions: Slab<Session>,
-    pub(super) session_index: HashMap<u128, u32>,
+    pub(super) session_index: SessionIndex,
     pub(super) session_wheel: Wheel,
     pub(super) dimensions: Dimensions,
     pub(super) active_streams: Steps,
@@ -71,65 +72,6 @@ pub(super) struct Dimensions {
     pub left: usize,
     /// Memory of all of them.
     pub tuple_bytes: usize,
-}
-
-/// Slots that are used again.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Slab<T> {
-    slots: Vec<Option<T>>,
-    free: Vec<u32>,
-}
-
-impl<T> Slab<T> {
-    fn new() -> Self {
-        Self { slots: Vec::new(), free: Vec::new() }
-    }
-
-    pub(super) fn insert(&mut self, value: T) -> u32 {
-        match self.free.pop() {
-            Some(i) => {
-                self.slots[i as usize] = Some(value);
-                i
-            }
-            None => {
-                self.slots.push(Some(value));
-                (self.slots.len() - 1) as u32
-            }
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Option<T>>() + self.free.capacity() * size_of::<u32>()
-    }
-
-    pub(super) fn get_mut(&mut self, i: u32) -> Option<&mut T> {
-        self.slots.get_mut(i as usize).and_then(Option::as_mut)
-    }
-
-    pub(super) fn get(&self, i: u32) -> Option<&T> {
-        self.slots.get(i as usize).and_then(Option::as_ref)
-    }
-
-    pub(super) fn remove(&mut self, i: u32) -> Option<T> {
-        let value = self.slots.get_mut(i as usize).and_then(Option::take);
-        if value.is_some() {
-            self.free.push(i);
-        }
-        value
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
-    }
-
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.slots.iter_mut().flatten()
-    }
-
-    /// The numbers in use, and what is there.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        (0..).zip(&self.slots).filter_map(|(i, slot)| Some((i, slot.as_ref()?)))
-    }
 }
 
 impl Presence {
@@ -158,7 +100,7 @@ impl Presence {
             stream_wheel: Wheel::default(),
             silent_streams: Vec::new(),
             sessions: Slab::new(),
-            session_index: HashMap::new(),
+            session_index: SessionIndex::default(),
             session_wheel: Wheel::default(),
             active_streams: Steps::default(),
             present_sessions: 0,
@@ -304,7 +246,7 @@ impl Presence {
     /// Memory of sessions and streams, of what they count under, and of windows that are held back, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let index = |index: &HashMap<u128, u32>| index.capacity() * (size_of::<(u128, u32)>() + 1);
-        let indices = index(&self.session_index) + index(&self.stream_index);
+        let indices = self.session_index.bytes() + index(&self.stream_index);
         let windows: usize = self.queries.iter().map(QueryWindows::bytes).sum();
         self.sessions.bytes() + self.streams.bytes() + indices + self.counted_bytes() + windows
     }

@@ -13,8 +13,9 @@ use super::bucket::Resolved;
 use super::groups::{GroupDelta, GroupStats, Groups, StepStats, Steps};
 use super::numbering::Numbering;
 use super::query::ConcurrencyQuery;
-use super::resolve::{Dimensions, GAP_FILL_MAX, Slab};
+use super::resolve::{Dimensions, GAP_FILL_MAX};
 use super::session::Delta;
+use super::slab::Slab;
 use crate::error::Result;
 use crate::types::{MICROS_PER_MINUTE, Micros, arrow_bytes, floor_to};
 

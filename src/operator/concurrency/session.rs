@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::mark::{IdHash, MarkKind};
+use super::mark::{IdHash, MarkKind, PackedHash};
 use super::wheel::NEVER;
 use crate::types::Micros;
 
@@ -37,25 +37,34 @@ pub(super) struct SessionTimeouts {
 ///
 /// A present session has an open *segment*: a stretch with one viewer and one set of dimensions. Segments become deltas when
 /// they are known not to be empty, so an interval of no length leaves no trace.
+///
+/// 88 bytes: there is one for everybody who is present.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Session {
-    pub key: IdHash,
+    pub key: PackedHash,
+    viewer: PackedHash,
     pub stream: u32,
-    pub viewer: IdHash,
     pub dimensions: u32,
-    /// Start of the open segment; [`NEVER`]: absent.
-    segment_start: Micros,
-    /// Whether the open segment's +1 is out.
-    announced: bool,
+    presence: Presence,
     /// Present until here; after an end, where presence ended.
     lease_end: Micros,
     last_mark: Micros,
-    closed_by_view: Micros,
-    closed_by_stream: Micros,
     /// Where it stands in the calendar.
     pub entered: Micros,
-    /// The bucket that last resolved it.
-    pub resolved: Micros,
+}
+
+/// Whether a session is present. Who is present is not closed: what closes a session ends presence, and a touch that counts lifts what
+/// closed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Presence {
+    /// The open segment's start, and whether its +1 is out.
+    Present { since: Micros, announced: bool },
+    /// What closes it, as times of the last touches that were ignored for it; [`NEVER`]: nothing.
+    Absent { closed_by_view: Micros, closed_by_stream: Micros },
+}
+
+impl Presence {
+    const NOT_CLOSED: Self = Self::Absent { closed_by_view: NEVER, closed_by_stream: NEVER };
 }
 
 /// What a touch did.
@@ -68,31 +77,30 @@ pub(super) enum Touched {
 }
 
 impl Session {
-    pub(super) fn new(key: IdHash, stream: u32) -> Self {
+    pub(super) fn new(key: PackedHash, stream: u32) -> Self {
         Self {
             key,
             stream,
-            viewer: 0,
+            viewer: PackedHash::default(),
             dimensions: 0,
-            segment_start: NEVER,
-            announced: false,
+            presence: Presence::NOT_CLOSED,
             lease_end: NEVER,
             last_mark: NEVER,
-            closed_by_view: NEVER,
-            closed_by_stream: NEVER,
             entered: NEVER,
-            resolved: NEVER,
         }
     }
 
     pub(super) fn is_present(&self) -> bool {
-        self.segment_start != NEVER
+        matches!(self.presence, Presence::Present { .. })
     }
 
     /// The instant after which nothing of it matters any more.
     pub(super) fn forget_after(&self, timeouts: &SessionTimeouts) -> Micros {
-        let last = self.last_mark.max(self.closed_by_view).max(self.closed_by_stream);
-        last.saturating_add(timeouts.retention).max(self.lease_end)
+        let closed = match self.presence {
+            Presence::Present { .. } => NEVER,
+            Presence::Absent { closed_by_view, closed_by_stream } => closed_by_view.max(closed_by_stream),
+        };
+        self.last_mark.max(closed).saturating_add(timeouts.retention).max(self.lease_end)
     }
 
     /// Where it must be looked at next: when its lease may run out, else when it may be forgotten.
@@ -104,12 +112,7 @@ impl Session {
     pub(super) fn begin_mark(&mut self, t: Micros, timeouts: &SessionTimeouts, out: &mut Vec<Delta>) {
         self.expire(t, out);
         if self.last_mark != NEVER && t > self.forget_after(timeouts) {
-            *self = Self {
-                entered: self.entered,
-                resolved: self.resolved,
-                lease_end: self.lease_end,
-                ..Self::new(self.key, self.stream)
-            };
+            *self = Self { entered: self.entered, lease_end: self.lease_end, ..Self::new(self.key, self.stream) };
         }
         self.last_mark = t;
     }
@@ -123,34 +126,30 @@ impl Session {
         timeouts: &SessionTimeouts,
         out: &mut Vec<Delta>,
     ) -> Touched {
-        if kind == MarkKind::Started {
-            self.closed_by_view = NEVER;
-            self.closed_by_stream = NEVER;
-        }
-        let mut closed = false;
-        for closure in [&mut self.closed_by_view, &mut self.closed_by_stream] {
-            if *closure == NEVER {
-                continue;
+        if let Presence::Absent { closed_by_view, closed_by_stream } = &mut self.presence {
+            let mut closed = false;
+            for closure in [closed_by_view, closed_by_stream] {
+                if *closure == NEVER || kind == MarkKind::Started {
+                    *closure = NEVER;
+                } else if t < closure.saturating_add(timeouts.retention) {
+                    *closure = t;
+                    closed = true;
+                } else {
+                    *closure = NEVER;
+                }
             }
-            if t < closure.saturating_add(timeouts.retention) {
-                *closure = t;
-                closed = true;
-            } else {
-                *closure = NEVER;
+            if closed {
+                return Touched::Ignored;
             }
         }
-        if closed {
-            return Touched::Ignored;
-        }
-        let viewer = if seen.0 == 0 { self.viewer } else { seen.0 };
+        let viewer = if seen.0 == 0 { self.viewer } else { seen.0.into() };
         if self.is_present() && (viewer, seen.1) != (self.viewer, self.dimensions) {
             self.end_segment(t, out);
         }
         self.viewer = viewer;
         self.dimensions = seen.1;
         if !self.is_present() {
-            self.segment_start = t;
-            self.announced = false;
+            self.presence = Presence::Present { since: t, announced: false };
         }
         self.lease_end = t.saturating_add(timeouts.lease);
         Touched::Counted
@@ -167,7 +166,9 @@ impl Session {
     /// `view.ended` at `t`.
     pub(super) fn end(&mut self, t: Micros, out: &mut Vec<Delta>) {
         self.cut(t, out);
-        self.closed_by_view = t;
+        if let Presence::Absent { closed_by_view, .. } = &mut self.presence {
+            *closed_by_view = t;
+        }
     }
 
     /// `stream.ended` at `t`: closes the session if it had a mark in the retention before.
@@ -175,13 +176,17 @@ impl Session {
         self.expire(t, out);
         if self.last_mark != NEVER && self.last_mark >= t.saturating_sub(timeouts.retention) {
             self.cut(t, out);
-            self.closed_by_stream = t;
+            if let Presence::Absent { closed_by_stream, .. } = &mut self.presence {
+                *closed_by_stream = t;
+            }
         }
     }
 
     /// `stream.started`.
     pub(super) fn stream_started(&mut self) {
-        self.closed_by_stream = NEVER;
+        if let Presence::Absent { closed_by_stream, .. } = &mut self.presence {
+            *closed_by_stream = NEVER;
+        }
     }
 
     /// Ends presence if the lease ran out before `t`. A touch at the very end of a lease still joins, so that is not over.
@@ -193,27 +198,29 @@ impl Session {
 
     /// At the end of a bucket: what is still open has been present.
     pub(super) fn announce(&mut self, out: &mut Vec<Delta>) {
-        if self.is_present() && !self.announced {
-            out.push(self.delta(self.segment_start, 1));
-            self.announced = true;
+        if let Presence::Present { since, announced: announced @ false } = &mut self.presence {
+            *announced = true;
+            let since = *since;
+            out.push(self.delta(since, 1));
         }
     }
 
     /// The +1 with which a count that begins at `t`, the end of the last bucket that was resolved, takes the session in.
     pub(super) fn present_at(&self, t: Micros) -> Option<Delta> {
-        (self.is_present() && self.announced).then(|| self.delta(t, 1))
+        matches!(self.presence, Presence::Present { announced: true, .. }).then(|| self.delta(t, 1))
     }
 
     fn end_segment(&mut self, t: Micros, out: &mut Vec<Delta>) {
-        if t > self.segment_start {
+        if let Presence::Present { since, .. } = self.presence
+            && t > since
+        {
             self.announce(out);
             out.push(self.delta(t, -1));
         }
-        self.segment_start = NEVER;
-        self.announced = false;
+        self.presence = Presence::NOT_CLOSED;
     }
 
     fn delta(&self, time: Micros, change: i8) -> Delta {
-        Delta { stream: self.stream, dimensions: self.dimensions, viewer: self.viewer, time, change }
+        Delta { stream: self.stream, dimensions: self.dimensions, viewer: self.viewer.get(), time, change }
     }
 }
