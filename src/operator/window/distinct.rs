@@ -20,7 +20,7 @@ use super::seen_rows::{Entry, HASH_BYTES, SeenRows};
 use crate::error::Error;
 
 /// Rows that are hashed at a time.
-const HASHED_MAX: usize = 1_024;
+const HASHED_MAX: usize = 256;
 
 /// Distinct rows by group; a row with any NULL does not count. State: one column, for each group the list of its rows' hashes (12
 /// bytes each).
@@ -60,21 +60,21 @@ impl DistinctRows {
     /// Adds those of some rows that count, by the bytes that stand for each.
     fn add_rows<'b>(
         &mut self,
-        rows: impl Iterator<Item = (usize, usize)>,
+        rows: &[u32],
+        groups: &[usize],
         nulls: Option<&NullBuffer>,
         bytes: impl Fn(usize) -> &'b [u8],
     ) {
         // Some are hashed before they are looked for: lookups that do not wait for hashes wait for memory together.
-        let mut hashed = Vec::with_capacity(rows.size_hint().0.min(HASHED_MAX));
-        for (row, group) in rows {
-            if nulls.is_none_or(|nulls| nulls.is_valid(row)) {
-                hashed.push(Entry::of(group as u32, bytes(row)));
-                if hashed.len() == HASHED_MAX {
-                    hashed.drain(..).for_each(|entry| self.add(entry));
-                }
+        let mut hashed = [Entry::NONE; HASHED_MAX];
+        for (rows, groups) in rows.chunks(HASHED_MAX).zip(groups.chunks(HASHED_MAX)) {
+            for ((row, group), hashed) in rows.iter().zip(groups).zip(&mut hashed) {
+                let counts = nulls.is_none_or(|nulls| nulls.is_valid(*row as usize));
+                *hashed = if counts { Entry::of(*group as u32, bytes(*row as usize)) } else { Entry::NONE };
             }
+            let hashed = hashed.iter().take(rows.len()).filter(|entry| **entry != Entry::NONE);
+            hashed.for_each(|entry| self.add(*entry));
         }
-        hashed.into_iter().for_each(|entry| self.add(entry));
     }
 
     #[inline]
@@ -115,7 +115,7 @@ impl RowsAccumulator for DistinctRows {
             let texts = texts.as_string::<i32>();
             let (offsets, bytes) = (texts.value_offsets(), texts.value_data());
             let text = |row: usize| &bytes[offsets[row] as usize..offsets[row + 1] as usize];
-            self.add_rows(rows.iter(), nulls.as_ref(), text);
+            self.add_rows(&rows.rows, &rows.groups, nulls.as_ref(), text);
             return Ok(());
         }
         let (converter, mut bytes) = match self.bytes.take() {
@@ -131,12 +131,13 @@ impl RowsAccumulator for DistinctRows {
         let nulls = nulls.as_ref();
         if columns.first().is_some_and(|column| column.len() == rows.rows.len()) {
             converter.append(&mut bytes, columns)?;
-            self.add_rows(rows.iter(), nulls, |row| bytes.row(row).data());
+            self.add_rows(&rows.rows, &rows.groups, nulls, |row| bytes.row(row).data());
         } else {
             let numbers = UInt32Array::from(rows.rows.clone());
             converter.append(&mut bytes, &take_arrays(columns, &numbers, None)?)?;
             let nulls = nulls.map(|nulls| rows.rows.iter().map(|row| nulls.is_valid(*row as usize)).collect());
-            self.add_rows(rows.groups.iter().copied().enumerate(), nulls.as_ref(), |i| bytes.row(i).data());
+            let places: Vec<u32> = (0..).take(rows.rows.len()).collect();
+            self.add_rows(&places, &rows.groups, nulls.as_ref(), |i| bytes.row(i).data());
         }
         self.bytes = Some((converter, bytes));
         Ok(())
@@ -168,12 +169,12 @@ impl RowsAccumulator for DistinctRows {
     fn state(&mut self) -> Result<Vec<ArrayRef>> {
         let (seen, counts) = (std::mem::take(&mut self.seen), std::mem::take(&mut self.counts));
         let offsets = OffsetBuffer::<i32>::from_lengths(counts.iter().map(|n| *n as usize));
-        let mut next: Vec<usize> = offsets.iter().map(|o| *o as usize).collect();
+        let mut next = offsets.to_vec();
         let mut bytes = vec![0_u8; seen.len() * HASH_BYTES];
         let (hashes, _) = bytes.as_chunks_mut::<HASH_BYTES>();
         for entry in seen.iter() {
             let next = &mut next[entry.group()];
-            hashes[*next] = entry.hash();
+            hashes[*next as usize] = entry.hash();
             *next += 1;
         }
         let hashes = FixedSizeBinaryArray::try_new(HASH_BYTES as i32, Buffer::from_vec(bytes), None)?;

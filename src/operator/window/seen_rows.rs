@@ -21,6 +21,9 @@ const GENEROUS_MAX: usize = 1 << 16;
 pub(super) struct Entry(u128);
 
 impl Entry {
+    /// No row.
+    pub(super) const NONE: Self = Self(0);
+
     /// The row that these bytes stand for.
     #[inline]
     pub(super) fn of(group: u32, bytes: &[u8]) -> Self {

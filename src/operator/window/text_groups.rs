@@ -48,14 +48,12 @@ impl TextGroups {
     ) {
         let texts = texts.as_string::<i32>();
         groups.clear();
-        groups.reserve(rows.len());
         let (offsets, bytes) = (texts.value_offsets(), texts.value_data());
         let text = |row: usize| &bytes[offsets[row] as usize..offsets[row + 1] as usize];
         match texts.nulls().filter(|nulls| nulls.null_count() > 0) {
-            None => rows.for_each(|row| groups.push(self.group(text(row)))),
-            Some(nulls) => rows.for_each(|row| {
-                groups.push(if nulls.is_valid(row) { self.group(text(row)) } else { self.null_group() });
-            }),
+            None => groups.extend(rows.map(|row| self.group(text(row)))),
+            Some(nulls) => groups
+                .extend(rows.map(|row| if nulls.is_valid(row) { self.group(text(row)) } else { self.null_group() })),
         }
     }
 
