@@ -18,8 +18,9 @@
 //!
 //! * [`WindowSpec`]: group keys and aggregates, as physical expressions; * [`Windowing`]: how windows lie;
 //! * [`LatenessRule`]: which of its windows take a row; * [`WindowAggregateExec`]: the operator in a shard's plan;
-//! * `text_groups`: groups whose key is one text; others are DataFusion's;
-//! * `accumulators`: what computes an aggregate; `tally`, `distinct`, `row_wise` and `ordered` are the product's own;
+//! * `text_groups`: groups whose key is one text; others are DataFusion's; * `outline`: what a text is told by before it is compared;
+//! * `accumulators`: what computes an aggregate; `tally`, `distinct`, `row_wise` and `ordered` are the product's own; * `seen_rows`: which rows
+//!   `distinct` has counted;
 //! * [`Selection`]: which rows of a batch it takes; `texts`: conditions on texts; * [`TextCodes`]: what they compare with, by number;
 //! * [`ShardWindows`]: a shard's panes; * [`Partial`]: what it hands over;
 //! * [`WindowMerge`]: where shards meet, panes to windows; * [`SessionMerge`]: the same of sessions; * [`merge_partials`]: one window's

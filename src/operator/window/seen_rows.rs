@@ -78,7 +78,7 @@ impl SeenRows {
         }
         let mask = self.slots.len() - 1;
         let mut place = Entry(entry).place() & mask;
-        // It ends: three slots of eight are free.
+        // It ends: a slot in four is free.
         while self.slots[place] != 0 && self.slots[place] != entry {
             place = (place + 1) & mask;
         }
@@ -132,7 +132,7 @@ impl SeenRows {
 
 /// Rows that so many slots have room for.
 fn room(slots: usize) -> usize {
-    slots / 8 * 5
+    slots / 4 * 3
 }
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
         let hashed: HashSet<_> =
             set.iter().map(|(group, text)| (*group as usize, Entry::of(0, text.as_bytes()).hash())).collect();
         assert_eq!(seen.iter().map(|entry| (entry.group(), entry.hash())).collect::<HashSet<_>>(), hashed);
-        assert!(seen.bytes() < 64 * seen.len(), "{} bytes for {} rows", seen.bytes(), seen.len());
+        assert!(seen.bytes() < 44 * seen.len(), "{} bytes for {} rows", seen.bytes(), seen.len());
     }
 
     #[test]

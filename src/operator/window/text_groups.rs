@@ -3,23 +3,26 @@
 //! DataFusion's table of texts wants the keys of a pane in one piece, and first hashes all of them. Here rows stay where they are in a
 //! batch, as they do for the accumulators.
 
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
+use ahash::RandomState;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Schema};
 use datafusion::common::{DataFusionError, Result};
-use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::outline::Outline;
 use crate::error::Error;
 
+/// Slots of a table that has its first group.
+const SLOTS_MIN: usize = 64;
+
 /// Groups by their text, numbered from 0 in order of first appearance. NULL is a group as well.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct TextGroups {
-    table: HashTable<Group>,
-    hasher: DefaultHashBuilder,
+    /// A power of two, half of them free at least; a group is after its place if that is taken.
+    slots: Vec<Slot>,
+    hasher: Hasher,
     /// Their texts, one after the other, and where each of them ends.
     bytes: Vec<u8>,
     ends: Vec<usize>,
@@ -27,10 +30,45 @@ pub(super) struct TextGroups {
     null: Option<usize>,
 }
 
+impl Default for TextGroups {
+    fn default() -> Self {
+        Self { slots: vec![Slot::FREE; SLOTS_MIN], hasher: Hasher::new(), bytes: vec![], ends: vec![], null: None }
+    }
+}
+
+/// A group's place.
 #[derive(Debug, Clone, Copy)]
-struct Group {
+struct Slot {
     outline: Outline,
-    number: usize,
+    group: usize,
+}
+
+impl Slot {
+    const FREE: Self = Self { outline: Outline { len: 0, head: 0, tail: 0 }, group: usize::MAX };
+}
+
+/// Places of texts, others in each table: nobody can choose texts that crowd together.
+#[derive(Debug)]
+struct Hasher {
+    seeds: [u64; 2],
+    long: RandomState,
+}
+
+impl Hasher {
+    fn new() -> Self {
+        let long = RandomState::new();
+        Self { seeds: [long.hash_one(0_u8), long.hash_one(1_u8)], long }
+    }
+
+    #[inline]
+    fn hash<'t>(&self, outline: Outline, text: impl FnOnce() -> &'t [u8]) -> usize {
+        let [first, second] = self.seeds;
+        if !outline.is_whole() {
+            return self.long.hash_one(text()) as usize;
+        }
+        let product = u128::from(outline.head ^ first) * u128::from(outline.tail ^ second ^ outline.len as u64);
+        (product as u64 ^ (product >> u64::BITS) as u64) as usize
+    }
 }
 
 impl TextGroups {
@@ -60,24 +98,44 @@ impl TextGroups {
     #[inline]
     fn group(&mut self, text: &[u8]) -> usize {
         let outline = Outline::of(text);
-        let (hasher, bytes, ends) = (&self.hasher, &self.bytes, &self.ends);
-        let is_same = |group: &Group| {
-            group.outline == outline && (outline.is_whole() || text_of(bytes, ends, group.number) == text)
-        };
-        let hash = hash_of(hasher, outline, || text);
-        match self.table.find(hash, is_same) {
-            Some(group) => group.number,
-            None => self.new_group(text, outline, hash),
+        let mask = self.slots.len() - 1;
+        let mut place = self.hasher.hash(outline, || text) & mask;
+        loop {
+            let slot = &self.slots[place];
+            if slot.outline == outline
+                && slot.group != Slot::FREE.group
+                && (outline.is_whole() || text_of(&self.bytes, &self.ends, slot.group) == text)
+            {
+                return slot.group;
+            }
+            if slot.group == Slot::FREE.group {
+                return self.new_group(text, outline, place);
+            }
+            place = (place + 1) & mask;
         }
     }
 
     #[cold]
-    fn new_group(&mut self, text: &[u8], outline: Outline, hash: u64) -> usize {
-        let number = self.add(text);
-        let (hasher, bytes, ends) = (&self.hasher, &self.bytes, &self.ends);
-        let hash_again = |group: &Group| hash_of(hasher, group.outline, || text_of(bytes, ends, group.number));
-        self.table.insert_unique(hash, Group { outline, number }, hash_again);
-        number
+    fn new_group(&mut self, text: &[u8], outline: Outline, place: usize) -> usize {
+        let group = self.add(text);
+        self.slots[place] = Slot { outline, group };
+        if self.ends.len() > self.slots.len() / 2 {
+            self.grow();
+        }
+        group
+    }
+
+    fn grow(&mut self) {
+        let slots = self.slots.len() * 4;
+        let old = std::mem::replace(&mut self.slots, vec![Slot::FREE; slots]);
+        for slot in old.into_iter().filter(|slot| slot.group != Slot::FREE.group) {
+            let text = || text_of(&self.bytes, &self.ends, slot.group);
+            let mut place = self.hasher.hash(slot.outline, text) & (slots - 1);
+            while self.slots[place].group != Slot::FREE.group {
+                place = (place + 1) & (slots - 1);
+            }
+            self.slots[place] = slot;
+        }
     }
 
     fn null_group(&mut self) -> usize {
@@ -119,20 +177,8 @@ impl TextGroups {
 
     /// Memory that it holds, in bytes.
     pub(super) fn size(&self) -> usize {
-        self.table.allocation_size() + self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
+        self.slots.capacity() * size_of::<Slot>() + self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
     }
-}
-
-#[inline]
-fn hash_of<'t>(hasher: &DefaultHashBuilder, outline: Outline, text: impl FnOnce() -> &'t [u8]) -> u64 {
-    let mut hasher = hasher.build_hasher();
-    if outline.is_whole() {
-        hasher.write_u64(outline.head);
-        hasher.write_u64(outline.tail);
-    } else {
-        hasher.write(text());
-    }
-    hasher.finish()
 }
 
 #[inline]
@@ -167,7 +213,7 @@ mod tests {
         groups.intern(&texts(&[Some("a"), None, Some("c")]), 0..3, &mut numbers);
         assert_eq!(numbers, [3, 1, 4]);
         assert_eq!(&groups.emit().unwrap(), &texts(&[Some("b"), None, Some(""), Some("a"), Some("c")]));
-        assert_eq!((groups.len(), groups.size()), (0, 0), "emitting empties it");
+        assert_eq!((groups.len(), groups.size()), (0, TextGroups::default().size()), "emitting empties it");
         groups.intern(&texts(&[Some("z")]), 0..1, &mut numbers);
         assert_eq!(&groups.emit().unwrap(), &texts(&[Some("z")]), "without NULL there is none");
     }
