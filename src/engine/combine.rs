@@ -86,6 +86,11 @@ impl CombineState {
         self.out
     }
 
+    /// Windows of a table that end by it are out as revision 0, and those whose allowed lateness does as revision 1.
+    pub(super) fn closed(&self, table: &str) -> Option<Micros> {
+        self.windows.get(table)?.closed()
+    }
+
     /// Sessions and streams remembered.
     pub fn remembered(&self) -> (usize, usize) {
         self.concurrency.as_ref().map_or((0, 0), ConcurrencyState::remembered)
