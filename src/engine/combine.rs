@@ -206,7 +206,7 @@ impl Combine {
     pub async fn handle(&mut self, message: ShardMessage) -> Result<Vec<Emission>> {
         if let Some(concurrency) = &mut self.concurrency {
             concurrency.saw(&message.seen);
-            message.partials.marks.into_iter().for_each(|m| concurrency.add(m));
+            message.partials.marks.into_iter().try_for_each(|marks| concurrency.add(marks))?;
         }
         for (pipeline, node, partial) in message.partials.windows {
             self.add(pipeline, node, partial)?;
