@@ -224,6 +224,9 @@ pub const VERIFY_LISTINGS_MAX: usize = 30;
 /// By how much a run of our own stream may be behind, in microseconds, that has not committed: `verify` misses nothing of so short a while.
 pub const VERIFY_BEHIND_MAX: i64 = 60_000_000;
 
+/// By how much more than their age says a run may be behind with files of raw rows, in microseconds: it looks at them each second.
+pub const VERIFY_RAW_BEHIND_MAX: i64 = 10_000_000;
+
 /// Differences of each table that `verify` shows.
 pub const VERIFY_SHOWN_DIFFERENCES: usize = 10;
 

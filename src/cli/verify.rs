@@ -13,7 +13,7 @@ use crate::config::{Config, SourceKind};
 use crate::engine::Pipelines;
 use crate::engine::tables::table_schemas;
 use crate::error::{Error, Result};
-use crate::limits::{VERIFY_BEHIND_MAX, VERIFY_LISTINGS_MAX, VERIFY_SORT_BYTES_MAX};
+use crate::limits::{VERIFY_BEHIND_MAX, VERIFY_LISTINGS_MAX, VERIFY_RAW_BEHIND_MAX, VERIFY_SORT_BYTES_MAX};
 use crate::query::{QueryOptions, Revisions};
 use crate::sink::lake::Lake;
 use crate::source::file::{FileShard, discover, group_by_shard_column, shards};
@@ -45,6 +45,7 @@ async fn verify(args: &VerifyArgs, config: &Config, range: Range) -> Result<u64>
         application: &config.run.application,
         gather: config.lake.gather,
         reached: reached(config, clock.now()),
+        raw_until: raw_until(config, clock.now()),
         looks: VERIFY_LISTINGS_MAX,
         query,
     };
@@ -75,6 +76,13 @@ async fn verify(args: &VerifyArgs, config: &Config, range: Range) -> Result<u64>
 fn reached(config: &Config, now: Micros) -> Option<Micros> {
     let is_known = config.source.kind == SourceKind::Embedded || config.run.checkpoints;
     is_known.then(|| now.saturating_sub(config.time.idle_timeout).saturating_sub(VERIFY_BEHIND_MAX))
+}
+
+/// The high time up to which a run of our own stream has finished the files of raw rows: they are closed by their age, and a row is in time for
+/// windows of up to the idle timeout before it came.
+fn raw_until(config: &Config, now: Micros) -> Option<Micros> {
+    let behind = config.lake.raw_roll.saturating_add(config.time.idle_timeout).saturating_add(VERIFY_RAW_BEHIND_MAX);
+    (config.source.kind == SourceKind::Embedded).then(|| now.saturating_sub(behind))
 }
 
 /// The raw events that may matter to windows of the range.
@@ -123,6 +131,9 @@ fn summary(table: &TableVerdict) -> String {
     let mut parts = vec![format!("{} rows equal", thousands(table.equal))];
     let counted = [(table.different, "different"), (table.missing, "missing"), (table.too_many, "too many")];
     parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", thousands(*n))));
+    if table.too_new > 0 {
+        parts.push(format!("{} whose raw events may still be to be written", thousands(table.too_new)));
+    }
     if table.to_come > 0 {
         let since = table.complete.map_or_else(
             || "no table has windows yet".to_owned(),

@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub(super) raw: Vec<LakeFile>,
     /// By table: windows that end by it are there, and revisions of those whose allowed lateness does.
     pub(super) complete: BTreeMap<String, Micros>,
+    /// The high time up to which its raw rows are there, if some may not be.
+    pub(super) raw_until: Option<Micros>,
 }
 
 /// What a snapshot is taken of.
@@ -47,6 +49,8 @@ pub struct SnapshotOptions<'a> {
     pub gather: Micros,
     /// Where nothing was committed: the high time that a run which is at work has reached by now, if that can be told.
     pub reached: Option<Micros>,
+    /// Of a run that does not commit: the high time up to which all raw rows are in files, whether it is at work or not.
+    pub raw_until: Option<Micros>,
     /// How often it looks, a second between, whether a commit's files are at their places.
     pub looks: usize,
     /// How the tables are read.
@@ -75,7 +79,7 @@ impl Snapshot {
             let is_last = store.list().await?.last().map_or(0, |last| last.number) == number;
             if is_last && !files.iter().any(|file| waiting.contains(&file.from)) {
                 let complete = complete(&tables, pipelines, last.as_ref().map(|(_, found)| found), options);
-                return Ok(Self { complete: complete.await?, tables, raw });
+                return Ok(Self { complete: complete.await?, tables, raw, raw_until: options.raw_until });
             }
         }
         Err(Error::external("the files of the last commit are not at their places, or there is another commit each second")

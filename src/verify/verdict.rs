@@ -26,6 +26,8 @@ pub struct TableVerdict {
     pub different: u64,
     /// Rows that the raw events give of windows that the lake does not have to have yet: they are still to be written.
     pub to_come: u64,
+    /// Rows of the lake that the raw events give otherwise or not, some of which may be in no file yet.
+    pub too_new: u64,
     /// Windows that end by it are complete in the lake; none if nothing says so of any.
     pub complete: Option<Micros>,
     /// The first of what is missing, too many or different.

@@ -1,6 +1,5 @@
 //! The lake of a live run beside its raw rows, while windows are open, wait for late rows, or wait for their file.
 
-use headcount::backfill::Range;
 use headcount::engine::commits::{CommitOf, CommitOptions, Committer};
 use headcount::engine::live::Tables;
 use headcount::query::{QueryOptions, Revisions};
@@ -58,7 +57,7 @@ fn options(run: &str) -> CommitOptions {
 }
 
 async fn verified(pipelines: &Arc<Pipelines>, lake: &TempLake) -> Verified {
-    fixture::verify(pipelines, &lake.lake, APPLICATION, Range::default()).await
+    fixture::verify(pipelines, &lake.lake, APPLICATION, None).await
 }
 
 fn counted(table: &TableVerdict) -> [u64; 5] {
@@ -121,12 +120,39 @@ async fn a_commit_whose_files_are_not_at_their_places_is_refused() {
     let store = CheckpointStore::new(&lake.lake, APPLICATION);
     store.write(0, checkpoint.to_bytes().unwrap()).await.unwrap();
     let query = QueryOptions { workers: 1, memory_bytes_max: 64 << 20, revisions: Revisions::All };
-    let options = SnapshotOptions { application: APPLICATION, gather: 0, reached: None, looks: 1, query };
+    let options =
+        SnapshotOptions { application: APPLICATION, gather: 0, reached: None, raw_until: None, looks: 1, query };
     let Err(e) = Snapshot::take(&lake.lake, &pipelines, options).await else { panic!("it was taken") };
     assert!(e.message().contains("not at their places") && e.exit_code() == 1, "{e}");
     // Files of no commit are nobody's: the next start removes them.
     std::fs::rename(&file, lake.path("_uncommitted/app/run/minutes/other.parquet")).unwrap();
     Snapshot::take(&lake.lake, &pipelines, options).await.unwrap();
+}
+
+/// Raw rows and windows come to the lake each in their own time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn windows_whose_raw_rows_are_in_no_file_yet_are_not_judged() {
+    let (pipelines, lake) = (revising().await, TempLake::new());
+    let records = late_evening(420);
+    let (first, second) = records.split_at(8);
+    let stop = |ending: &Ending| ending.stop.cancel();
+    let (state, _) = job(&pipelines, vec![Listed::new("a", first, false)], None, &lake, stop).await;
+    let (state, shards) = (put_away(&pipelines, &lake, state).await, vec![Listed::new("a", second, false)]);
+    job(&pipelines, shards, Some(state), &lake, drain).await;
+    assert_eq!(verified(&pipelines, &lake).await.differences(), 0);
+    for file in lake.lake.list("user_events").await.unwrap().iter().filter(|file| file.path.contains("second")) {
+        std::fs::remove_file(lake.path(&file.path)).unwrap();
+    }
+    // Of the minute at 300 s one event is left, of those after it none.
+    let found = verified(&pipelines, &lake).await;
+    let table = &found.tables[0];
+    assert_eq!((table.different, table.too_many, table.too_new), (1, 2, 0), "{found:#?}");
+    // All raw rows are there that came at a high time of up to 330 s: of windows that end by 300 s.
+    for (raw_until, too_new) in [(330, 3), (390, 2), (450, 1), (510, 0)] {
+        let found = fixture::verify(&pipelines, &lake.lake, APPLICATION, Some(START + raw_until * SEC)).await;
+        let table = &found.tables[0];
+        assert_eq!((table.too_new, table.wrong()), (too_new, 3 - too_new), "{raw_until}: {found:#?}");
+    }
 }
 
 /// What a commit says of how far the tables are, their windows being written two minutes a file.
