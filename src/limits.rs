@@ -218,6 +218,15 @@ pub const BACKFILL_BUCKET_SECS: i64 = 120;
 /// Files of raw rows that a backfill writes at once in an hour: each is encoded by one thread, and more would be small files.
 pub const BACKFILL_RAW_WRITERS_MAX: usize = 4;
 
+/// How often `verify` looks, with a second between, whether a commit's files are at their places: a commit moves them within seconds.
+pub const VERIFY_LISTINGS_MAX: usize = 30;
+
+/// By how much a run of our own stream may be behind, in microseconds, that has not committed: `verify` misses nothing of so short a while.
+pub const VERIFY_BEHIND_MAX: i64 = 60_000_000;
+
+/// By how much more than their age says a run may be behind with files of raw rows, in microseconds: it looks at them each second.
+pub const VERIFY_RAW_BEHIND_MAX: i64 = 10_000_000;
+
 /// Differences of each table that `verify` shows.
 pub const VERIFY_SHOWN_DIFFERENCES: usize = 10;
 

@@ -9,16 +9,17 @@ use super::progress::{Bars, Stopwatch, thousands};
 use super::setup;
 use super::signals::{Signals, stop_on_signal};
 use crate::backfill::Range;
-use crate::config::Config;
+use crate::config::{Config, SourceKind};
 use crate::engine::Pipelines;
 use crate::engine::tables::table_schemas;
 use crate::error::{Error, Result};
-use crate::limits::VERIFY_SORT_BYTES_MAX;
+use crate::limits::{VERIFY_BEHIND_MAX, VERIFY_LISTINGS_MAX, VERIFY_RAW_BEHIND_MAX, VERIFY_SORT_BYTES_MAX};
+use crate::query::{QueryOptions, Revisions};
 use crate::sink::lake::Lake;
 use crate::source::file::{FileShard, discover, group_by_shard_column, shards};
 use crate::telemetry::start_logging;
-use crate::types::format_micros;
-use crate::verify::{TableVerdict, Verified, VerifyOptions};
+use crate::types::{Micros, format_micros};
+use crate::verify::{Snapshot, SnapshotOptions, TableVerdict, Verified, VerifyOptions};
 
 /// Compares the tables of a lake with its raw events, and says what differs: how many rows.
 pub fn run(args: &VerifyArgs) -> Result<u64> {
@@ -35,12 +36,26 @@ async fn verify(args: &VerifyArgs, config: &Config, range: Range) -> Result<u64>
     let url = args.lake.as_deref().unwrap_or(&config.lake.url);
     let lake = Lake::existing(url, &setup::lake_options(config))?.ok_or_else(|| setup::no_such_lake(url))?;
     refuse_other_types(config, &lake, &table_schemas(&pipelines)).await?;
-    let raw = raw_events(config, &pipelines, &lake, range).await?;
+    let query = QueryOptions {
+        workers: setup::workers(config),
+        memory_bytes_max: VERIFY_SORT_BYTES_MAX,
+        revisions: Revisions::All,
+    };
+    let snapshot = SnapshotOptions {
+        application: &config.run.application,
+        gather: config.lake.gather,
+        reached: reached(config, clock.now()),
+        raw_until: raw_until(config, clock.now()),
+        looks: VERIFY_LISTINGS_MAX,
+        query,
+    };
+    let snapshot = Snapshot::take(&lake, &pipelines, snapshot).await?;
+    let raw = raw_events(config, &pipelines, &lake, &snapshot, range).await?;
     let folder = tempfile::Builder::new().prefix("headcount-verify-").tempdir();
     let folder = folder.map_err(|e| Error::external("no temporary folder can be made").at("TMPDIR").because(e))?;
     let options = VerifyOptions {
         backfill: setup::backfill_options(config, range, clock.as_ref()),
-        sort_bytes_max: VERIFY_SORT_BYTES_MAX,
+        query,
         told_max: args.differences,
         folder: folder.path().to_owned(),
     };
@@ -48,7 +63,7 @@ async fn verify(args: &VerifyArgs, config: &Config, range: Range) -> Result<u64>
     let watch = Stopwatch::start();
     let stop = CancellationToken::new();
     let listening = tokio::spawn(stop_on_signal(Signals::new()?, stop.clone()));
-    let done = crate::verify::run(pipelines, raw, &lake, options, clock, &bars, stop).await;
+    let done = crate::verify::run(pipelines, raw, &snapshot, options, clock, &bars, stop).await;
     listening.abort();
     bars.finish();
     let verified = done?;
@@ -56,20 +71,33 @@ async fn verify(args: &VerifyArgs, config: &Config, range: Range) -> Result<u64>
     Ok(verified.differences())
 }
 
-/// The files of raw events that may matter to windows of the range: all before its end, as a stream may be active for days.
-async fn raw_events(config: &Config, pipelines: &Pipelines, lake: &Lake, range: Range) -> Result<Vec<FileShard>> {
-    let table = pipelines.contract.stream_name();
-    // Windows of the range may end after it.
-    let longest = pipelines.plans.iter().map(|plan| plan.windowing().size).max().unwrap_or(0);
-    // A session that begins in it may go on for ever.
-    let sessions = pipelines.plans.iter().any(|plan| plan.windowing().session);
-    let end = range.to.filter(|_| !sessions).map(|to| to.saturating_add(longest));
-    let files = lake.list_recorded(table).await?;
-    let files = files.into_iter().filter(|file| end.is_none_or(|end| file.hour < end));
-    let files: Vec<String> = files.map(|file| lake.place(&file.path)).collect();
+/// The high time of a run that is at work and has committed nothing: of our own stream, which is read as it is written. One that reads Kinesis
+/// has committed something, or may be behind by any time.
+fn reached(config: &Config, now: Micros) -> Option<Micros> {
+    let is_known = config.source.kind == SourceKind::Embedded || config.run.checkpoints;
+    is_known.then(|| now.saturating_sub(config.time.idle_timeout).saturating_sub(VERIFY_BEHIND_MAX))
+}
+
+/// The high time up to which a run of our own stream has finished the files of raw rows: they are closed by their age, and a row is in time for
+/// windows of up to the idle timeout before it came.
+fn raw_until(config: &Config, now: Micros) -> Option<Micros> {
+    let behind = config.lake.raw_roll.saturating_add(config.time.idle_timeout).saturating_add(VERIFY_RAW_BEHIND_MAX);
+    (config.source.kind == SourceKind::Embedded).then(|| now.saturating_sub(behind))
+}
+
+/// The raw events that may matter to windows of the range.
+async fn raw_events(
+    config: &Config,
+    pipelines: &Pipelines,
+    lake: &Lake,
+    snapshot: &Snapshot,
+    range: Range,
+) -> Result<Vec<FileShard>> {
+    let files = snapshot.raw_files(pipelines, range).await?;
+    let files: Vec<String> = files.iter().map(|file| lake.place(&file.path)).collect();
     if files.is_empty() {
         return Err(Error::user("the lake has no raw events to verify its tables by")
-            .at(lake.place(table))
+            .at(lake.place(pipelines.contract.stream_name()))
             .hint("a run or a backfill writes them; --lake URL says which lake"));
     }
     let found = discover(&files, &setup::bucket_options(config)).await?;
@@ -103,10 +131,13 @@ fn summary(table: &TableVerdict) -> String {
     let mut parts = vec![format!("{} rows equal", thousands(table.equal))];
     let counted = [(table.different, "different"), (table.missing, "missing"), (table.too_many, "too many")];
     parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", thousands(*n))));
+    if table.too_new > 0 {
+        parts.push(format!("{} whose raw events may still be to be written", thousands(table.too_new)));
+    }
     if table.to_come > 0 {
-        let since = table.last_window_end.map_or_else(
-            || "the lake has none yet".to_owned(),
-            |end| format!("of windows that end after {}", format_micros(end)),
+        let since = table.complete.map_or_else(
+            || "no table has windows yet".to_owned(),
+            |until| format!("of windows that are complete after {}", format_micros(until)),
         );
         parts.push(format!("{} still to be written ({since})", thousands(table.to_come)));
     }

@@ -70,6 +70,11 @@ struct LevelState {
 }
 
 impl CascadesState {
+    /// Windows of the table that end by it are out as revision 0, and those whose allowed lateness does as revision 1.
+    pub(super) fn closed(&self) -> Option<Micros> {
+        self.rest.closed
+    }
+
     /// How many windows wait.
     pub(super) fn open(&self) -> usize {
         self.rest.open + self.levels.iter().map(|level| level.input.open).sum::<usize>()

@@ -86,6 +86,11 @@ impl CombineState {
         self.out
     }
 
+    /// Windows of a table that end by it are out as revision 0, and those whose allowed lateness does as revision 1.
+    pub(super) fn closed(&self, table: &str) -> Option<Micros> {
+        self.windows.get(table)?.closed()
+    }
+
     /// Sessions and streams remembered.
     pub fn remembered(&self) -> (usize, usize) {
         self.concurrency.as_ref().map_or((0, 0), ConcurrencyState::remembered)
@@ -201,7 +206,7 @@ impl Combine {
     pub async fn handle(&mut self, message: ShardMessage) -> Result<Vec<Emission>> {
         if let Some(concurrency) = &mut self.concurrency {
             concurrency.saw(&message.seen);
-            message.partials.marks.into_iter().for_each(|m| concurrency.add(m));
+            message.partials.marks.into_iter().try_for_each(|marks| concurrency.add(marks))?;
         }
         for (pipeline, node, partial) in message.partials.windows {
             self.add(pipeline, node, partial)?;
@@ -305,7 +310,7 @@ impl Combine {
         self.watermark
     }
 
-    /// Everything that is to be known about it now.
+    /// What is to be known about it now, but for its open windows.
     pub fn status(&self) -> CombineStatus {
         CombineStatus {
             watermark: self.watermark,
@@ -313,8 +318,14 @@ impl Combine {
             remembered: self.concurrency.as_ref().map_or((0, 0), Concurrency::remembered),
             ignored_touches: self.ignored_touches(),
             state_bytes: (self.pipelines.memory.bytes(), self.pipelines.memory.bytes_max()),
-            open: (0..self.windows.len()).map(|pipeline| self.open_windows(pipeline)).collect(),
+            open: Vec::new(),
         }
+    }
+
+    /// By pipeline, the windows that shards have begun to hand over and that are not complete. It looks at every partial that waits, and at
+    /// each window of it.
+    pub fn open_windows(&self) -> Vec<OpenWindows> {
+        (0..self.windows.len()).map(|pipeline| self.open_windows_of(pipeline)).collect()
     }
 
     /// A table's windows that are not complete, as far as presence is resolved: one for each `CONCURRENCY` of its query, and none before
@@ -355,8 +366,7 @@ impl Combine {
         self.pipelines.plans.iter().map(|plan| of_plan(plan).unwrap_or(0)).collect()
     }
 
-    /// Windows of a pipeline that shards have begun to hand over and that are not complete.
-    fn open_windows(&self, pipeline: usize) -> OpenWindows {
+    fn open_windows_of(&self, pipeline: usize) -> OpenWindows {
         let mut open = self.windows.get(pipeline).map(Cascades::open).unwrap_or_default();
         let nodes = self.pipelines.plans.get(pipeline).map_or(&[][..], |p| &p.nodes);
         for node in nodes {

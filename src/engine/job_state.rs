@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int32Type;
 use serde::{Deserialize, Serialize};
 
 use super::combine::CombineState;
 use super::intake::IntakeState;
 use super::pipelines::Pipelines;
 use super::shard_stage::StageState;
+use crate::error::{Error, Result};
 use crate::operator::concurrency::ConcurrencyOptions;
 use crate::pipeline::ContinuousPlan;
+use crate::schema::{REVISION, WINDOW_END};
+use crate::sink::lake::time_values;
 use crate::types::arrow_bytes::StoredBatch;
 use crate::types::{Micros, ShardId, ShardPosition};
 
@@ -61,6 +66,26 @@ impl JobState {
         let events = self.shards.values().filter_map(ShardState::last_event).map(|last| last.saturating_add(1));
         let out = self.combine.as_ref().and_then(CombineState::out);
         events.chain(out).chain(self.floors.all).chain(self.reached).max()
+    }
+
+    /// Up to where the windows of a table are in its files: revision 0 of those that end by it, and revision 1 of those whose allowed
+    /// lateness does. None if none of them need be.
+    ///
+    /// # Errors
+    /// Internal if rows that wait for their file are none of windows.
+    pub fn written_until(&self, plan: &ContinuousPlan) -> Result<Option<Micros>> {
+        let Some(mut until) = self.combine.as_ref().and_then(|combine| combine.closed(&plan.name)) else {
+            return Ok(None);
+        };
+        for StoredBatch(rows) in self.gathered.get(&plan.name).into_iter().flatten() {
+            let revisions = rows.column_by_name(REVISION).and_then(|c| c.as_primitive_opt::<Int32Type>());
+            let revisions = revisions.ok_or_else(|| Error::internal("rows of a window without a revision"))?;
+            for (end, revision) in time_values(rows, WINDOW_END, None)?.into_iter().zip(revisions.values()) {
+                let later = if *revision > 0 { plan.allowed_lateness() } else { 0 };
+                until = until.min(end.saturating_add(later).saturating_sub(1));
+            }
+        }
+        Ok(Some(until))
     }
 
     /// Gives up the windows that are open, and with them who is present. What stays is where shards are read on, and by what their

@@ -270,9 +270,16 @@ struct Combining {
 impl Combining {
     async fn run(mut self, mut messages: Receiver<Message>) -> Result<Part> {
         let board = Arc::clone(&self.board);
+        // They are counted now and then, and not with every message: it takes longer than most of these.
+        let mut tick = tokio::time::interval(HOUSEKEEPING);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let message = tokio::select! {
                 message = messages.recv() => message,
+                _ = tick.tick() => {
+                    board.open_where_shards_meet(self.combine.open_windows());
+                    continue;
+                }
                 inquiry = board.inquiries().next() => {
                     inquiry.answer(|table| self.combine.unclosed(table));
                     continue;
@@ -284,6 +291,7 @@ impl Combining {
                 Message::Shard(message) => self.combine.handle(message).await?,
                 Message::Drained(shard) => self.combine.leave(&shard).await?,
                 Message::Cut(reply) => {
+                    board.open_where_shards_meet(self.combine.open_windows());
                     let met = MetState { combine: self.combine.state()?, gathered: self.tables.gathered() };
                     // If nobody waits for it any more, the job is failing.
                     let _ = reply.send(met);
@@ -298,6 +306,7 @@ impl Combining {
         } else {
             tracing::info!("stopped: windows that are not complete wait for the next start");
         }
+        board.open_where_shards_meet(self.combine.open_windows());
         self.board.writing(WINDOWS, Some(self.clock.now()));
         let summaries = self.tables.close().await?;
         self.board.writing(WINDOWS, None);

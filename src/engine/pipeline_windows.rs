@@ -33,7 +33,8 @@ pub(super) struct WindowRows {
 pub(super) struct PipelineWindowsState {
     /// By node: what windows still need as revision 0, and as revision 1.
     nodes: Vec<(Vec<Partial>, Vec<Partial>)>,
-    closed: Option<Micros>,
+    /// Windows that end by it are out as revision 0.
+    pub closed: Option<Micros>,
     to_revise: BTreeSet<Micros>,
     emitted: BTreeMap<Micros, StoredBatch>,
     /// By end of the window, then node.

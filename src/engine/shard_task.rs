@@ -2,9 +2,11 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::board::{Board, ShardStatus};
 use super::combine::ShardMessage;
@@ -23,6 +25,9 @@ use crate::types::{MICROS_PER_SEC, Micros, ReadBatch, ShardId, ShardPosition};
 
 /// An empty, caught-up shard has told us about all records that arrived this long before it was asked.
 const POLL_MARGIN: Micros = 2 * MICROS_PER_SEC;
+
+/// How often a shard's open windows are counted while it is read: it takes longer than many a read.
+const COUNTED_EVERY: Duration = Duration::from_secs(1);
 
 /// Reads a shard, in order.
 pub trait ShardSource: Send {
@@ -114,10 +119,12 @@ async fn read_to_end<S: ShardSource>(
         let read = tokio::select! {
             biased;
             () = stop.cancelled() => {
+                reading.post_all(shared);
                 reading.closed("stopped");
                 return reading.suspend(source.position());
             }
             cut = requested(&mut cuts) => {
+                reading.post_all(shared);
                 let state = reading.state(source.position())?;
                 if let Some(cuts) = &mut cuts {
                     cuts.stand(cut, &shard, state, stop).await?;
@@ -137,6 +144,7 @@ async fn read_to_end<S: ShardSource>(
             if drain.is_cancelled() {
                 reading.finish(shared).await?;
             }
+            reading.post_all(shared);
             reading.closed(if drain.is_cancelled() { "the stream has ended" } else { "read to its tip" });
             return reading.suspend(source.position());
         }
@@ -173,6 +181,8 @@ struct Reading {
     status: ShardStatus,
     /// What the ids that it remembers take of the job's memory.
     ids: StateReservation,
+    /// When its open windows are counted again.
+    count_at: Instant,
 }
 
 impl Reading {
@@ -197,7 +207,7 @@ impl Reading {
             None => ShardStage::try_new(Arc::clone(pipelines))?,
         };
         let ids = pipelines.memory.reserve(EVENT_IDS);
-        let mut reading = Self { shard, intake, stage, status: ShardStatus::default(), ids };
+        let mut reading = Self { shard, intake, stage, status: ShardStatus::default(), ids, count_at: Instant::now() };
         reading.status.watermark = reading.watermark(shared);
         reading.post(shared);
         Ok(reading)
@@ -246,7 +256,7 @@ impl Reading {
     async fn finish(&mut self, shared: &Shared) -> Result<()> {
         let partials = self.stage.close(Micros::MAX)?;
         self.status.drained = true;
-        self.post(shared);
+        self.post_all(shared);
         let watermark = self.status.watermark;
         let message = ShardMessage { shard: Arc::clone(&self.shard), seen: vec![], partials, watermark };
         send(&shared.combine, Message::Shard(message)).await
@@ -281,11 +291,20 @@ impl Reading {
         self.status.lag_millis = read.millis_behind_latest.or(self.status.lag_millis);
     }
 
+    /// Posts what a cut or an end is described by: with the windows that are open at just this moment.
+    fn post_all(&mut self, shared: &Shared) {
+        self.count_at = Instant::now();
+        self.post(shared);
+    }
+
     fn post(&mut self, shared: &Shared) {
         (self.status.events_read, self.status.undecodable, self.status.judged) = self.intake.counts();
         (self.status.remembered_ids, self.status.remembered_id_bytes) = self.intake.remembered_ids();
         self.status.pipelines = self.stage.counts();
-        self.status.open = self.stage.open_windows();
+        if Instant::now() >= self.count_at {
+            self.status.open = self.stage.open_windows();
+            self.count_at = Instant::now() + COUNTED_EVERY;
+        }
         self.status.unknown_fields.clone_from(self.intake.unknown_fields());
         shared.board.shard(&self.shard, self.status.clone());
     }

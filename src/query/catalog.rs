@@ -1,6 +1,6 @@
 //! Names to tables: a catalog whose schema `lake` has the lake's tables, and whose schema `_late` the late rows of each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::TableType;
+use tokio::sync::Mutex;
 
 use super::session::Revisions;
 use super::table::LakeTable;
@@ -39,7 +40,7 @@ pub(super) struct LakeCatalog {
     late: Arc<SchemaTables>,
 }
 
-/// Those of one schema. Their files are looked at when they are first asked for.
+/// Those of one schema. Their files are looked at when they are first asked for, and stay those.
 #[derive(Debug)]
 struct SchemaTables {
     schema: &'static str,
@@ -47,12 +48,24 @@ struct SchemaTables {
     paths: Arc<BTreeSet<String>>,
     known: Arc<Vec<KnownTable>>,
     revisions: Revisions,
+    /// Those that were asked for, by path.
+    opened: Mutex<BTreeMap<String, Arc<LakeTable>>>,
 }
 
 impl SchemaTables {
     /// Whether a table is in the lake or known, whatever its schema.
     fn has(&self, path: &str) -> bool {
         self.paths.contains(path) || self.known(path).is_some()
+    }
+
+    async fn open(&self, path: &str) -> Result<Arc<LakeTable>, Error> {
+        let mut opened = self.opened.lock().await;
+        if let Some(table) = opened.get(path) {
+            return Ok(Arc::clone(table));
+        }
+        let table = Arc::new(LakeTable::open(&self.lake, path, self.known(path), self.revisions).await?);
+        opened.insert(path.to_owned(), Arc::clone(&table));
+        Ok(table)
     }
 
     fn known(&self, path: &str) -> Option<&SchemaRef> {
@@ -66,7 +79,7 @@ impl LakeCatalog {
         let (paths, known) = (Arc::new(paths), Arc::new(known));
         let tables = |schema| {
             let (lake, paths, known) = (lake.clone(), Arc::clone(&paths), Arc::clone(&known));
-            Arc::new(SchemaTables { schema, lake, paths, known, revisions })
+            Arc::new(SchemaTables { schema, lake, paths, known, revisions, opened: Mutex::default() })
         };
         Self { tables: tables(SCHEMA), late: tables(LATE) }
     }
@@ -77,6 +90,11 @@ impl LakeCatalog {
             Some(late) => self.late.table(late).await,
             None => self.tables.table(path).await,
         }
+    }
+
+    /// Lists the files of a table that is in the lake or known, if it was not asked for yet.
+    pub(super) async fn list(&self, path: &str) -> Result<(), Error> {
+        self.tables.open(path).await.map(drop)
     }
 
     /// Refuses a table that is neither in the lake nor known, and names what may have been meant.
@@ -131,9 +149,8 @@ impl SchemaProvider for SchemaTables {
         if !self.has(&path) {
             return Ok(None);
         }
-        let known = self.known(&path);
-        let table = LakeTable::open(&self.lake, &path, known, self.revisions).await;
-        table.map(|table| Some(Arc::new(table) as _)).map_err(|e| DataFusionError::External(Box::new(e)))
+        let table = self.open(&path).await;
+        table.map(|table| Some(table as _)).map_err(|e| DataFusionError::External(Box::new(e)))
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {

@@ -85,6 +85,17 @@ impl LakeQuery {
         Ok(Self { state, catalog })
     }
 
+    /// Lists the files of tables now. Queries of them read these, whatever comes later.
+    ///
+    /// # Errors
+    /// A user error if a table is neither in the lake nor known; external if the lake cannot be read.
+    pub async fn list(&self, paths: impl IntoIterator<Item = &str>) -> Result<()> {
+        for path in paths {
+            self.catalog.list(path).await?;
+        }
+        Ok(())
+    }
+
     /// Plans a statement and begins to run it.
     ///
     /// # Errors

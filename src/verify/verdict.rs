@@ -24,10 +24,12 @@ pub struct TableVerdict {
     pub too_many: u64,
     /// Rows whose keys are in both places, with other values.
     pub different: u64,
-    /// Rows that the raw events give of windows that end after all that the lake has: they are still to be written.
+    /// Rows that the raw events give of windows that the lake does not have to have yet: they are still to be written.
     pub to_come: u64,
-    /// The end of the last window that the lake has.
-    pub last_window_end: Option<Micros>,
+    /// Rows of the lake that the raw events give otherwise or not, some of which may be in no file yet.
+    pub too_new: u64,
+    /// Windows that end by it are complete in the lake; none if nothing says so of any.
+    pub complete: Option<Micros>,
     /// The first of what is missing, too many or different.
     pub differences: Vec<Difference>,
 }

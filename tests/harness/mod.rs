@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses the part of the harness that it needs")]
 
 pub mod heap;
+pub mod reshard;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -229,8 +230,7 @@ async fn drive(
             let read = ReadBatch { shard, records: part, millis_behind_latest: None, polled_at: None };
             let taken = task.intake.take(&read).unwrap();
             let seen = task.process(pipelines, taken, &mut run).await;
-            let watermark = task.intake.high_time().map(|h| h - pipelines.options.watermark_delay);
-            let watermark = watermark.filter(|_| pipelines.options.lateness == Lateness::Judge);
+            let watermark = task.watermark(pipelines);
             let partials = watermark.map(|w| task.stage.close(w).unwrap()).unwrap_or_default();
             let message = ShardMessage { shard: Arc::clone(&task.shard), seen, partials, watermark };
             emit(pipelines, combine.handle(message).await.unwrap(), &mut run);

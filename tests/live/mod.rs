@@ -10,6 +10,7 @@ mod failing;
 mod now;
 mod resuming;
 mod service;
+mod verifying;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

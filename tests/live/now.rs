@@ -104,7 +104,9 @@ async fn a_running_job_says_who_is_watching_now() {
         ("busy", &[(began, Micros::MAX), (began, Micros::MAX), (began, ended)][..], 2),
         ("quiet", &[(began, Micros::MAX)][..], 1),
     ];
-    for (row, (stream, sessions, current)) in hour["rows"].as_array().unwrap().iter().zip(expected) {
+    let rows = hour["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), expected.len(), "{hour:#}");
+    for (row, (stream, sessions, current)) in rows.iter().zip(expected) {
         let (min, max, sum) = figures(sessions, start, as_of);
         assert_eq!((&row["stream_id"], &row["viewers_current"]), (&stream.into(), &current.into()), "{hour:#}");
         assert_eq!((&row["viewers_min"], &row["viewers_max"]), (&min.into(), &max.into()), "{hour:#}");

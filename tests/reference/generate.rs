@@ -7,7 +7,7 @@
 
 mod body;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, SecondsFormat};
 use proptest::prelude::*;
@@ -36,6 +36,8 @@ pub struct Shape {
     pub long_gaps: bool,
     /// Whether some records hold an array of events.
     pub arrays: bool,
+    /// Whether several events may have one id: of different times, or what follows from them would depend on which is looked at first.
+    pub equal_ids: bool,
 }
 
 impl Default for Shape {
@@ -49,6 +51,7 @@ impl Default for Shape {
             malformed: true,
             long_gaps: false,
             arrays: false,
+            equal_ids: false,
         }
     }
 }
@@ -88,6 +91,8 @@ pub enum Malformed {
     NoEventTime,
     NoSession,
     NoStream,
+    EmptySession,
+    EmptyStream,
     TextForNumber,
     BadTime,
 }
@@ -177,6 +182,8 @@ fn what(shape: Shape) -> BoxedStrategy<What> {
         Just(Malformed::NoEventTime),
         Just(Malformed::NoSession),
         Just(Malformed::NoStream),
+        Just(Malformed::EmptySession),
+        Just(Malformed::EmptyStream),
         Just(Malformed::TextForNumber),
         Just(Malformed::BadTime),
     ];
@@ -252,11 +259,12 @@ fn step(shape: Shape) -> impl Strategy<Value = Step> {
     // Just below, at and above the horizon within which a repeat is dropped, in watermark time.
     let later = prop_oneof![4 => (0..20i64).prop_map(|s| s * SEC), 1 => Just(120 * SEC), 1 => Just(151 * SEC)];
     let repeat = prop_oneof![10 => Just(None), 1 => (0..shape.shards, later).prop_map(Some)];
+    // An empty text is a text: not the same as none.
     let names = (
-        prop_oneof![1 => Just(None), 3 => (0..3u8).prop_map(Some)],
-        prop_oneof![2 => Just(None), 3 => (0..3u8).prop_map(Some)],
-        prop_oneof![2 => Just(None), 1 => (0..3u8).prop_map(Some)],
-        prop_oneof![12 => Just(None), 1 => (0..shape.sessions).prop_map(Some)],
+        prop_oneof![2 => Just(None), 6 => (0..3u8).prop_map(Some), 1 => Just(Some(EMPTY))],
+        prop_oneof![4 => Just(None), 6 => (0..3u8).prop_map(Some), 1 => Just(Some(EMPTY))],
+        prop_oneof![8 => Just(None), 4 => (0..3u8).prop_map(Some), 1 => Just(Some(EMPTY))],
+        prop_oneof![36 => Just(None), 3 => (0..shape.sessions).prop_map(Some), 1 => Just(Some(EMPTY))],
     );
     let place = (0..shape.streams, 0..shape.sessions, 0..shape.shards);
     let time = (since, span(shape), delay(shape), displaced, sent);
@@ -302,6 +310,9 @@ struct Line {
     /// JSON text without `ingest_time` if it is an object.
     body: Result<Value, String>,
 }
+
+/// The number of the name that is an empty text.
+const EMPTY: u8 = u8::MAX;
 
 /// Where the first event lies: shortly before a new day.
 const BEGINNING: i64 = 1_772_409_480 * SEC; // 2026-03-01T23:58:00Z
@@ -370,6 +381,7 @@ impl Scenario {
         let mut lines = Vec::new();
         let mut previous = BEGINNING;
         let mut last_of: BTreeMap<(u8, Option<u8>), i64> = BTreeMap::new();
+        let mut ids: BTreeSet<(u8, i64)> = BTreeSet::new();
         for (index, step) in self.steps.iter().enumerate() {
             let session = (step.stream, Some(step.session));
             let stream = (step.stream, None);
@@ -392,12 +404,16 @@ impl Scenario {
                 last_of.insert(session, t);
             }
             let arrival = t + step.delay;
+            let id = match step.shared_id().filter(|id| self.shape.equal_ids && ids.insert((*id, t))) {
+                Some(shared) => format!("same-{shared}"),
+                None => format!("{:02x}-{index}", step.id),
+            };
             let line = |shard, arrival| Line {
                 shard,
                 arrival,
                 order: arrival + step.displaced,
                 malformed: matches!(step.what, What::Malformed(_)),
-                body: step.body(index, t, t + step.delay),
+                body: step.body(&id, t, t + step.delay),
             };
             lines.push(line(step.shard, arrival));
             if let (Some((shard, later)), false) = (step.repeat, matches!(step.what, What::Malformed(_))) {
@@ -405,6 +421,14 @@ impl Scenario {
             }
         }
         lines
+    }
+}
+
+impl Step {
+    /// The id that the event shares with others, if its time will be left as it is.
+    fn shared_id(&self) -> Option<u8> {
+        let as_it_is = self.sent.is_none() && self.delay >= -30 * SEC && !matches!(self.what, What::Malformed(_));
+        (as_it_is && self.id.is_multiple_of(5)).then_some(self.id / 5 % 4)
     }
 }
 

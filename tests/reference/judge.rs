@@ -190,8 +190,14 @@ pub fn contract_columns() -> impl Iterator<Item = &'static str> {
 
 /// Judges the records of all shards. How shards are interleaved in `records` does not matter.
 pub fn judge(records: &[RefRecord], provenance: Provenance) -> Judged {
+    judge_from(records, provenance, &BTreeMap::new())
+}
+
+/// The same, where shards begin with a high time that others have reached: children of a shard that was read before.
+pub fn judge_from(records: &[RefRecord], provenance: Provenance, begins: &BTreeMap<String, i64>) -> Judged {
     let mut judged = Judged::default();
-    let mut shards: BTreeMap<String, Shard> = BTreeMap::new();
+    let begun = |high: &i64| Shard { highest_event: Some(*high), ..Shard::default() };
+    let mut shards: BTreeMap<String, Shard> = begins.iter().map(|(shard, high)| (shard.clone(), begun(high))).collect();
     for record in records {
         for (index, element) in elements(&record.bytes).into_iter().enumerate() {
             let (place, arrival) = provenance_of(element.as_ref().ok(), index, record, provenance);
@@ -255,6 +261,8 @@ fn fields(element: &Value, provenance: Provenance) -> Result<Map<String, Value>,
         }
         let value = match object.get(name) {
             None | Some(Value::Null) if required => return Err("missing_field"),
+            // By its type it is a text; as one that must be there it is none.
+            Some(Value::String(text)) if required && text.is_empty() => return Err("missing_field"),
             None | Some(Value::Null) => continue,
             Some(value) => value,
         };
@@ -262,10 +270,11 @@ fn fields(element: &Value, provenance: Provenance) -> Result<Map<String, Value>,
     }
     let event_type = fields.get("event_type").and_then(Value::as_str).unwrap_or_default();
     let about_a_stream = ["stream.", "view.", "chat.", "tip."].iter().any(|p| event_type.starts_with(p));
-    if about_a_stream && !fields.contains_key("stream_id") {
+    let is_there = |name: &str| fields.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    if about_a_stream && !is_there("stream_id") {
         return Err("missing_field");
     }
-    if event_type.starts_with("view.") && !fields.contains_key("session_id") {
+    if event_type.starts_with("view.") && !is_there("session_id") {
         return Err("missing_field");
     }
     Ok(fields)

@@ -41,7 +41,7 @@ pub use activity::{active_at, active_intervals, channel_before};
 pub use concurrency::{concurrency, concurrency_within};
 pub use generate::{Scenario, Shape, scenarios};
 pub use hop::hopping;
-pub use judge::{Judged, Kept, Place, Provenance, RefRecord, judge};
+pub use judge::{Judged, Kept, Place, Provenance, RefRecord, judge, judge_from};
 pub use options::{Lateness, Options, accepted_for_concurrency, floor};
 pub use presence::{Presence, Segment, presence};
 pub use session::sessions;

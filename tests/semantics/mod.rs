@@ -9,7 +9,7 @@
 //! * [`streams`]: activity, channels, which windows there are. * [`counting`]: averages, peaks, uniques, groups.
 //! * [`property`]: whatever the query, concurrency equals the brute-force reference; [`hops`] and [`session_windows`] have their like.
 //! * [`independence`]: what holds of concurrency without the reference's word.
-//! * [`unclosed`]: windows that are not complete, as they are asked for.
+//! * [`ways`]: the same of a backfill, and over a reshard. * [`unclosed`]: windows that are not complete, as they are asked for.
 
 mod aggregates;
 mod counting;
@@ -27,5 +27,6 @@ mod streams;
 mod time;
 mod timeouts;
 mod unclosed;
+mod ways;
 mod windows;
 mod worked;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::dead_letter_log::DeadLetterLog;
-use super::status::{CombineStatus, LookupStatus, Phase, PipelineName, ShardStatus, Status, TableStatus};
+use super::status::{CombineStatus, LookupStatus, OpenWindows, Phase, PipelineName, ShardStatus, Status, TableStatus};
 use super::throughput::{Sample, Samples};
 use crate::engine::Pipelines;
 use crate::engine::inquiry::Inquiries;
@@ -69,9 +69,16 @@ impl Board {
         self.lock().status.shards.insert(ShardId::clone(shard), status);
     }
 
-    /// News of the place where shards meet.
+    /// News of the place where shards meet. What windows are open there is posted by itself.
     pub fn combined(&self, status: CombineStatus) {
-        self.lock().status.combine = status;
+        let combine = &mut self.lock().status.combine;
+        let open = std::mem::take(&mut combine.open);
+        *combine = CombineStatus { open, ..status };
+    }
+
+    /// The windows that are open where shards meet, by pipeline.
+    pub fn open_where_shards_meet(&self, open: Vec<OpenWindows>) {
+        self.lock().status.combine.open = open;
     }
 
     /// A window of a pipeline was emitted.
@@ -160,6 +167,18 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn open_windows_stay_until_they_are_counted_again() {
+        let board = Board::default();
+        let open = |end| vec![OpenWindows { ends: [end].into(), ..OpenWindows::default() }];
+        board.open_where_shards_meet(open(7));
+        board.combined(CombineStatus { watermark: Some(3), ..CombineStatus::default() });
+        let combine = board.status().combine;
+        assert_eq!((combine.watermark, combine.open), (Some(3), open(7)));
+        board.open_where_shards_meet(open(8));
+        assert_eq!(board.status().combine.open, open(8));
+    }
 
     #[test]
     fn the_latest_trouble_is_shown_whoever_has_it() {

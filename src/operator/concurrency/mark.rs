@@ -77,7 +77,9 @@ pub(super) fn hash_id(id: &str) -> IdHash {
     xxh3_128(id.as_bytes()).max(1)
 }
 
-/// A session is (stream, session id): the same id in another stream is another session.
+/// A session is (stream, session id): the same id in another stream is another session. Of the stream's hash 64 bits go into it: they tell
+/// streams apart that have sessions of one id, as a million of them do but for a chance below 10⁻⁷; sessions of different ids are told apart by
+/// all 128 bits.
 #[inline]
 pub(super) fn hash_session(stream: IdHash, session: &str) -> IdHash {
     xxh3_128_with_seed(session.as_bytes(), stream as u64).max(1)

@@ -175,7 +175,8 @@ impl Presence {
         let (_, (next, _)) = pending.seen.range(bucket..).next()?;
         let silent = next - before > GAP_FILL_MAX && watermark >= before.saturating_add(GAP_FILL_MAX);
         let step = self.queries.iter().map(QueryWindows::size).try_fold(1, common_multiple)?;
-        let target = floor_to(*next, step);
+        // A shard that is behind may bring an earlier event still, but none of what the watermark has passed.
+        let target = floor_to((*next).min(watermark), step);
         (silent && bucket % step == 0 && target > bucket).then_some(target)
     }
 

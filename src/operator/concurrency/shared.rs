@@ -11,7 +11,7 @@ use super::state::{ConcurrencyState, Kept};
 use super::timeouts::ConcurrencyOptions;
 use super::unclosed::UnclosedWindow;
 use crate::error::{Error, Result};
-use crate::types::{MICROS_PER_DAY, Micros};
+use crate::types::{MICROS_PER_DAY, Micros, format_micros};
 
 /// The state that all concurrency tables of a job share.
 ///
@@ -123,8 +123,22 @@ impl Concurrency {
     }
 
     /// Takes a shard's marks of one bucket.
-    pub fn add(&mut self, partial: MarksPartial) {
-        self.pending.add(partial);
+    ///
+    /// # Errors
+    /// Internal if the bucket was resolved already: a shard hands none over that the watermark of all has passed, as its own holds that back.
+    pub fn add(&mut self, partial: MarksPartial) -> Result<()> {
+        let cursor = self.presences.values().filter_map(Presence::cursor).max();
+        match cursor.filter(|cursor| partial.bucket < *cursor) {
+            Some(cursor) => Err(Error::internal(format!(
+                "marks of {} came when everything before {} was resolved",
+                format_micros(partial.bucket),
+                format_micros(cursor)
+            ))),
+            None => {
+                self.pending.add(partial);
+                Ok(())
+            }
+        }
     }
 
     /// Resolves every bucket that ends at or before `watermark`; gives the windows that became complete, in order.
@@ -227,6 +241,11 @@ mod tests {
 
     /// One event of the stream `s` at 0: of the session `A`, or of nobody's.
     fn marks(kind: MarkKind, session: bool) -> MarksPartial {
+        marks_at(0, kind, session)
+    }
+
+    /// The same at the beginning of a bucket.
+    fn marks_at(time: Micros, kind: MarkKind, session: bool) -> MarksPartial {
         let text = |value: &str| StringArray::from(vec![value]);
         let columns = MarkColumns {
             event_id: text("e"),
@@ -235,9 +254,9 @@ mod tests {
             dimensions: vec![],
         };
         let (stream, session) = (hash_id("s"), if session { hash_session(hash_id("s"), "A") } else { 0 });
-        let mut marks = MarksPartial::new(0);
+        let mut marks = MarksPartial::new(time);
         marks.sources.push(Arc::new(columns));
-        marks.marks.push(Mark { stream, session, viewer: 0, time: 0, source: 0, row: 0, kind, derived: false });
+        marks.marks.push(Mark { stream, session, viewer: 0, time, source: 0, row: 0, kind, derived: false });
         marks
     }
 
@@ -251,7 +270,7 @@ mod tests {
         let mut concurrency = Concurrency::try_new(&[query(HOUR, None, Some(year))], JOB).unwrap();
         // Announced, and active for two months without an event.
         concurrency.saw(&saw(&[0, 60 * MICROS_PER_DAY], HOUR));
-        concurrency.add(marks(MarkKind::StreamStarted, false));
+        concurrency.add(marks(MarkKind::StreamStarted, false)).unwrap();
         let given = concurrency.advance(60 * MICROS_PER_DAY + HOUR).unwrap();
         assert_eq!(given.iter().map(|w| w.window_end / HOUR).collect::<Vec<_>>(), [1, 60 * 24 + 1]);
         let held =
@@ -264,7 +283,7 @@ mod tests {
         let mut concurrency = Concurrency::try_new(&[query(MINUTE, None, None)], JOB).unwrap();
         // A shard is ahead of the others, by so much that the windows between may be a silence.
         concurrency.saw(&saw(&[0, 30 * HOUR], MINUTE));
-        concurrency.add(marks(MarkKind::StreamStarted, false));
+        concurrency.add(marks(MarkKind::StreamStarted, false)).unwrap();
         assert_eq!(concurrency.advance(MINUTE).unwrap().len(), 1);
         let before = concurrency.bytes();
         assert_eq!(concurrency.advance(10 * HOUR).unwrap().len(), 0);
@@ -277,11 +296,45 @@ mod tests {
     }
 
     #[test]
+    fn marks_of_what_is_resolved_do_not_vanish_without_a_word() {
+        let mut concurrency = Concurrency::try_new(&[query(MINUTE, None, None)], JOB).unwrap();
+        concurrency.saw(&saw(&[0, 5 * MINUTE], MINUTE));
+        concurrency.add(marks(MarkKind::Touch, true)).unwrap();
+        assert_eq!(concurrency.advance(3 * MINUTE).unwrap().len(), 3);
+        for late in [0, 2 * MINUTE] {
+            let e = concurrency.add(marks_at(late, MarkKind::Touch, true)).unwrap_err();
+            assert!(e.message().contains("was resolved"), "{e}");
+        }
+        concurrency.add(marks_at(3 * MINUTE, MarkKind::Touch, true)).unwrap();
+        let mut restored = Concurrency::restore(&[query(MINUTE, None, None)], JOB, concurrency.state()).unwrap();
+        assert!(restored.add(marks_at(2 * MINUTE, MarkKind::Touch, true)).is_err());
+        restored.add(marks_at(3 * MINUTE, MarkKind::Touch, true)).unwrap();
+    }
+
+    #[test]
+    fn a_silence_ends_with_the_event_of_a_shard_that_is_behind() {
+        // Two shards: one has read on to 30 h, the other is at 25 h, and its next event is one of 26 h.
+        let mut concurrency = Concurrency::try_new(&[query(MINUTE, None, None)], JOB).unwrap();
+        concurrency.saw(&saw(&[0, 30 * HOUR], MINUTE));
+        concurrency.add(marks(MarkKind::Touch, true)).unwrap();
+        let mut given = concurrency.advance(25 * HOUR).unwrap();
+        concurrency.saw(&saw(&[26 * HOUR], MINUTE));
+        concurrency.add(marks_at(26 * HOUR, MarkKind::Touch, true)).unwrap();
+        concurrency.add(marks_at(30 * HOUR, MarkKind::Touch, true)).unwrap();
+        given.extend(concurrency.advance(31 * HOUR).unwrap());
+        let given: Vec<_> = given.iter().map(|w| w.window_end / MINUTE).collect();
+        // Nobody is present from 0:01 on, and nothing of 24 h and more is filled; from 26 h on all is.
+        assert_eq!(given.first(), Some(&1));
+        let (first, rest) = given[1..].split_first().unwrap();
+        assert_eq!((*first, rest.last()), (26 * 60 + 1, Some(&(30 * 60 + 1))), "{given:?}");
+    }
+
+    #[test]
     fn the_timeouts_of_the_job_are_shown_or_the_shortest() {
         let present = |queries: &[ConcurrencyQuery]| {
             let mut concurrency = Concurrency::try_new(queries, JOB).unwrap();
             concurrency.saw(&saw(&[0, 10 * MINUTE], MINUTE));
-            concurrency.add(marks(MarkKind::Touch, true));
+            concurrency.add(marks(MarkKind::Touch, true)).unwrap();
             concurrency.advance(3 * MINUTE).unwrap();
             concurrency.present().map(|(sessions, _)| sessions)
         };

@@ -38,7 +38,7 @@ pub(super) struct DistinctRows {
 impl DistinctRows {
     /// Whether this is an aggregate that is counted here.
     pub(super) fn counts(aggregate: &AggregateFunctionExpr) -> bool {
-        aggregate.is_distinct() && aggregate.fun().name() == "count" && !aggregate.groups_accumulator_supported()
+        aggregate.is_distinct() && super::tally::is_count(aggregate.fun()) && !aggregate.groups_accumulator_supported()
     }
 
     /// Whether the columns have types that can be told apart.

@@ -6,6 +6,9 @@ use arrow::array::{Array, ArrayRef, ArrowNativeTypeOp, AsArray, BooleanBufferBui
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type, Int64Type, UInt64Type};
 use datafusion::common::{Result, internal_datafusion_err, internal_err};
+use datafusion::functions_aggregate::count::count_udaf;
+use datafusion::functions_aggregate::sum::sum_udaf;
+use datafusion::logical_expr::AggregateUDF;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 
 use super::accumulators::RowsAccumulator;
@@ -16,13 +19,20 @@ pub(super) fn of(aggregate: &AggregateFunctionExpr) -> Option<Box<dyn RowsAccumu
     if aggregate.is_distinct() || aggregate.expressions().len() != 1 {
         return None;
     }
-    match (aggregate.fun().name(), aggregate.field().data_type()) {
-        ("count", DataType::Int64) => Some(Box::new(Count::default())),
-        ("sum", DataType::Int64) => Some(Box::new(Sum::<Int64Type>::default())),
-        ("sum", DataType::UInt64) => Some(Box::new(Sum::<UInt64Type>::default())),
-        ("sum", DataType::Float64) => Some(Box::new(Sum::<Float64Type>::default())),
+    // By what it is: a function of somebody's own may have any name.
+    let (is_count, is_sum) = (is_count(aggregate.fun()), *aggregate.fun() == *sum_udaf());
+    match (is_count, is_sum, aggregate.field().data_type()) {
+        (true, _, DataType::Int64) => Some(Box::new(Count::default())),
+        (_, true, DataType::Int64) => Some(Box::new(Sum::<Int64Type>::default())),
+        (_, true, DataType::UInt64) => Some(Box::new(Sum::<UInt64Type>::default())),
+        (_, true, DataType::Float64) => Some(Box::new(Sum::<Float64Type>::default())),
         _ => None,
     }
+}
+
+/// Whether a function is DataFusion's `COUNT`.
+pub(super) fn is_count(function: &AggregateUDF) -> bool {
+    *function == *count_udaf()
 }
 
 /// Rows that are not NULL. State: the count (Int64).
@@ -136,11 +146,36 @@ fn numbers<T: ArrowPrimitiveType>(column: &ArrayRef) -> Result<&PrimitiveArray<T
 #[cfg(test)]
 mod tests {
     use arrow::array::{Float64Array, StringArray};
+    use arrow::datatypes::{Field, Schema};
+    use datafusion::logical_expr::function::AccumulatorArgs;
+    use datafusion::logical_expr::{Volatility, create_udaf};
+    use datafusion::physical_expr::aggregate::AggregateExprBuilder;
+    use datafusion::physical_expr::expressions::col;
 
     use super::*;
 
     fn rows(rows: &[(u32, usize)]) -> RowGroups {
         RowGroups { rows: rows.iter().map(|(row, _)| *row).collect(), groups: rows.iter().map(|(_, g)| *g).collect() }
+    }
+
+    #[test]
+    fn a_function_of_ones_own_is_not_taken_for_another_by_its_name() {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let tallied = |function: Arc<AggregateUDF>, distinct: bool| {
+            let call = AggregateExprBuilder::new(function, vec![col("n", &schema).unwrap()]);
+            let call = call.schema(Arc::clone(&schema)).alias("x").with_distinct(distinct).build().unwrap();
+            of(&call).is_some()
+        };
+        let own = |name: &str| {
+            let (number, state) = (DataType::Int64, Arc::new(vec![DataType::Int64]));
+            let accumulator = Arc::new(|_: AccumulatorArgs<'_>| internal_err!("not called"));
+            create_udaf(name, vec![number.clone()], Arc::new(number), Volatility::Immutable, accumulator, state)
+        };
+        for (name, there) in [("count", count_udaf()), ("sum", sum_udaf())] {
+            assert!(tallied(Arc::clone(&there), false) && !tallied(there, true), "{name}");
+            assert!(!tallied(Arc::new(own(name)), false), "{name}");
+            assert!(!is_count(&own(name)));
+        }
     }
 
     #[test]

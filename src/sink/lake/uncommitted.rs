@@ -10,6 +10,7 @@
 //! leaves files that the record names: the next start moves them. A place is written to by one run only, and a file is moved there once
 //! (in a bucket: copied, then removed), so repeating a move does no harm.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
@@ -78,13 +79,10 @@ impl Uncommitted {
     /// External or transient if the store fails.
     pub async fn remove_leftovers(&self, alive: &str) -> Result<usize> {
         let root = format!("{FOLDER}/{}", self.application);
-        let listed = self.lake.store.list(Some(&self.lake.object(&root))).try_collect::<Vec<_>>().await;
-        let listed = listed.map_err(|e| failed("cannot list the lake", self.lake.place(&root), e))?;
         let kept = format!("{root}/{alive}/");
         let mut removed = 0;
-        for path in listed.iter().map(|meta| self.lake.relative(&meta.location)).filter(|path| !path.starts_with(&kept))
-        {
-            self.lake.remove(&path).await?;
+        for path in self.lake.uncommitted(&self.application).await?.iter().filter(|path| !path.starts_with(&kept)) {
+            self.lake.remove(path).await?;
             removed += 1;
         }
         for run in self.folders(&root).into_iter().filter(|run| run != alive) {
@@ -132,6 +130,19 @@ impl Uncommitted {
     }
 }
 
+impl Lake {
+    /// The files of an application that are not at their places, whether a commit names them or not: their paths below the lake.
+    ///
+    /// # Errors
+    /// External or transient if the store cannot be listed.
+    pub async fn uncommitted(&self, application: &str) -> Result<BTreeSet<String>> {
+        let root = format!("{FOLDER}/{application}");
+        let listed = self.store.list(Some(&self.object(&root))).try_collect::<Vec<_>>().await;
+        let listed = listed.map_err(|e| failed("cannot list the lake", self.place(&root), e))?;
+        Ok(listed.iter().map(|meta| self.relative(&meta.location)).collect())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
@@ -163,9 +174,11 @@ mod tests {
         let files = written(&run).await;
         assert_eq!(files.len(), 1);
         assert!(run.take_finished().is_empty());
+        assert_eq!(lake.uncommitted("app").await.unwrap(), BTreeSet::from([files[0].from.clone()]));
         assert!(lake.list("events").await.unwrap().is_empty());
         assert!(lake.tables().await.unwrap().is_empty());
         run.publish(&files).await.unwrap();
+        assert!(lake.uncommitted("app").await.unwrap().is_empty());
         assert_eq!(lake.list("events").await.unwrap()[0].path, files[0].to);
         run.publish(&files).await.unwrap();
         run.complete(&files).await.unwrap();

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Malformed, Step, What, rfc3339};
+use super::{EMPTY, Malformed, Step, What, rfc3339};
 
 impl Step {
     /// The event as JSON, or text that is none.
-    pub(super) fn body(&self, index: usize, t: i64, arrival: i64) -> Result<Value, String> {
+    pub(super) fn body(&self, id: &str, t: i64, arrival: i64) -> Result<Value, String> {
         let malformed = match self.what {
-            What::Malformed(Malformed::NotJson) => return Err(format!("{{\"event_id\":\"e{index}\"")),
+            What::Malformed(Malformed::NotJson) => return Err(format!("{{\"event_id\":\"{id}\"")),
             What::Malformed(Malformed::NotAnObject) => return Ok(json!(7)),
             What::Malformed(malformed) => Some(malformed),
             _ => None,
@@ -16,7 +16,7 @@ impl Step {
         let event_time = if self.epoch && t % 1000 == 0 { json!(t / 1000) } else { json!(rfc3339(t)) };
         let mut event = json!({
             "schema_version": "1",
-            "event_id": format!("{:02x}-{index}", self.id),
+            "event_id": id,
             "event_type": self.event_type(),
             "event_time": event_time,
         });
@@ -25,7 +25,10 @@ impl Step {
                 event[field] = value;
             }
         };
-        let name = |prefix: &str, number: Option<u8>| number.map(|n| json!(format!("{prefix}{n}")));
+        let name = |prefix: &str, number: Option<u8>| match number? {
+            EMPTY => Some(json!("")),
+            n => Some(json!(format!("{prefix}{n}"))),
+        };
         let user = matches!(self.what, What::Registered | What::LoggedIn | What::SubscriptionChanged);
         if self.what == What::LonelyChat {
             set("stream_id", Some(json!("quiet")));
@@ -38,13 +41,15 @@ impl Step {
         }
         set("sent_at", self.sent.map(|sent| json!(rfc3339(arrival + sent))));
         set("viewer_id", name("v", self.viewer));
-        set("country", self.country.map(|c| json!(["DE", "US", "BR"][usize::from(c) % 3])));
+        set("country", self.country.map(|c| json!(["DE", "US", "BR", ""][usize::from(c.min(3))])));
         set("channel_id", name("c", self.channel));
         self.set_measures(&mut set);
         match malformed {
             Some(Malformed::NoEventTime) => event["event_time"] = Value::Null,
             Some(Malformed::NoSession) => event["session_id"] = Value::Null,
             Some(Malformed::NoStream) => event["stream_id"] = Value::Null,
+            Some(Malformed::EmptySession) => event["session_id"] = json!(""),
+            Some(Malformed::EmptyStream) => event["stream_id"] = json!(""),
             Some(Malformed::TextForNumber) => event["played_ms"] = json!("20000"),
             Some(Malformed::BadTime) => event["event_time"] = json!("2026-03-01 yesterday"),
             _ => {}
@@ -89,9 +94,15 @@ impl Step {
                     match self.what {
                         What::HeartbeatPaused => Some(json!("paused")),
                         What::HeartbeatEnded => Some(json!("ended")),
+                        What::ViewStarted if pick(12) > 2 => Some(json!("paused")),
                         _ => (pick(12) > 1).then(|| json!("playing")),
                     },
                 );
+            }
+            // Whatever the player says of itself, these are what they are.
+            What::Resumed | What::Paused | What::Ended => {
+                let states = ["playing", "paused", "ended"];
+                set("player_state", states.get(usize::from(pick(12))).map(|state| json!(state)));
             }
             What::ViewError => {
                 set("fatal", (pick(0) > 0).then(|| json!(pick(0) > 1)));
