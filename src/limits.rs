@@ -234,6 +234,10 @@ pub const EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX: u64 = 3_500;
 /// The state of a job, uncompressed: a guard against damage and runaway state, far above what a million sessions need.
 pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
+/// First bytes of a checkpoint that are read for its header: some kilobytes for the pipelines and shards, and 200 bytes a file. One that
+/// is longer takes a second read.
+pub const CHECKPOINT_HEADER_BYTES: u64 = 64 * 1024;
+
 /// How often a start tries to be the one that goes on with an application, when others do so at the same time.
 pub const TAKE_OVER_TRIES_MAX: usize = 5;
 

@@ -79,6 +79,7 @@ impl Saved {
         };
         let Found { last, generation, checkpoint, predecessor, leftovers } = found.run().await?;
         (self.last, self.generation, self.predecessor) = (last, generation, predecessor);
+        self.history.written_by(&self.run, last);
         if leftovers > 0 {
             say!("{leftovers} files that an earlier run had not committed were removed: their records are read again");
         }
@@ -104,7 +105,8 @@ impl Saved {
             read_before: self.read_before,
         };
         let (store, files) = (self.store.clone(), self.files.clone());
-        self.enabled.then(|| Committer::new(pipelines, store, files, options, &self.clock))
+        let committer = || Committer::new(pipelines, store, files, options, &self.clock);
+        self.enabled.then(|| committer().with_lookups(self.history.clone()))
     }
 
     /// Where versions of lookup tables are kept, once those in use are there; none if no checkpoint will name them.

@@ -18,6 +18,7 @@ use super::board::Status;
 use super::checkpoint::{Checkpoint, Header, Summary, read_header};
 use super::event_ids;
 use super::job_state::JobState;
+use super::lookups::LookupHistory;
 use super::pipelines::Pipelines;
 use crate::clock::Clock;
 use crate::error::{Error, Result, Retry};
@@ -50,6 +51,8 @@ pub struct Committer {
     store: CheckpointStore,
     /// None if its files are where they are read as soon as they are complete.
     files: Option<Uncommitted>,
+    /// Where the versions of lookup tables are that commits name; none if they are kept otherwise.
+    lookups: Option<LookupHistory>,
     clock: Arc<dyn Clock>,
     options: CommitOptions,
     // State.
@@ -109,7 +112,12 @@ impl Committer {
     ) -> Self {
         let (pipelines, clock) = (Arc::clone(pipelines), Arc::clone(clock));
         let (pending, unpublished) = (Vec::new(), Vec::new());
-        Self { pipelines, store, files, clock, options, pending, unpublished, shut_out: false }
+        Self { pipelines, store, files, lookups: None, clock, options, pending, unpublished, shut_out: false }
+    }
+
+    /// Has the versions of lookup tables that commits name kept in `history`.
+    pub fn with_lookups(self, history: LookupHistory) -> Self {
+        Self { lookups: Some(history), ..self }
     }
 
     /// Takes the files in that were finished up to a cut: to be called before anything else is read.
@@ -129,6 +137,9 @@ impl Committer {
     /// taken over: see [`is_shut_out`](Self::is_shut_out).
     pub async fn commit(&mut self, of: CommitOf) -> Result<Committed> {
         let mut checkpoint = self.checkpoint(of);
+        if let Some(history) = &self.lookups {
+            checkpoint.header.lookups = history.name(&self.pipelines.lookups).await?;
+        }
         let (number, bytes) = loop {
             checkpoint.header.files = self.unpublished.iter().chain(&self.pending).cloned().collect();
             let (encoded, bytes) = encode(checkpoint).await?;
@@ -141,6 +152,9 @@ impl Committer {
         };
         tracing::debug!(number, bytes, files = checkpoint.header.files.len(), "commit recorded");
         self.options.last = number;
+        if let Some(history) = &self.lookups {
+            history.named(&checkpoint.header.lookups);
+        }
         let fresh = std::mem::take(&mut self.pending);
         let committed =
             Committed { number, bytes, files: checkpoint.header.files.len(), place: self.store.place(number) };
