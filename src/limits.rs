@@ -293,6 +293,9 @@ pub const DEGRADED_SILENCE_SECS: i64 = 30;
 /// A write to the lake that takes longer than this, in seconds, makes a job degraded: a part is 8 MiB, and takes a second or two.
 pub const DEGRADED_WRITE_SECS: i64 = 30;
 
+/// A job whose last commit is longer ago than so many intervals is degraded: one that failed is made up for by the next.
+pub const DEGRADED_COMMITS: i64 = 3;
+
 /// Seconds between two log lines about dead letters, at least: a producer gone wrong makes thousands a second.
 pub const DEAD_LETTER_LOG_SECS_MIN: i64 = 60;
 /// Metrics that one PutMetricData call takes (documented limit of the service).

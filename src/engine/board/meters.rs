@@ -33,6 +33,17 @@ impl Status {
         self.report_presence();
         self.report_memory();
         self.report_tables();
+        self.report_commits();
+    }
+
+    fn report_commits(&self) {
+        let Some(commits) = &self.commits else { return };
+        counter!(names::COMMITS_TOTAL).absolute(commits.commits);
+        counter!(names::COMMIT_FAILURES_TOTAL).absolute(commits.failures);
+        gauge!(names::LAST_COMMIT_TIMESTAMP_SECONDS).set(secs(commits.last));
+        gauge!(names::COMMIT_STOOD_SECONDS).set(secs(commits.stood));
+        gauge!(names::UNMOVED_FILES).set(commits.unmoved as f64);
+        counter!(names::LOST_FILES_TOTAL).absolute(commits.lost);
     }
 
     fn report_events(&self) {
