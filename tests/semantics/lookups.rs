@@ -415,6 +415,7 @@ impl Committing {
             last,
             generation: 1,
             predecessor: String::new(),
+            unmoved: vec![],
             read_before: 0,
         };
         let committer = Committer::new(&pipelines, store.clone(), None, options, &clock).with_lookups(history.clone());
