@@ -84,6 +84,16 @@ pub(super) enum Part {
 }
 
 impl Ended {
+    /// What the tasks have left, and what they did not change of what the job began with.
+    fn complete(mut self, begun: JobState) -> Self {
+        let files = std::mem::take(&mut self.files);
+        if let Some(committer) = &mut self.committer {
+            committer.take_files(files);
+        }
+        let reached = self.state.reached().max(begun.reached);
+        Self { state: JobState { reached, floors: begun.floors, ..self.state }, ..self }
+    }
+
     fn add(&mut self, part: Part) {
         match part {
             Part::Tables(tables, files) => {
@@ -176,14 +186,7 @@ pub async fn run<S: ShardSource + 'static>(
     drop(shared);
     let done = supervise(tasks, &board, &ending, clock.as_ref()).await;
     board.tick(clock.now());
-    done.map(|mut ended| {
-        let files = std::mem::take(&mut ended.files);
-        if let Some(committer) = &mut ended.committer {
-            committer.take_files(files);
-        }
-        let reached = ended.state.reached().max(begun.reached);
-        Ended { state: JobState { reached, floors: begun.floors, ..ended.state }, ..ended }
-    })
+    done.map(|ended| ended.complete(begun))
 }
 
 /// Waits for the tasks' end, which is soon when one of them has failed, and keeps the board's figures fresh meanwhile.

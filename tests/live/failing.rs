@@ -374,12 +374,12 @@ async fn a_file_that_cannot_be_moved_is_in_the_way_of_no_other_and_one_that_is_g
             on_changed: OnChangedPipeline::Refuse,
             clock: Arc::clone(&clock),
         };
-        assert_eq!(taking_over.run().await.unwrap().unmoved, [stuck.clone()]);
+        assert_eq!(taking_over.run().await.unwrap().unmoved, std::slice::from_ref(&stuck));
         assert!(at(&stuck.from).exists(), "what a commit names is nobody's leftover");
     }
     std::fs::remove_file(in_the_way).unwrap();
     let files = Uncommitted::new(&lake, APPLICATION, "run-3");
-    let moved = files.publish(&[stuck.clone()]).await;
+    let moved = files.publish(std::slice::from_ref(&stuck)).await;
     assert!(moved.left.is_empty() && moved.gone.is_empty() && at(&stuck.to).exists());
 }
 
