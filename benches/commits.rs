@@ -121,7 +121,7 @@ async fn start(pipelines: &Arc<Pipelines>, lake: &Lake, run: &str, commits: bool
     if let Some((_, mut checkpoint)) = found.checkpoint {
         changes::fit(&mut checkpoint, pipelines, "bench", OnChangedPipeline::Refuse).expect("the state fits");
         let horizon = pipelines.options.judge.dedupe_horizon;
-        let ids = event_ids::put_back(&mut checkpoint.state, lake, &pipelines.contract, horizon).await;
+        let ids = event_ids::put_back(&mut checkpoint.state, lake, &pipelines.contract, horizon, &found.unmoved).await;
         println!("  {:?}", ids.expect("ids are read"));
         from = Some(checkpoint.state);
     }
@@ -135,6 +135,7 @@ async fn start(pipelines: &Arc<Pipelines>, lake: &Lake, run: &str, commits: bool
         last: found.last,
         generation: found.generation,
         predecessor: found.predecessor,
+        unmoved: found.unmoved.clone(),
         read_before: 0,
     };
     let committer = Committer::new(pipelines, store, Some(files), options, &clock);

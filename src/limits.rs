@@ -161,6 +161,20 @@ pub const LAKE_UPLOAD_PART_BYTES: usize = 8 * 1024 * 1024;
 /// Parts of one file that are on their way at a time.
 pub const LAKE_UPLOADS_MAX: usize = 4;
 
+/// A file of the lake that cannot be written is tried again for this long, in seconds. An outage that lasts longer wants a person; the
+/// stream keeps what is not read for a day at least.
+pub const LAKE_UPLOAD_SECS_MAX: u64 = 600;
+
+/// The first pause before a file is tried again is at most this, in milliseconds; it doubles from try to try.
+pub const LAKE_UPLOAD_BACKOFF_MILLIS_MIN: u64 = 50;
+
+/// The longest pause before a file is tried again, in milliseconds.
+pub const LAKE_UPLOAD_BACKOFF_MILLIS_MAX: u64 = 5_000;
+
+/// The largest file of raw rows that may be asked for, in bytes. It is in memory until it is complete, and S3 copies 5 GiB at most to a
+/// committed file's place.
+pub const LAKE_RAW_ROLL_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
 /// Batches with fewer rows are encoded where they arrive; larger ones on a thread that may block (a row costs about half a microsecond).
 pub const LAKE_ENCODE_INLINE_ROWS_MAX: usize = 512;
 
@@ -190,6 +204,10 @@ pub const FILE_BATCH_ROWS: usize = 16_384;
 /// another version is loaded.
 pub const LOOKUP_BYTES_MAX: usize = 256 * 1024 * 1024;
 
+const _: () = assert!(
+    LAKE_RAW_ROLL_BYTES_MAX + (READ_BATCH_BYTES_MAX + LAKE_ROW_GROUP_BYTES_MAX) as u64 <= 5 * 1024 * 1024 * 1024,
+    "a file ends with the batch that fills it, and S3 copies 5 GiB"
+);
 const _: () = assert!(LAKE_UPLOAD_PART_BYTES >= 5 * 1024 * 1024, "S3 refuses smaller parts");
 /// A configuration file larger than this is refused: it is something else, given by mistake.
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -242,6 +260,10 @@ pub const EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX: u64 = 3_500;
 
 /// The state of a job, uncompressed: a guard against damage and runaway state, far above what a million sessions need.
 pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// First bytes of a checkpoint that are read for its header: some kilobytes for the pipelines and shards, and 200 bytes a file. One that
+/// is longer takes a second read.
+pub const CHECKPOINT_HEADER_BYTES: u64 = 64 * 1024;
 
 /// How often a start tries to be the one that goes on with an application, when others do so at the same time.
 pub const TAKE_OVER_TRIES_MAX: usize = 5;
@@ -297,6 +319,9 @@ pub const DEGRADED_SILENCE_SECS: i64 = 30;
 
 /// A write to the lake that takes longer than this, in seconds, makes a job degraded: a part is 8 MiB, and takes a second or two.
 pub const DEGRADED_WRITE_SECS: i64 = 30;
+
+/// A job whose last commit is longer ago than so many intervals is degraded: one that failed is made up for by the next.
+pub const DEGRADED_COMMITS: i64 = 3;
 
 /// Seconds between two log lines about dead letters, at least: a producer gone wrong makes thousands a second.
 pub const DEAD_LETTER_LOG_SECS_MIN: i64 = 60;

@@ -134,7 +134,7 @@ async fn reset(store: &CheckpointStore, lake: &Lake, application: &str) -> Resul
     let mut order: Vec<u64> = all.iter().map(|stored| stored.number).collect();
     if let Ok(Found { checkpoint: Some((number, checkpoint)), .. }) = take_over::find(store).await {
         // What was committed stays, wherever its files are.
-        Uncommitted::new(lake, application, RESET).complete(&checkpoint.header.files).await?;
+        Uncommitted::new(lake, application, RESET).publish(&checkpoint.header.files).await.all()?;
         // Cut short, this leaves the state that counts.
         order.sort_by_key(|n| (*n == number, *n));
     }

@@ -14,7 +14,7 @@ use crate::engine::job_state::JobState;
 use crate::engine::lookups::LookupHistory;
 use crate::engine::take_over::{Found, TakeOver};
 use crate::error::Result;
-use crate::sink::lake::{CheckpointStore, Lake, Uncommitted};
+use crate::sink::lake::{CheckpointStore, Lake, Move, Uncommitted};
 use crate::types::format_micros;
 
 /// The state of one application in one lake.
@@ -33,6 +33,8 @@ pub(super) struct Saved {
     last: u64,
     generation: u64,
     predecessor: String,
+    /// Files of the last commit that are not at their places yet.
+    unmoved: Vec<Move>,
     read_before: u64,
 }
 
@@ -56,6 +58,7 @@ impl Saved {
             last: 0,
             generation: 0,
             predecessor: String::new(),
+            unmoved: Vec::new(),
             read_before: 0,
         }
     }
@@ -77,8 +80,10 @@ impl Saved {
             on_changed: self.on_changed,
             clock: Arc::clone(&self.clock),
         };
-        let Found { last, generation, checkpoint, predecessor, leftovers } = found.run().await?;
+        let Found { last, generation, checkpoint, predecessor, leftovers, unmoved } = found.run().await?;
         (self.last, self.generation, self.predecessor) = (last, generation, predecessor);
+        self.history.written_by(&self.run, last);
+        self.unmoved = unmoved;
         if leftovers > 0 {
             say!("{leftovers} files that an earlier run had not committed were removed: their records are read again");
         }
@@ -101,10 +106,12 @@ impl Saved {
             last: self.last,
             generation: self.generation,
             predecessor: self.predecessor.clone(),
+            unmoved: self.unmoved.clone(),
             read_before: self.read_before,
         };
         let (store, files) = (self.store.clone(), self.files.clone());
-        self.enabled.then(|| Committer::new(pipelines, store, files, options, &self.clock))
+        let committer = || Committer::new(pipelines, store, files, options, &self.clock);
+        self.enabled.then(|| committer().with_lookups(self.history.clone()))
     }
 
     /// Where versions of lookup tables are kept, once those in use are there; none if no checkpoint will name them.
@@ -121,7 +128,7 @@ impl Saved {
 
     async fn read_ids(&self, state: &mut JobState, pipelines: &Pipelines) -> Result<()> {
         let horizon = pipelines.options.judge.dedupe_horizon;
-        let ids = event_ids::put_back(state, &self.lake, &pipelines.contract, horizon).await?;
+        let ids = event_ids::put_back(state, &self.lake, &pipelines.contract, horizon, &self.unmoved).await?;
         if ids.found < ids.left_out {
             tracing::warn!(
                 found = ids.found,

@@ -38,8 +38,10 @@ fn line(now: Micros, rate: f64, status: &Status) -> String {
         Some((viewers, streams)) => (count(viewers), count(streams)),
         None => ("-".to_owned(), "-".to_owned()),
     };
+    let overdue = status.commits.as_ref().and_then(|commits| commits.overdue(now));
+    let uncommitted = overdue.map_or_else(String::new, |since| format!("  no commit for {} s", since / MICROS_PER_SEC));
     format!(
-        "{}  {:>7} events/s  lag {lag}  watermark {watermark}  concurrent viewers {viewers}  active streams {streams}",
+        "{}  {:>7} events/s  lag {lag}  watermark {watermark}  concurrent viewers {viewers}  active streams {streams}{uncommitted}",
         time_of_day(now),
         thousands(rate as u64)
     )
@@ -58,7 +60,7 @@ fn time_of_day(t: Micros) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::board::{CombineStatus, ShardStatus};
+    use crate::engine::board::{CombineStatus, CommitStatus, ShardStatus};
 
     #[test]
     fn a_line_says_rate_lag_watermark_viewers_and_streams() {
@@ -73,6 +75,10 @@ mod tests {
         let expected =
             "18:00:35Z    2,000 events/s  lag 1.5 s  watermark 18:00:00Z  concurrent viewers 1,234  active streams 5";
         assert_eq!(text, expected);
+        let last = 1_767_290_300_000_000;
+        status.commits = Some(CommitStatus { interval: 60 * MICROS_PER_SEC, last, ..CommitStatus::default() });
+        assert_eq!(line(last + 180 * MICROS_PER_SEC, 2_000.4, &status).matches("no commit").count(), 0);
+        assert!(line(last + 181 * MICROS_PER_SEC, 2_000.4, &status).ends_with("active streams 5  no commit for 181 s"));
         assert!(line(0, 0.0, &Status::default()).contains("watermark -"));
     }
 }

@@ -197,8 +197,8 @@ pub(super) const SECTIONS: &[SectionWords] = &[
             key(
                 "raw_roll_bytes",
                 "268435456",
-                "A file of raw events is finished at this size, 65536 (64 KiB) to 5368709120 \
-                (5 GiB), …",
+                "A file of raw events, which a run has in memory until it is complete, is finished at this size, 65536 (64 KiB) to \
+                1073741824 (1 GiB), …",
             ),
             key(
                 "raw_roll_secs",

@@ -168,6 +168,7 @@ fn numbers_out_of_range_say_the_range_and_why() {
         ("time", "idle_timeout_secs", "0"),
         ("concurrency", "session_timeout_secs", "0"),
         ("lake", "raw_roll_secs", "0"),
+        ("lake", "raw_roll_bytes", "1073741825"),
         ("lake", "gather_secs", "3601"),
         ("lake", "compression_level", "23"),
         ("cloudwatch", "storage_resolution_secs", "10"),

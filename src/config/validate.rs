@@ -19,7 +19,10 @@ use super::sections::{
     Start, Time,
 };
 use crate::error::Error;
-use crate::limits::{CLOUDWATCH_NAME_CHARS_MAX, EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX, SIMULATOR_EVENTS_PER_SEC_MAX};
+use crate::limits::{
+    CLOUDWATCH_NAME_CHARS_MAX, EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX, LAKE_RAW_ROLL_BYTES_MAX,
+    SIMULATOR_EVENTS_PER_SEC_MAX,
+};
 use crate::types::{MICROS_PER_SEC, Micros, is_metric_name, parse_rfc3339};
 
 /// No time in a configuration is longer: whoever types more has most likely typed milliseconds.
@@ -234,8 +237,8 @@ impl Judge<'_> {
             self.region(section, region);
         }
         self.endpoint(section, raw.endpoint_url.as_deref());
-        let sizes = 64 * 1024..=5 * 1024 * 1024 * 1024;
-        let sizes_hint = "files of 128 MiB read well; S3 takes at most 5 GiB in one piece";
+        let sizes = 64 * 1024..=LAKE_RAW_ROLL_BYTES_MAX;
+        let sizes_hint = "files of 128 MiB read well; a run has each in memory until it is complete";
         let hours = "an aggregate file never spans two hours of the lake";
         Lake {
             url: raw.url.clone(),

@@ -240,8 +240,8 @@ pub(super) async fn close_or_abort(mut writer: TableWriter, written: Result<()>)
         Ok(()) => writer.close().await.map(drop),
         Err(e) => Err(e),
     };
-    if let (Err(_), Err(e)) = (&closed, writer.abort().await) {
-        tracing::warn!(error = %e, "an upload could not be given up");
+    if closed.is_err() {
+        writer.abort().await;
     }
     closed
 }

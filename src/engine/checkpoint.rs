@@ -20,15 +20,17 @@ use super::combine::CombineState;
 use super::job_state::JobState;
 use super::pipelines::Pipelines;
 use crate::error::{Error, Result};
-use crate::limits::CHECKPOINT_BYTES_MAX;
+use crate::limits::{CHECKPOINT_BYTES_MAX, CHECKPOINT_HEADER_BYTES};
 use crate::pipeline::Fingerprint;
-use crate::sink::lake::Move;
+use crate::sink::lake::{CheckpointStore, Move};
 use crate::types::{Micros, ShardPosition};
 
 /// Version of the format. Another one is refused: its state cannot be read.
 pub const VERSION: u32 = 11;
 
 const MAGIC: &[u8; 4] = b"HCCK";
+/// Where the header begins: after the magic bytes, the version and the length.
+const HEADER_AT: usize = MAGIC.len() + 2 * size_of::<u32>();
 const CHECKSUM_BYTES: usize = size_of::<u128>();
 /// The state is mostly hashes and small numbers: higher levels cost time and win little.
 const ZSTD_LEVEL: i32 = 1;
@@ -208,8 +210,24 @@ pub fn read_header(bytes: &[u8]) -> Result<Header> {
     open(bytes).map(|(header, _)| header)
 }
 
-/// The header, and the compressed body.
-fn open(bytes: &[u8]) -> Result<(Header, &[u8])> {
+/// Reads the header of an application's checkpoint, and not the state, which may be large and is not checked.
+///
+/// # Errors
+/// As [`read_header`]; external or transient if the lake cannot be read. None if there is no such checkpoint.
+pub async fn read_header_of(store: &CheckpointStore, number: u64) -> Result<Option<Header>> {
+    let Some(mut start) = store.read_start(number, CHECKPOINT_HEADER_BYTES).await? else { return Ok(None) };
+    let length = past_version(&start)?.first_chunk().ok_or_else(|| damaged("its length"))?;
+    let end = HEADER_AT.saturating_add(u32::from_le_bytes(*length) as usize);
+    if end > start.len() {
+        let Some(whole) = store.read_start(number, end as u64).await? else { return Ok(None) };
+        start = whole;
+    }
+    let header = start.get(HEADER_AT..end).ok_or_else(|| damaged("its header"))?;
+    postcard::from_bytes(header).map(Some).map_err(|e| damaged("its header").because(e))
+}
+
+/// What follows the version, which must be ours.
+fn past_version(bytes: &[u8]) -> Result<&[u8]> {
     let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("its first bytes"))?;
     let (version, rest) = rest.split_first_chunk().ok_or_else(|| damaged("its length"))?;
     let version = u32::from_le_bytes(*version);
@@ -217,6 +235,12 @@ fn open(bytes: &[u8]) -> Result<(Header, &[u8])> {
         return Err(Error::user(format!("the saved state has format {version}, this program reads {VERSION}"))
             .hint("run the version that wrote it, or give it up with `headcount checkpoint reset`"));
     }
+    Ok(rest)
+}
+
+/// The header, and the compressed body.
+fn open(bytes: &[u8]) -> Result<(Header, &[u8])> {
+    let rest = past_version(bytes)?;
     let (checked, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(|| damaged("its length"))?;
     if xxh3_128(checked) != u128::from_le_bytes(*checksum) {
         return Err(damaged("its checksum"));

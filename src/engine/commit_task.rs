@@ -6,13 +6,15 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::board::Board;
+use super::board::{Board, CommitStatus};
 use super::commits::{CommitOf, Committer};
-use super::cut::{Cuts, ask, job_state};
+use super::cut::{Cuts, MetState, ask, job_state};
 use super::job_state::JobState;
 use super::live::Part;
 use super::shard_task::{Message, ToRaw};
+use crate::clock::Clock;
 use crate::error::Result;
+use crate::types::Micros;
 
 /// Has cuts taken and commits them, until all shards have ended.
 pub(super) struct Committing {
@@ -24,6 +26,7 @@ pub(super) struct Committing {
     /// What of the job's state does not change while it runs.
     pub begun: JobState,
     pub board: Arc<Board>,
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Committing {
@@ -32,46 +35,65 @@ impl Committing {
     pub(super) async fn run(mut self) -> Result<Part> {
         let mut tick = tokio::time::interval_at(Instant::now() + self.interval, self.interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut status =
+            CommitStatus { interval: micros(self.interval), last: self.clock.now(), ..CommitStatus::default() };
         loop {
+            status.unmoved = self.committer.unmoved();
+            self.board.commits(status.clone());
             tokio::select! {
                 biased;
                 () = self.cuts.ended() => break,
                 _ = tick.tick() => {}
             }
-            let begun = Instant::now();
             // None: a task has failed, and the job with it.
-            let Some(cut) = self.cut().await else { break };
-            let (stood_millis, begun) = (begun.elapsed().as_millis() as u64, Instant::now());
+            let Some((cut, stood)) = self.cut().await else { break };
+            status.stood = micros(stood);
+            let begun = Instant::now();
             match self.committer.commit(cut).await {
                 Ok(done) => {
-                    let wrote_millis = begun.elapsed().as_millis() as u64;
                     tracing::info!(
                         number = done.number,
                         files = done.files,
                         bytes = done.bytes,
-                        stood_millis,
-                        wrote_millis,
+                        stood_millis = stood.as_millis() as u64,
+                        wrote_millis = begun.elapsed().as_millis() as u64,
                         "committed"
                     );
+                    status.commits += 1;
+                    (status.last, status.number) = (self.clock.now(), Some(done.number));
+                    (status.failing, status.lost) = (None, self.committer.lost());
                 }
                 Err(e) if self.committer.is_shut_out() => return Err(e),
-                Err(e) => tracing::error!(error = %e, "a commit failed: the next one makes up for it"),
+                Err(e) => {
+                    tracing::error!(error = %e, "a commit failed: the next one makes up for it");
+                    status.failures += 1;
+                    status.failing = Some(e.to_string());
+                }
             }
         }
         Ok(Part::Commits(Box::new(self.committer)))
     }
 
-    async fn cut(&mut self) -> Option<CommitOf> {
+    /// A cut, and for how long shards stood still.
+    async fn cut(&mut self) -> Option<(CommitOf, Duration)> {
+        let begun = Instant::now();
         let shards = self.cuts.stand().await?;
-        let ((), met) = tokio::try_join!(async { ask(&self.raw, ToRaw::Cut).await.ok_or(()) }, async {
-            ask(&self.combine, Message::Cut).await.ok_or(())
-        },)
-        .ok()?;
-        self.committer.take_files();
-        let status = self.board.status();
+        // Of shards it is as of the cut now; of the place where they meet, that comes with its state.
+        let mut status = self.board.status();
+        let (raw, met) = tokio::join!(ask(&self.raw, ToRaw::Cut), ask(&self.combine, Message::Cut));
         self.cuts.release();
+        let stood = begun.elapsed();
+        let (raw, met) = tokio::try_join!(raw?, met?).ok()?;
+        let MetState { combine, gathered, status: combined, files } = met;
+        self.committer.take_files(raw);
+        self.committer.take_files(files);
+        status.combine = combined;
         tracing::debug!("commit cut");
-        let state = job_state(shards, met, &self.begun);
-        Some(CommitOf::new(state, Vec::new(), &status))
+        let state = job_state(shards, combine, gathered, &self.begun);
+        Some((CommitOf::new(state, Vec::new(), &status), stood))
     }
+}
+
+fn micros(duration: Duration) -> Micros {
+    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }

@@ -18,11 +18,12 @@ use super::board::Status;
 use super::checkpoint::{Checkpoint, Header, Summary, read_header};
 use super::event_ids;
 use super::job_state::JobState;
+use super::lookups::LookupHistory;
 use super::pipelines::Pipelines;
 use crate::clock::Clock;
 use crate::error::{Error, Result, Retry};
 use crate::limits::CHECKPOINT_WRITE_SECS_MAX;
-use crate::sink::lake::{CheckpointStore, Move, Put, Uncommitted};
+use crate::sink::lake::{CheckpointStore, Move, Moved, Put, Uncommitted};
 
 /// Pause before a last commit is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -39,6 +40,8 @@ pub struct CommitOptions {
     pub generation: u64,
     /// The run that was taken over from; empty if there was none.
     pub predecessor: String,
+    /// Files that the commit before names and that are not at their places yet.
+    pub unmoved: Vec<Move>,
     /// Events that earlier runs have read.
     pub read_before: u64,
 }
@@ -50,6 +53,8 @@ pub struct Committer {
     store: CheckpointStore,
     /// None if its files are where they are read as soon as they are complete.
     files: Option<Uncommitted>,
+    /// Where the versions of lookup tables are that commits name; none if they are kept otherwise.
+    lookups: Option<LookupHistory>,
     clock: Arc<dyn Clock>,
     options: CommitOptions,
     // State.
@@ -57,6 +62,8 @@ pub struct Committer {
     pending: Vec<Move>,
     /// Files that a commit names and that may not be at their places yet.
     unpublished: Vec<Move>,
+    /// Files of its commits that are gone.
+    lost: u64,
     shut_out: bool,
 }
 
@@ -104,17 +111,33 @@ impl Committer {
         pipelines: &Arc<Pipelines>,
         store: CheckpointStore,
         files: Option<Uncommitted>,
-        options: CommitOptions,
+        mut options: CommitOptions,
         clock: &Arc<dyn Clock>,
     ) -> Self {
         let (pipelines, clock) = (Arc::clone(pipelines), Arc::clone(clock));
-        let (pending, unpublished) = (Vec::new(), Vec::new());
-        Self { pipelines, store, files, clock, options, pending, unpublished, shut_out: false }
+        let (pending, unpublished) = (Vec::new(), std::mem::take(&mut options.unmoved));
+        let (lookups, lost, shut_out) = (None, 0, false);
+        Self { pipelines, store, files, lookups, clock, options, pending, unpublished, lost, shut_out }
     }
 
-    /// Takes the files in that were finished up to a cut: to be called before anything else is read.
-    pub fn take_files(&mut self) {
-        self.pending.extend(self.files.iter().flat_map(Uncommitted::take_finished));
+    /// Has the versions of lookup tables that commits name kept in `history`.
+    pub fn with_lookups(self, history: LookupHistory) -> Self {
+        Self { lookups: Some(history), ..self }
+    }
+
+    /// Takes the files in that were finished up to a cut, and by no cut before.
+    pub(super) fn take_files(&mut self, finished: Vec<Move>) {
+        self.pending.extend(finished);
+    }
+
+    /// Files that a commit names and that are not at their places yet.
+    pub fn unmoved(&self) -> usize {
+        self.unpublished.len()
+    }
+
+    /// Files that a commit of this run named and that were found nowhere when they were to be moved: their rows are lost.
+    pub fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// Whether another process has taken over.
@@ -129,6 +152,9 @@ impl Committer {
     /// taken over: see [`is_shut_out`](Self::is_shut_out).
     pub async fn commit(&mut self, of: CommitOf) -> Result<Committed> {
         let mut checkpoint = self.checkpoint(of);
+        if let Some(history) = &self.lookups {
+            checkpoint.header.lookups = history.name(&self.pipelines.lookups).await?;
+        }
         let (number, bytes) = loop {
             checkpoint.header.files = self.unpublished.iter().chain(&self.pending).cloned().collect();
             let (encoded, bytes) = encode(checkpoint).await?;
@@ -141,6 +167,9 @@ impl Committer {
         };
         tracing::debug!(number, bytes, files = checkpoint.header.files.len(), "commit recorded");
         self.options.last = number;
+        if let Some(history) = &self.lookups {
+            history.named(&checkpoint.header.lookups);
+        }
         let fresh = std::mem::take(&mut self.pending);
         let committed =
             Committed { number, bytes, files: checkpoint.header.files.len(), place: self.store.place(number) };
@@ -157,7 +186,6 @@ impl Committer {
     /// # Errors
     /// As [`commit`](Self::commit): the next start goes on from the commit before.
     pub async fn finish(&mut self, of: CommitOf) -> Result<Committed> {
-        self.take_files();
         let place = self.store.place(self.options.last + 1);
         let trying = async {
             loop {
@@ -182,8 +210,10 @@ impl Committer {
                 files = self.unpublished.len(),
                 "committed files are not at their places: the next start moves them"
             );
-        } else if let Some(files) = &self.files {
-            files.close(&self.options.predecessor).await?;
+        } else if let Some(files) = &self.files
+            && let Err(e) = files.close(&self.options.predecessor).await
+        {
+            tracing::warn!(error = %e, "files that no commit names were not removed: the next start does it");
         }
         Ok(done)
     }
@@ -222,16 +252,19 @@ impl Committer {
     /// Moves the files of the commit to their places. What is left to do is done after the next commit, or by the next start.
     async fn publish(&mut self, fresh: Vec<Move>) {
         let Some(files) = &self.files else { return };
-        if let Err(e) = files.complete(&self.unpublished).await {
-            tracing::warn!(error = %e, "files of earlier commits were not moved into their tables: the next commit tries again");
-            self.unpublished.extend(fresh);
-            return;
+        self.unpublished.extend(fresh);
+        let Moved { left, error, gone } = files.publish(&self.unpublished).await;
+        if let Some(e) = error {
+            tracing::warn!(error = %e, files = left.len(), "committed files were not moved into their tables: the next commit tries again");
         }
-        self.unpublished.clear();
-        if let Err(e) = files.publish(&fresh).await {
-            tracing::warn!(error = %e, "files of a commit were not moved into their tables: the next commit tries again");
-            self.unpublished = fresh;
+        for file in &gone {
+            tracing::error!(
+                file = file.from,
+                "a committed file is gone before it was moved into its table: its rows are lost"
+            );
         }
+        self.lost += gone.len() as u64;
+        self.unpublished = left;
     }
 }
 

@@ -5,14 +5,15 @@
 //!   │ requested ──► between two reads: state, wait       │                          │
 //!   │◄───────────── where it stands                      │                          │
 //!   │ all of them: what they have sent is in the queues, and nothing comes after it │
-//!   ├───────────────────────────────────────────────────►│ files are finished       │
-//!   ├────────────────────────────────────────────────────┼─────────────────────────►│ state, rows that wait for a file
-//!   │◄──────────────────────────────────────────────────┴──────────────────────────┘
-//!   │ released ───► read on
+//!   ├─ a mark ──────────────────────────────────────────►│                          │
+//!   ├─ a mark ───────────────────────────────────────────┼─────────────────────────►│
+//!   │ released ───► read on                              │ files are finished       │ state, rows that wait for a file
+//!   │◄── those files ────────────────────────────────────┴── those that are ready ──┘
 //! ```
 //!
-//! While shards wait nobody reads; a read takes milliseconds, and the longest part is to finish the files. What follows, the writing of the
-//! commit, goes beside the reading.
+//! While shards wait nobody reads; it is for as long as a read takes, and for the queues to take a mark. Queues keep their order: what shards
+//! send from then on is behind the marks, and in the files of the next cut. So files are finished, and the commit is written, beside the
+//! reading.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,9 +21,11 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::board::CombineStatus;
 use super::combine::CombineState;
 use super::job_state::{JobState, ShardState};
 use crate::error::{Error, Result};
+use crate::sink::lake::Move;
 use crate::types::ShardId;
 use crate::types::arrow_bytes::StoredBatch;
 
@@ -46,6 +49,10 @@ pub(super) struct ShardSide {
 pub(super) struct MetState {
     pub combine: CombineState,
     pub gathered: BTreeMap<String, Vec<StoredBatch>>,
+    /// What it says of itself there.
+    pub status: CombineStatus,
+    /// Files of windows that were finished since the cut before.
+    pub files: Vec<Move>,
 }
 
 /// Who asks for cuts.
@@ -145,16 +152,23 @@ impl Cuts {
     }
 }
 
-/// Asks a task that does one message after the other, and waits for what it says.
-pub(super) async fn ask<M, T>(to: &Sender<M>, message: impl FnOnce(oneshot::Sender<T>) -> M) -> Option<T> {
+/// Asks a task that does one message after the other. What it will say is as of all that was sent to it before; none if it has ended.
+pub(super) async fn ask<M, T>(
+    to: &Sender<M>,
+    message: impl FnOnce(oneshot::Sender<T>) -> M,
+) -> Option<oneshot::Receiver<T>> {
     let (reply, answer) = oneshot::channel();
     to.send(message(reply)).await.ok()?;
-    answer.await.ok()
+    Some(answer)
 }
 
 /// The state of a job at a cut. What is not in the shards' is as it was.
-pub(super) fn job_state(shards: BTreeMap<ShardId, ShardState>, met: MetState, begun: &JobState) -> JobState {
-    let MetState { combine, gathered } = met;
+pub(super) fn job_state(
+    shards: BTreeMap<ShardId, ShardState>,
+    combine: CombineState,
+    gathered: BTreeMap<String, Vec<StoredBatch>>,
+    begun: &JobState,
+) -> JobState {
     let state = JobState { shards, combine: Some(combine), gathered, ..JobState::default() };
     let reached = state.reached().max(begun.reached);
     JobState { reached, floors: begun.floors.clone(), ..state }

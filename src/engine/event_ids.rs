@@ -15,7 +15,7 @@ use super::judge::JudgeState;
 use crate::error::{Error, Result};
 use crate::limits::{EVENT_ID_BATCH_ROWS, EVENT_ID_FILES_MAX};
 use crate::schema::{Contract, SHARD_HIGH_TIME, SHARD_ID};
-use crate::sink::lake::Lake;
+use crate::sink::lake::{Lake, Move};
 use crate::types::{Micros, ShardId};
 
 /// Ids of a state that was taken up again.
@@ -34,11 +34,18 @@ pub fn leave_out(state: &mut JobState) {
     judges(state).for_each(|(_, judge)| judge.ids().leave_out());
 }
 
-/// Puts them back, from the rows of the raw table of `contract`. `horizon` is how long ids are remembered.
+/// Puts them back, from the rows of the raw table of `contract`, and from those of it that are among files that are not at their places yet.
+/// `horizon` is how long ids are remembered.
 ///
 /// # Errors
 /// External or transient if the lake cannot be read.
-pub async fn put_back(state: &mut JobState, lake: &Lake, contract: &Contract, horizon: Micros) -> Result<EventIds> {
+pub async fn put_back(
+    state: &mut JobState,
+    lake: &Lake,
+    contract: &Contract,
+    horizon: Micros,
+    unmoved: &[Move],
+) -> Result<EventIds> {
     let mut shards = Shards::default();
     let mut hours = Vec::new();
     for (shard, judge) in
@@ -54,7 +61,8 @@ pub async fn put_back(state: &mut JobState, lake: &Lake, contract: &Contract, ho
         left_out: shards.0.values_mut().map(|(judge, _)| judge.ids().left_out()).sum(),
         ..Default::default()
     };
-    let mut files = Vec::new();
+    let mut files = lake.waiting(contract.stream_name(), unmoved).await?;
+    files.retain(|file| hours.contains(&file.hour));
     for hour in hours {
         files.extend(lake.list_hour(contract.stream_name(), hour).await?);
     }

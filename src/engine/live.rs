@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::board::Board;
+use super::board::{Board, CombineStatus};
 use super::combine::{Combine, CombineState};
 use super::commit_task::Committing;
 use super::commits::Committer;
@@ -19,7 +19,8 @@ use super::shard_task::{Message, ShardSource, Shared, ToRaw, hand_over, read_sha
 use super::tables::{RawTables, TableSummary, WindowTables};
 use crate::clock::Clock;
 use crate::error::{Domain, Error, Result};
-use crate::limits::{COMBINE_QUEUE_MAX, LAKE_QUEUE_BATCHES_MAX};
+use crate::limits::{COMBINE_QUEUE_MAX, DRAIN_SECS_MAX, LAKE_QUEUE_BATCHES_MAX};
+use crate::sink::lake::Move;
 use crate::types::ShardId;
 
 /// How often files are looked at for their age.
@@ -70,22 +71,38 @@ pub struct Ended {
     pub state: JobState,
     /// Who commits that state, if anybody committed the job.
     pub committer: Option<Committer>,
+    /// Files that no commit names yet, until that one has them.
+    files: Vec<Move>,
 }
 
 /// What a task of the job leaves.
 pub(super) enum Part {
-    Tables(Vec<TableSummary>),
-    Combine(Vec<TableSummary>, Box<CombineState>),
+    Tables(Vec<TableSummary>, Vec<Move>),
+    Combine(Vec<TableSummary>, Vec<Move>, Box<CombineState>),
     Shard(ShardId, Box<ShardState>),
     Commits(Box<Committer>),
 }
 
 impl Ended {
+    /// What the tasks have left, and what they did not change of what the job began with.
+    fn complete(mut self, begun: JobState) -> Self {
+        let files = std::mem::take(&mut self.files);
+        if let Some(committer) = &mut self.committer {
+            committer.take_files(files);
+        }
+        let reached = self.state.reached().max(begun.reached);
+        Self { state: JobState { reached, floors: begun.floors, ..self.state }, ..self }
+    }
+
     fn add(&mut self, part: Part) {
         match part {
-            Part::Tables(tables) => self.tables.extend(tables),
-            Part::Combine(tables, state) => {
+            Part::Tables(tables, files) => {
                 self.tables.extend(tables);
+                self.files.extend(files);
+            }
+            Part::Combine(tables, files, state) => {
+                self.tables.extend(tables);
+                self.files.extend(files);
                 self.state.combine = Some(*state);
             }
             Part::Shard(shard, state) => {
@@ -144,7 +161,8 @@ pub async fn run<S: ShardSource + 'static>(
     let side = commits.map(|(committer, interval)| {
         let (cuts, side) = cuts(shards.iter().map(ShardSource::shard).chain(states.keys().cloned()).collect());
         let (raw, combine, board, begun) = (raw.clone(), to_combine.clone(), Arc::clone(&board), begun.clone());
-        tasks.spawn(Committing { cuts, committer, interval, raw, combine, begun, board }.run());
+        let clock = Arc::clone(&clock);
+        tasks.spawn(Committing { cuts, committer, interval, raw, combine, begun, board, clock }.run());
         side
     });
     let shared = Arc::new(Shared {
@@ -168,13 +186,10 @@ pub async fn run<S: ShardSource + 'static>(
     drop(shared);
     let done = supervise(tasks, &board, &ending, clock.as_ref()).await;
     board.tick(clock.now());
-    done.map(|Ended { state, tables, committer }| {
-        let reached = state.reached().max(begun.reached);
-        Ended { state: JobState { reached, floors: begun.floors, ..state }, tables, committer }
-    })
+    done.map(|ended| ended.complete(begun))
 }
 
-/// Waits for the tasks' end, and keeps the board's figures fresh meanwhile.
+/// Waits for the tasks' end, which is soon when one of them has failed, and keeps the board's figures fresh meanwhile.
 async fn supervise(
     mut tasks: JoinSet<Result<Part>>,
     board: &Board,
@@ -185,8 +200,11 @@ async fn supervise(
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ended = Ended::default();
     let mut failed = None;
+    // Once a task has failed, the others are not waited for longer: one may be at a file that the lake does not take.
+    let mut patience = std::pin::pin!(tokio::time::sleep(Duration::from_secs(DRAIN_SECS_MAX)));
     loop {
         let done = tokio::select! {
+            () = &mut patience, if failed.is_some() => break,
             _ = tick.tick() => {
                 board.tick(clock.now());
                 continue;
@@ -204,6 +222,9 @@ async fn supervise(
                 tracing::error!(error = %e, "a task of the job failed: the others are stopped");
                 board.failed(clock.now(), &e);
                 ending.stop.cancel();
+                if failed.is_none() {
+                    patience.as_mut().reset(tokio::time::Instant::now() + Duration::from_secs(DRAIN_SECS_MAX));
+                }
                 failed = Some(e);
             }
         }
@@ -240,7 +261,7 @@ impl RawWriting {
                     self.tables.close().await?;
                     self.tables.post(&self.board);
                     // If nobody waits for it any more, the job is failing.
-                    let _ = reply.send(());
+                    let _ = reply.send(self.tables.take_finished());
                 }
                 Some(None) => break,
                 None => {
@@ -253,7 +274,7 @@ impl RawWriting {
         let summaries = self.tables.close().await?;
         self.board.writing(RAW, None);
         self.tables.post(&self.board);
-        Ok(Part::Tables(summaries))
+        Ok(Part::Tables(summaries, self.tables.take_finished()))
     }
 }
 
@@ -291,8 +312,14 @@ impl Combining {
                 Message::Shard(message) => self.combine.handle(message).await?,
                 Message::Drained(shard) => self.combine.leave(&shard).await?,
                 Message::Cut(reply) => {
-                    board.open_where_shards_meet(self.combine.open_windows());
-                    let met = MetState { combine: self.combine.state()?, gathered: self.tables.gathered() };
+                    let open = self.combine.open_windows();
+                    board.open_where_shards_meet(open.clone());
+                    let met = MetState {
+                        combine: self.combine.state()?,
+                        gathered: self.tables.gathered(),
+                        status: CombineStatus { open, ..self.combine.status() },
+                        files: self.tables.take_finished(),
+                    };
                     // If nobody waits for it any more, the job is failing.
                     let _ = reply.send(met);
                     continue;
@@ -311,7 +338,7 @@ impl Combining {
         let summaries = self.tables.close().await?;
         self.board.writing(WINDOWS, None);
         self.tables.post(&self.board);
-        Ok(Part::Combine(summaries, Box::new(self.combine.suspend()?)))
+        Ok(Part::Combine(summaries, self.tables.take_finished(), Box::new(self.combine.suspend()?)))
     }
 
     async fn write(&mut self, emissions: Vec<super::combine::Emission>) -> Result<()> {

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::decode::Provenance;
 use crate::error::{Error, Result};
 use crate::operator::memory::StateReservation;
+use crate::sink::lake::Move;
 use crate::types::{MICROS_PER_SEC, Micros, ReadBatch, ShardId, ShardPosition};
 
 /// An empty, caught-up shard has told us about all records that arrived this long before it was asked.
@@ -72,8 +73,8 @@ pub(super) struct Shared {
 /// What the writer of raw rows is told.
 pub(super) enum ToRaw {
     Rows(RawRows),
-    /// A cut: everything that came before is to be in finished files.
-    Cut(oneshot::Sender<()>),
+    /// A cut: everything that came before is to be in finished files, those of them that no cut before was told of.
+    Cut(oneshot::Sender<Vec<Move>>),
 }
 
 /// What the place where shards meet is told.

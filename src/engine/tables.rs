@@ -17,7 +17,7 @@ use crate::pipeline::ContinuousPlan;
 use crate::schema::{Contract, WINDOW_START};
 use crate::sink::cloudwatch::{CloudWatch, CloudWatchCounters, PublishedTable};
 use crate::sink::lake::{
-    DEAD_LETTERS, GatherWriter, Lake, Replacement, RollPolicy, TableSpec, TableWriter, Uncommitted, WriteSummary,
+    DEAD_LETTERS, GatherWriter, Lake, Move, Replacement, RollPolicy, TableSpec, TableWriter, Uncommitted, WriteSummary,
     late_table,
 };
 use crate::types::arrow_bytes::StoredBatch;
@@ -213,6 +213,11 @@ impl RawTables {
         Ok(names.into_iter().zip(written).collect())
     }
 
+    /// The files that were finished since this was last asked, if they wait to be committed.
+    pub(super) fn take_finished(&self) -> Vec<Move> {
+        [&self.events, &self.dead_letters].into_iter().chain(&self.late).flat_map(TableWriter::take_finished).collect()
+    }
+
     /// Posts how far each table is.
     pub fn post(&self, board: &Board) {
         let writers = [&self.events, &self.dead_letters].into_iter().chain(&self.late);
@@ -260,6 +265,11 @@ impl WindowTables {
         let of_writer = |w: &GatherWriter| w.gathered().cloned().map(StoredBatch).collect::<Vec<_>>();
         let tables = self.names.iter().cloned().zip(self.writers.iter().map(of_writer));
         tables.filter(|(_, rows)| !rows.is_empty()).collect()
+    }
+
+    /// The files that were finished since this was last asked, if they wait to be committed.
+    pub(super) fn take_finished(&self) -> Vec<Move> {
+        self.writers.iter().flat_map(GatherWriter::take_finished).collect()
     }
 
     /// Takes rows over that waited for their file when an earlier run was cut short. They were published then.

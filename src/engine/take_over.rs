@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::OnChangedPipeline;
 use crate::error::{Error, Result};
 use crate::limits::TAKE_OVER_TRIES_MAX;
-use crate::sink::lake::{CheckpointStore, Put, Uncommitted};
+use crate::sink::lake::{CheckpointStore, Move, Moved, Put, Uncommitted};
 
 /// The last commit that has a state, and the last number of all.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct Found {
     pub predecessor: String,
     /// Files of nobody that were removed.
     pub leftovers: usize,
+    /// Files that the commit names and that could not be moved to their places yet: the run's commits name them too, and move them.
+    pub unmoved: Vec<Move>,
 }
 
 /// Who takes over.
@@ -56,13 +58,27 @@ pub struct TakeOver<'a> {
 /// External or transient if the lake cannot be read; as [`Checkpoint::from_bytes`], at the object's place.
 pub async fn find(store: &CheckpointStore) -> Result<Found> {
     let Some(last) = store.list().await?.pop() else {
-        return Ok(Found { last: 0, generation: 0, checkpoint: None, predecessor: String::new(), leftovers: 0 });
+        return Ok(Found {
+            last: 0,
+            generation: 0,
+            checkpoint: None,
+            predecessor: String::new(),
+            leftovers: 0,
+            unmoved: Vec::new(),
+        });
     };
     let gone = |number| Error::external("the checkpoint was removed meanwhile").at(store.place(number));
     let bytes = store.read(last.number).await?.ok_or_else(|| gone(last.number))?;
     let header = read_header(&bytes).map_err(|e| e.at(store.place(last.number)))?;
     let (generation, predecessor) = (header.generation, header.run);
-    let found = |checkpoint| Found { last: last.number, generation, checkpoint, predecessor, leftovers: 0 };
+    let found = |checkpoint| Found {
+        last: last.number,
+        generation,
+        checkpoint,
+        predecessor,
+        leftovers: 0,
+        unmoved: Vec::new(),
+    };
     let (number, bytes) = match header.goes_on_from {
         None => (last.number, bytes),
         Some(0) => return Ok(found(None)),
@@ -81,9 +97,19 @@ impl TakeOver<'_> {
         let mut found = self.claim().await?;
         if let Some(files) = self.files {
             if let Some((_, checkpoint)) = &found.checkpoint {
-                files.complete(&checkpoint.header.files).await?;
+                let Moved { left, error, gone } = files.publish(&checkpoint.header.files).await;
+                for file in gone {
+                    tracing::warn!(
+                        file = file.to,
+                        "a committed file is gone; a later replacement seems to have removed it"
+                    );
+                }
+                if let Some(e) = error {
+                    tracing::error!(error = %e, files = left.len(), "committed files were not moved into their tables: the run's commits try again");
+                }
+                found.unmoved = left;
             }
-            found.leftovers = files.remove_leftovers(&found.predecessor).await?;
+            found.leftovers = files.remove_leftovers(&found.predecessor, &found.unmoved).await?;
         }
         Ok(found)
     }

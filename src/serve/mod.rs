@@ -13,6 +13,7 @@
 //! own, and listens on this machine only unless told otherwise.
 
 mod answers;
+mod commit_document;
 mod lookup_document;
 mod now_document;
 mod server;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::answers::ReadyDocument;
+use super::commit_document::CommitDocument;
 use super::lookup_document::LookupDocument;
 use crate::engine::board::{Phase, Readiness, ShardStatus, Status, TableStatus};
 use crate::engine::counters::PipelineCounts;
@@ -45,6 +46,8 @@ pub struct StatusDocument {
     pub sinks: SinksDocument,
     /// The lookup tables that queries join, in the order of their names.
     pub lookups: Vec<LookupDocument>,
+    /// The commits; null where the job is committed at its end only, and until it reads.
+    pub commits: Option<CommitDocument>,
     /// What waits between the tasks of the job, by queue, in messages.
     pub queues: BTreeMap<&'static str, usize>,
     /// What went wrong last, also if it passed.
@@ -231,6 +234,7 @@ impl StatusDocument {
                 cloudwatch: status.published.as_ref().map(cloudwatch),
             },
             lookups: status.lookups.iter().map(|(name, l)| LookupDocument::of(name, l)).collect(),
+            commits: status.commits.as_ref().map(CommitDocument::of),
             queues: status.queues.clone(),
             last_error: status
                 .trouble
@@ -326,7 +330,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::engine::board::{CombineStatus, LookupStatus, OpenWindows, PipelineName, Throughput};
+    use crate::engine::board::{CombineStatus, CommitStatus, LookupStatus, OpenWindows, PipelineName, Throughput};
     use crate::engine::judge::JudgeCounts;
     use crate::sink::lake::WriteSummary;
     use crate::telemetry::Trouble;
@@ -373,6 +377,7 @@ mod tests {
                 .into(),
             lookups: [("creators".to_owned(), LookupStatus { version: "00ff".into(), ..LookupStatus::default() })]
                 .into(),
+            commits: Some(CommitStatus { interval: MICROS_PER_SEC, last: START, ..CommitStatus::default() }),
             queues: [("raw", 1)].into(),
             published: Some(CloudWatchCounts {
                 published: 12,
@@ -415,7 +420,9 @@ mod tests {
             concurrency.remembered_streams sinks.lake[].table sinks.lake[].rows sinks.lake[].files sinks.lake[].bytes \
             sinks.lake[].last_file sinks.lake[].last_file_at sinks.cloudwatch.published sinks.cloudwatch.calls \
             sinks.cloudwatch.retries sinks.cloudwatch.dropped.too_old lookups[].table lookups[].version lookups[].rows \
-            lookups[].loaded_at lookups[].reloads lookups[].failures lookups[].failing queues.raw last_error.at last_error.message";
+            lookups[].loaded_at lookups[].reloads lookups[].failures lookups[].failing \
+            commits.interval_secs commits.last_at commits.number commits.commits commits.failures commits.failing commits.stood_secs \
+            commits.unmoved_files commits.lost_files queues.raw last_error.at last_error.message";
         assert_eq!(found, expected.split_whitespace().collect::<Vec<_>>());
         let early = serde_json::to_value(StatusDocument::of(&Status::default(), 0)).unwrap();
         let top = |v: &Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>();

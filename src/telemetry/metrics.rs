@@ -63,7 +63,7 @@ catalogue! {
     Gauge Seconds START_TIMESTAMP_SECONDS [] = "headcount_start_timestamp_seconds";
     /// 1 while /readyz answers 200, degraded or not; else 0.
     Gauge Count READY [] = "headcount_ready";
-    /// 1 while /readyz says degraded: the job works, but a shard is behind or silent, or the lake does not take a write; else 0.
+    /// 1 while /readyz says degraded: the job works, but a shard is behind or silent, or the lake does not take a write or a commit; else 0.
     Gauge Count DEGRADED [] = "headcount_degraded";
 
     /// Read calls made to a shard, with or without records.
@@ -72,7 +72,8 @@ catalogue! {
     Counter Count RECORDS_READ_TOTAL ["shard"] = "headcount_records_read_total";
     /// Payload bytes of the records read.
     Counter Bytes BYTES_READ_TOTAL [] = "headcount_bytes_read_total";
-    /// Calls to a service that were made again after throttling, a timeout or a server error.
+    /// Calls to a service (kinesis, cloudwatch) that were made again after throttling, a timeout or a server error; files of the lake (lake)
+    /// that were written again after any.
     Counter Count RETRIES_TOTAL ["service"] = "headcount_retries_total";
     /// How far the last read of a shard was behind its tip.
     Gauge Seconds LAG_SECONDS ["shard"] = "headcount_lag_seconds";
@@ -147,6 +148,19 @@ catalogue! {
     Counter Bytes BYTES_WRITTEN_TOTAL ["table"] = "headcount_bytes_written_total";
     /// When the last file of a table was finished, as seconds since 1970.
     Gauge Seconds LAST_FILE_TIMESTAMP_SECONDS ["table"] = "headcount_last_file_timestamp_seconds";
+
+    /// Commits of a job that is committed while it runs.
+    Counter Count COMMITS_TOTAL [] = "headcount_commits_total";
+    /// Commits that failed: the next one made up for each.
+    Counter Count COMMIT_FAILURES_TOTAL [] = "headcount_commit_failures_total";
+    /// When the last commit stood, as seconds since 1970; before the first one, when the job began to read.
+    Gauge Seconds LAST_COMMIT_TIMESTAMP_SECONDS [] = "headcount_last_commit_timestamp_seconds";
+    /// For how long no shard was read at the last commit's cut.
+    Gauge Seconds COMMIT_STOOD_SECONDS [] = "headcount_commit_stood_seconds";
+    /// Committed files that could not be moved into their tables yet.
+    Gauge Count UNMOVED_FILES [] = "headcount_unmoved_files";
+    /// Committed files that were gone before they were moved into their tables: their rows are lost.
+    Counter Count LOST_FILES_TOTAL [] = "headcount_lost_files_total";
 
     /// Metric data that CloudWatch took.
     Counter Count CLOUDWATCH_PUBLISHED_TOTAL [] = "headcount_cloudwatch_published_total";

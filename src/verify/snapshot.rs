@@ -102,8 +102,14 @@ async fn last_commit(store: &CheckpointStore) -> Result<Option<(u64, Found)>> {
         Ok(found) => Ok(Some((found.last, found))),
         Err(e) if e.domain() == Domain::User => {
             tracing::warn!(error = %e, "the last commit is not asked how far the tables are");
-            let found =
-                Found { last: last.number, generation: 0, checkpoint: None, predecessor: String::new(), leftovers: 0 };
+            let found = Found {
+                last: last.number,
+                generation: 0,
+                checkpoint: None,
+                predecessor: String::new(),
+                leftovers: 0,
+                unmoved: Vec::new(),
+            };
             Ok(Some((last.number, found)))
         }
         Err(e) => Err(e),

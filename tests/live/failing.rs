@@ -4,12 +4,11 @@
 //! The store is in memory, and fails as a seed says.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use futures::stream::BoxStream;
+use futures::TryStreamExt;
 use headcount::clock::{Clock, SystemClock};
 use headcount::config::OnChangedPipeline;
 use headcount::engine::Pipelines;
@@ -22,17 +21,15 @@ use headcount::engine::live::{self, Ended, Ending, Tables};
 use headcount::engine::shard_task::ShardSource;
 use headcount::engine::tables::{Target, open_tables};
 use headcount::engine::take_over::TakeOver;
-use headcount::sink::lake::{CheckpointStore, Lake, Uncommitted};
+use headcount::sink::lake::{CheckpointStore, Lake, Move, Uncommitted};
 use headcount::types::{ReadBatch, Record, ShardId, ShardPosition};
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use super::failing_store::{Failing, Faults};
 use super::resuming::{evening, expected, shipped, sorted};
 use super::within;
 use crate::fixture;
@@ -41,122 +38,8 @@ use crate::reference::{Lateness, Options, Row, Val};
 const STREAM: &str = "a stream";
 const APPLICATION: &str = "app";
 const INTERVAL: Duration = Duration::from_millis(20);
-
-/// How often what went wrong.
-#[derive(Debug, Default)]
-struct Faults {
-    refused: AtomicU64,
-    /// It was done, and an error given.
-    unsaid: AtomicU64,
-    full: AtomicU64,
-    slow: AtomicU64,
-}
-
-/// A store that fails, until it is healed.
-#[derive(Debug)]
-struct Failing {
-    inner: Arc<InMemory>,
-    /// What happens next, and how many writes more find the disk full.
-    next: Mutex<(SmallRng, u32)>,
-    faults: Arc<Faults>,
-}
-
-/// What becomes of a call.
-enum Fate {
-    Done,
-    Refused,
-    Unsaid,
-}
-
-impl std::fmt::Display for Failing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("failing")
-    }
-}
-
-impl Failing {
-    async fn fate(&self, writes: bool) -> Fate {
-        let (pause, fate) = {
-            let (rng, full) = &mut *self.next.lock().unwrap();
-            let pause = rng.random_ratio(1, 10).then(|| Duration::from_millis(rng.random_range(1..30)));
-            if writes && *full == 0 && rng.random_ratio(1, 40) {
-                *full = rng.random_range(1..10);
-            }
-            let fate = match rng.random_range(0..100) {
-                _ if writes && *full > 0 => {
-                    *full -= 1;
-                    self.faults.full.fetch_add(1, Ordering::Relaxed);
-                    Fate::Refused
-                }
-                0..3 => {
-                    self.faults.refused.fetch_add(1, Ordering::Relaxed);
-                    Fate::Refused
-                }
-                3..6 if writes => {
-                    self.faults.unsaid.fetch_add(1, Ordering::Relaxed);
-                    Fate::Unsaid
-                }
-                _ => Fate::Done,
-            };
-            (pause, fate)
-        };
-        if let Some(pause) = pause {
-            self.faults.slow.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(pause).await;
-        }
-        fate
-    }
-
-    async fn read<T>(&self, done: impl Future<Output = Result<T>>) -> Result<T> {
-        match self.fate(false).await {
-            Fate::Refused => Err(broken()),
-            _ => done.await,
-        }
-    }
-
-    async fn write<T>(&self, done: impl Future<Output = Result<T>>) -> Result<T> {
-        match self.fate(true).await {
-            Fate::Done => done.await,
-            Fate::Refused => Err(broken()),
-            Fate::Unsaid => done.await.and_then(|_| Err(broken())),
-        }
-    }
-}
-
-fn broken() -> Error {
-    Error::Generic { store: "failing", source: "as a seed says".into() }
-}
-
-#[async_trait]
-impl ObjectStore for Failing {
-    async fn put_opts(&self, to: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.write(self.inner.put_opts(to, payload, options)).await
-    }
-
-    async fn put_multipart_opts(&self, to: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        self.write(self.inner.put_multipart_opts(to, options)).await
-    }
-
-    async fn get_opts(&self, from: &Path, options: GetOptions) -> Result<GetResult> {
-        self.read(self.inner.get_opts(from, options)).await
-    }
-
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(paths)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.read(self.inner.list_with_delimiter(prefix)).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.write(self.inner.copy_opts(from, to, options)).await
-    }
-}
+/// Bytes of a part of an upload: most files of raw events of these tests have several.
+const PART_BYTES: usize = 8 * 1024;
 
 /// A shard in memory, which gives a few records at a time.
 struct Slow {
@@ -250,6 +133,17 @@ impl Scene {
         Lake::in_store(self.inner.clone(), "memory")
     }
 
+    fn failing(&self, seed: u64, faults: &Arc<Faults>) -> Lake {
+        let store = Failing::new(&self.inner, seed, faults);
+        Lake::in_store(Arc::new(store), "failing")
+    }
+
+    /// The files of runs that no commit names, and those that are not at their places.
+    async fn uncommitted(&self) -> Vec<String> {
+        let listed = self.inner.list(Some(&Path::from("_uncommitted")));
+        listed.map_ok(|meta| meta.location.to_string()).try_collect().await.unwrap()
+    }
+
     /// What a process does at its start, and then the job.
     async fn start(&self, lake: &Lake) -> headcount::Result<Job> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -269,7 +163,9 @@ impl Scene {
         if let Some((_, mut checkpoint)) = found.checkpoint {
             changes::fit(&mut checkpoint, &self.pipelines, STREAM, OnChangedPipeline::Refuse)?;
             let horizon = self.pipelines.options.judge.dedupe_horizon;
-            let ids = event_ids::put_back(&mut checkpoint.state, lake, &self.pipelines.contract, horizon).await?;
+            let ids =
+                event_ids::put_back(&mut checkpoint.state, lake, &self.pipelines.contract, horizon, &found.unmoved)
+                    .await?;
             assert_eq!(ids.found, ids.left_out, "rows with ids are lost, or there twice");
             from = Some(checkpoint.state);
         }
@@ -278,7 +174,8 @@ impl Scene {
         let (raw, windows) = open_tables(&self.pipelines, target, fixture::table_options(), &run, &clock);
         let (last, generation) = (found.last, found.generation);
         let predecessor = found.predecessor;
-        let options = CommitOptions { stream: STREAM.to_owned(), run, last, generation, predecessor, read_before: 0 };
+        let (stream, unmoved) = (STREAM.to_owned(), found.unmoved);
+        let options = CommitOptions { stream, run, last, generation, predecessor, unmoved, read_before: 0 };
         let committer = Committer::new(&self.pipelines, store, Some(files), options, &clock);
         let tables = Tables { raw, windows, commits: Some((committer, INTERVAL)) };
         let (board, ending) = (Arc::new(Board::default()), Ending::default());
@@ -293,7 +190,9 @@ impl Scene {
         let ended = within("the job ends", job.running).await.unwrap().unwrap();
         assert_eq!(job.board.status().counters().contradictions(), Vec::<String>::new());
         let of = CommitOf::new(ended.state, vec![], &job.board.status());
-        ended.committer.unwrap().finish(of).await.unwrap();
+        let mut committer = ended.committer.unwrap();
+        committer.finish(of).await.unwrap();
+        assert_eq!((committer.unmoved(), committer.lost()), (0, 0));
     }
 
     /// Whether every table has the rows of a run in which nothing goes wrong.
@@ -311,49 +210,177 @@ impl Scene {
         let put: BTreeSet<String> = self.all.iter().flat_map(|r| fixture::ids_in(&r.data)).collect();
         assert!(put.iter().eq(ids.keys()), "{what}: raw rows are lost");
         assert!(ids.values().all(|n| *n == 1), "{what}: raw rows are there twice");
-        assert!(lake.tables().await.unwrap().iter().all(|name| !name.starts_with("_uncommitted")));
+        assert_eq!(self.uncommitted().await, Vec::<String>::new(), "{what}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_fails_and_processes_that_die_change_no_row() {
     let faults = Arc::new(Faults::default());
-    let (mut killed, mut failed, mut committed) = (0, 0, 0);
+    let (mut killed, mut refused, mut committed) = (0, 0, 0);
     let first = Scene::new().await;
     for seed in 0..6 {
         let scene = first.anew();
-        let next = Mutex::new((SmallRng::seed_from_u64(seed), 0));
-        let failing = Failing { inner: scene.inner.clone(), next, faults: Arc::clone(&faults) };
-        let lake = Lake::in_store(Arc::new(failing), "failing");
+        let lake = scene.failing(seed, &faults).with_upload_parts_of(PART_BYTES);
         let mut rng = SmallRng::seed_from_u64(seed ^ 0x5eed);
         let mut last = 0;
-        for _ in 0..30 {
+        for _ in 0..20 {
             let Ok(mut job) = scene.start(&lake).await else {
-                failed += 1;
+                refused += 1;
                 continue;
             };
             committed += job.number - last - 1;
             last = job.number;
-            let pause = Duration::from_millis(rng.random_range(10..150));
-            match tokio::time::timeout(pause, &mut job.running).await {
+            // Until it has made some commits, and then to any point of the next one.
+            let (commits, pause) = (rng.random_range(0..4), Duration::from_millis(rng.random_range(0..80)));
+            let board = Arc::clone(&job.board);
+            let made = async {
+                while board.status().commits.map_or(0, |made| made.commits) < commits {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            };
+            let alive = async {
+                let _ = tokio::time::timeout(Duration::from_secs(2), made).await;
+                tokio::time::sleep(pause).await;
+            };
+            let ended = tokio::select! {
+                ended = &mut job.running => Ok(ended),
+                () = alive => Err(()),
+            };
+            match ended {
                 // The tasks end where they are.
-                Err(_) => {
+                Err(()) => {
                     job.running.abort();
                     let _ = job.running.await;
                     killed += 1;
                 }
-                Ok(ended) => {
-                    ended.unwrap().unwrap_err();
-                    failed += 1;
-                }
+                Ok(ended) => panic!("seed {seed}: the job did not outlive a fault: {ended:?}"),
             }
         }
         scene.finish().await;
         scene.compare(&format!("seed {seed}")).await;
     }
-    let counts = [&faults.refused, &faults.unsaid, &faults.full, &faults.slow].map(|n| n.load(Ordering::Relaxed));
-    assert!(counts.iter().all(|n| *n > 5), "too little went wrong: {faults:?}");
-    assert!(killed > 20 && failed > 3 && committed > 50, "killed {killed}, failed {failed}, committed {committed}");
+    let (how, what) = faults.all();
+    assert!(how.iter().all(|n| *n > 5) && what.iter().all(|n| *n > 0), "too little went wrong: {faults:?}");
+    assert!(faults.uploads() > 20, "too few files failed: {faults:?}");
+    assert!(killed > 20 && committed > 50, "killed {killed}, starts refused {refused}, committed {committed}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_outlives_a_store_that_fails_for_as_long_as_it_lives() {
+    let (scene, faults) = (Scene::new().await, Arc::new(Faults::default()));
+    // The more parts, the more often the whole file is sent again: here a few.
+    let lake = scene.failing(7, &faults).with_upload_parts_of(2 * PART_BYTES);
+    let starting = async {
+        loop {
+            if let Ok(job) = scene.start(&lake).await {
+                break job;
+            }
+        }
+    };
+    let job = within("a start succeeds", starting).await;
+    let committed = async {
+        while faults.uploads() < 10 || job.board.status().commits.is_none_or(|commits| commits.commits < 3) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert!(!job.running.is_finished());
+        }
+    };
+    within("files fail, and it commits", committed).await;
+    job.ending.stop.cancel();
+    let ended = within("the job ends", job.running).await.unwrap().unwrap();
+    let of = CommitOf::new(ended.state, vec![], &job.board.status());
+    ended.committer.unwrap().finish(of).await.unwrap();
+    scene.finish().await;
+    scene.compare("after a life of faults").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shards_are_read_on_while_the_files_of_a_cut_are_finished() {
+    let mut scene = Scene::new().await;
+    // Soon a shard has only reads in which nothing comes.
+    scene.shards.iter_mut().for_each(|(_, records)| records.truncate(30));
+    let (store, arrived, letting_in) = Failing::holding(&scene.inner);
+    let job = scene.start(&Lake::in_store(Arc::new(store), "holding")).await.unwrap();
+    within("a cut's files are being finished", arrived.notified()).await;
+    let reads = || job.board.status().shards.values().map(|shard| shard.reads).sum::<u64>();
+    let then = reads();
+    let read_on = async {
+        while reads() < then + 20 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    within("shards are read on", read_on).await;
+    assert_eq!(job.board.status().commits.map(|commits| commits.commits), Some(0), "and it is not committed");
+    letting_in.send(true).unwrap();
+    let committed = async {
+        while job.board.status().commits.is_none_or(|commits| commits.commits < 2) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    within("it is committed", committed).await;
+    job.ending.stop.cancel();
+    let ended = within("the job ends", job.running).await.unwrap().unwrap();
+    let of = CommitOf::new(ended.state, vec![], &job.board.status());
+    ended.committer.unwrap().finish(of).await.unwrap();
+    let rows = fixture::table(&scene.lake(), "user_events").await.len();
+    assert_eq!(rows, 60, "each once, whichever cut it was before");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_moved_is_in_the_way_of_no_other_and_one_that_is_gone_is_counted() {
+    let (folder, pipelines) = (fixture::TempLake::new(), shipped(&Options::default()).await);
+    let (lake, clock): (_, Arc<dyn Clock>) = (folder.lake.clone(), Arc::new(SystemClock));
+    let file = |hour: &str| {
+        let to = format!("t/year=2026/month=01/day=31/hour={hour}/run-0-000000.parquet");
+        Move { from: format!("_uncommitted/{APPLICATION}/run-0/{to}"), to }
+    };
+    let [stuck, free, gone] = ["17", "18", "19"].map(file);
+    let at = |path: &str| folder.folder.path().join(path);
+    for Move { from, .. } in [&stuck, &free] {
+        std::fs::create_dir_all(at(from).parent().unwrap()).unwrap();
+        std::fs::write(at(from), "rows").unwrap();
+    }
+    let in_the_way = at(&stuck.to).parent().unwrap().to_owned();
+    std::fs::create_dir_all(in_the_way.parent().unwrap()).unwrap();
+    std::fs::write(&in_the_way, "a file, where the hour's folder is to be").unwrap();
+
+    let store = CheckpointStore::new(&lake, APPLICATION);
+    let options = CommitOptions {
+        stream: STREAM.to_owned(),
+        run: "run-1".to_owned(),
+        last: 0,
+        generation: 1,
+        predecessor: String::new(),
+        unmoved: vec![stuck.clone(), free.clone(), gone],
+        read_before: 0,
+    };
+    let files = Uncommitted::new(&lake, APPLICATION, "run-1");
+    let mut committer = Committer::new(&pipelines, store.clone(), Some(files), options, &clock);
+    let nothing = || CommitOf::new(JobState::default(), vec![], &Board::default().status());
+    assert_eq!(committer.commit(nothing()).await.unwrap().files, 3);
+    assert_eq!((committer.unmoved(), committer.lost()), (1, 1));
+    assert!(at(&free.to).exists() && at(&stuck.from).exists());
+    assert_eq!(committer.commit(nothing()).await.unwrap().files, 1, "it is named until it is moved");
+
+    // Starts go on with it, however often.
+    for run in ["run-2", "run-3"] {
+        let files = Uncommitted::new(&lake, APPLICATION, run);
+        let taking_over = TakeOver {
+            store: &store,
+            files: Some(&files),
+            run,
+            pipelines: &pipelines,
+            stream: STREAM,
+            on_changed: OnChangedPipeline::Refuse,
+            clock: Arc::clone(&clock),
+        };
+        assert_eq!(taking_over.run().await.unwrap().unmoved, std::slice::from_ref(&stuck));
+        assert!(at(&stuck.from).exists(), "what a commit names is nobody's leftover");
+    }
+    std::fs::remove_file(in_the_way).unwrap();
+    let files = Uncommitted::new(&lake, APPLICATION, "run-3");
+    let moved = files.publish(std::slice::from_ref(&stuck)).await;
+    assert!(moved.left.is_empty() && moved.gone.is_empty() && at(&stuck.to).exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

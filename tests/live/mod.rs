@@ -7,6 +7,7 @@
 
 mod changing;
 mod failing;
+mod failing_store;
 mod now;
 mod resuming;
 mod service;
@@ -223,7 +224,7 @@ async fn taken_up(
     let changes = changes::fit(&mut back, now, "a stream", on_changed)?;
     let mut state = back.state;
     let horizon = now.options.judge.dedupe_horizon;
-    let ids = event_ids::put_back(&mut state, &lake.lake, &now.contract, horizon).await.unwrap();
+    let ids = event_ids::put_back(&mut state, &lake.lake, &now.contract, horizon, &[]).await.unwrap();
     assert_eq!(ids.found, ids.left_out, "{ids:?}");
     Ok((state, changes))
 }

@@ -53,7 +53,7 @@ async fn commit(pipelines: &Arc<Pipelines>, lake: &TempLake, (state, status): (J
 
 fn options(run: &str) -> CommitOptions {
     let (stream, run, predecessor) = ("a stream".to_owned(), run.to_owned(), String::new());
-    CommitOptions { stream, run, last: 0, generation: 1, predecessor, read_before: 0 }
+    CommitOptions { stream, run, last: 0, generation: 1, predecessor, read_before: 0, unmoved: vec![] }
 }
 
 async fn verified(pipelines: &Arc<Pipelines>, lake: &TempLake) -> Verified {

@@ -1,6 +1,6 @@
 //! Joins with lookup tables: what a row finds, and which version of the table it is joined with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,14 +10,15 @@ use headcount::clock::{Clock, SystemClock};
 use headcount::config::{ColumnType, Config, Lookup};
 use headcount::decode::Provenance;
 use headcount::engine::Pipelines;
-use headcount::engine::board::{Board, Fitness, Readiness};
+use headcount::engine::board::{Board, Fitness, Readiness, Status};
 use headcount::engine::changes::Changes;
 use headcount::engine::checkpoint::{Checkpoint, Header, Summary};
+use headcount::engine::commits::{CommitOf, CommitOptions, Committer};
 use headcount::engine::job_state::JobState;
 use headcount::engine::lookups::{LoadedLookup, LookupHistory, Reloader};
 use headcount::error::Result;
 use headcount::pipeline::PipelineFile;
-use headcount::sink::lake::{CheckpointStore, LookupStore};
+use headcount::sink::lake::{CheckpointStore, Lake, LookupStore};
 use headcount::types::format_micros;
 
 use super::scene::{Event, Job, at, lines, pipeline, records, scene};
@@ -382,6 +383,125 @@ async fn what_changes_is_reloaded_and_what_fails_leaves_the_version_before() {
     tables.write("creators.csv", "country,channel_id,tier\nfr,b,gold\nde,c,gold\n");
     assert!(reloader.look().await, "columns may come in another order");
     assert_eq!((rows(), status().failing), (2, None));
+}
+
+/// One run's look at a lookup table in a lake, and its commits.
+struct Committing {
+    tables: Tables,
+    pipelines: Arc<Pipelines>,
+    history: LookupHistory,
+    reloader: Reloader,
+    committer: Committer,
+    store: CheckpointStore,
+}
+
+impl Committing {
+    /// A run that goes on from the checkpoint `last`.
+    async fn begin(lake: &Lake, run: &str, last: u64) -> Self {
+        let tables = Tables::with(&[("creators.csv", CREATORS)]);
+        let loaded = [tables.load("creators.csv").await.unwrap()];
+        let file = by_tier("LEFT JOIN creators c ON e.channel_id = c.channel_id");
+        let pipelines = harness::pipelines_with(&[file], &loaded, &Options::default()).await;
+        let mut history = LookupHistory::new(lake, "app");
+        history.written_by(run, last);
+        history.keep_current(&pipelines.lookups).await.unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let board = Arc::new(Board::new(clock.now()));
+        let reloader = Reloader::all(&pipelines.lookups, false, Some(&history), &board, &clock).remove(0);
+        let store = CheckpointStore::new(lake, "app");
+        let options = CommitOptions {
+            stream: "user-events".to_owned(),
+            run: run.to_owned(),
+            last,
+            generation: 1,
+            predecessor: String::new(),
+            unmoved: vec![],
+            read_before: 0,
+        };
+        let committer = Committer::new(&pipelines, store.clone(), None, options, &clock).with_lookups(history.clone());
+        Self { tables, pipelines, history, reloader, committer, store }
+    }
+
+    fn version(&self) -> String {
+        self.pipelines.lookups.versions()["creators"].clone()
+    }
+
+    /// Another version comes into use.
+    async fn reload(&mut self, tier: &str) -> String {
+        self.tables.write("creators.csv", &format!("channel_id,tier,country\na,{tier},de\n"));
+        assert!(self.reloader.look().await, "{tier}");
+        self.version()
+    }
+
+    async fn commit(&mut self) -> u64 {
+        self.committer.commit(nothing()).await.unwrap().number
+    }
+
+    /// What a start does after this run was killed.
+    async fn start(&self) -> headcount::Result<()> {
+        let last = self.store.list().await?.pop().unwrap().number;
+        let header = Checkpoint::from_bytes(&self.store.read(last).await?.unwrap())?.header;
+        self.history.put_back(&self.pipelines.lookups, &header.lookups).await
+    }
+}
+
+fn nothing() -> CommitOf {
+    CommitOf::new(JobState::default(), vec![], &Status::default())
+}
+
+#[tokio::test]
+async fn a_version_that_the_last_commit_names_stays_whatever_is_reloaded_after_it() {
+    let lake = TempLake::new();
+    let mut run = Committing::begin(&lake.lake, "run-1", 0).await;
+    let there = async || LookupStore::new(&lake.lake, "app").list().await.unwrap();
+    let first = run.version();
+    assert_eq!(run.commit().await, 1);
+    let second = run.reload("silver").await;
+    assert_eq!(run.commit().await, 2);
+    let third = run.reload("gold").await;
+    assert_eq!(there().await, BTreeSet::from([first, second.clone(), third]));
+    run.start().await.unwrap();
+    assert_eq!(run.version(), second);
+
+    // A commit that has said what it names and is not there yet.
+    let fourth = run.reload("wood").await;
+    let mut committer = run.committer;
+    {
+        let mut committing = std::pin::pin!(committer.commit(nothing()));
+        assert!(futures::poll!(committing.as_mut()).is_pending());
+        run.tables.write("creators.csv", "channel_id,tier,country\na,tin,de\n");
+        assert!(run.reloader.look().await);
+        assert_eq!(committing.await.unwrap().number, 3);
+    }
+    run.committer = committer;
+    run.start().await.unwrap();
+    assert_eq!(run.version(), fourth);
+
+    // What is in no checkpoint that is kept goes.
+    for number in 4..7 {
+        assert_eq!(run.commit().await, number);
+    }
+    let last = run.reload("tin").await;
+    assert_eq!(there().await, BTreeSet::from([fourth, last]));
+}
+
+#[tokio::test]
+async fn who_was_shut_out_removes_no_version_and_what_was_removed_is_put_again() {
+    let lake = TempLake::new();
+    let store = LookupStore::new(&lake.lake, "app");
+    let mut first = Committing::begin(&lake.lake, "run-1", 0).await;
+    first.commit().await;
+    let mut second = Committing::begin(&lake.lake, "run-2", 1).await;
+    assert_eq!(second.commit().await, 2);
+    let unnamed = second.reload("silver").await;
+    first.reload("gold").await;
+    assert!(store.list().await.unwrap().contains(&unnamed), "the first one was shut out");
+
+    // It had looked who writes before it was.
+    store.remove([&unnamed]).await.unwrap();
+    assert_eq!(second.commit().await, 3);
+    second.start().await.unwrap();
+    assert_eq!(second.version(), unnamed);
 }
 
 #[tokio::test]

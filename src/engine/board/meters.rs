@@ -33,6 +33,17 @@ impl Status {
         self.report_presence();
         self.report_memory();
         self.report_tables();
+        self.report_commits();
+    }
+
+    fn report_commits(&self) {
+        let Some(commits) = &self.commits else { return };
+        counter!(names::COMMITS_TOTAL).absolute(commits.commits);
+        counter!(names::COMMIT_FAILURES_TOTAL).absolute(commits.failures);
+        gauge!(names::LAST_COMMIT_TIMESTAMP_SECONDS).set(secs(commits.last));
+        gauge!(names::COMMIT_STOOD_SECONDS).set(secs(commits.stood));
+        gauge!(names::UNMOVED_FILES).set(commits.unmoved as f64);
+        counter!(names::LOST_FILES_TOTAL).absolute(commits.lost);
     }
 
     fn report_events(&self) {
@@ -132,4 +143,41 @@ fn report_shard(shard: &str, status: &ShardStatus) {
 
 fn secs(t: Micros) -> f64 {
     t as f64 / MICROS_PER_SEC as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+    use crate::engine::board::CommitStatus;
+
+    #[test]
+    fn commits_are_on_the_page_of_a_job_that_makes_some() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let commits = CommitStatus {
+            interval: 60 * MICROS_PER_SEC,
+            last: 90 * MICROS_PER_SEC,
+            commits: 7,
+            failures: 2,
+            stood: MICROS_PER_SEC / 4,
+            unmoved: 3,
+            lost: 1,
+            ..CommitStatus::default()
+        };
+        let status = Status { commits: Some(commits), ..Status::default() };
+        metrics::with_local_recorder(&recorder, || status.report(0));
+        let page = handle.render();
+        for line in [
+            "headcount_commits_total 7",
+            "headcount_commit_failures_total 2",
+            "headcount_last_commit_timestamp_seconds 90",
+            "headcount_commit_stood_seconds 0.25",
+            "headcount_unmoved_files 3",
+            "headcount_lost_files_total 1",
+        ] {
+            assert!(page.lines().any(|shown| shown == line), "{line} is missing in:\n{page}");
+        }
+    }
 }

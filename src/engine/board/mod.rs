@@ -20,5 +20,7 @@ mod throughput;
 
 pub use posts::Board;
 pub use readiness::{Fitness, Readiness, Reason};
-pub use status::{CombineStatus, LookupStatus, OpenWindows, Phase, PipelineName, ShardStatus, Status, TableStatus};
+pub use status::{
+    CombineStatus, CommitStatus, LookupStatus, OpenWindows, Phase, PipelineName, ShardStatus, Status, TableStatus,
+};
 pub use throughput::Throughput;

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::dead_letter_log::DeadLetterLog;
-use super::status::{CombineStatus, LookupStatus, OpenWindows, Phase, PipelineName, ShardStatus, Status, TableStatus};
+use super::status::{
+    CombineStatus, CommitStatus, LookupStatus, OpenWindows, Phase, PipelineName, ShardStatus, Status, TableStatus,
+};
 use super::throughput::{Sample, Samples};
 use crate::engine::Pipelines;
 use crate::engine::inquiry::Inquiries;
@@ -94,6 +96,11 @@ impl Board {
     /// News of a lookup table.
     pub fn lookup(&self, table: &str, status: LookupStatus) {
         self.lock().status.lookups.insert(table.to_owned(), status);
+    }
+
+    /// News of the job's commits.
+    pub fn commits(&self, status: CommitStatus) {
+        self.lock().status.commits = Some(status);
     }
 
     /// A writer of the lake begins its work at a time, or has done it (`None`).

@@ -55,7 +55,10 @@ impl Readiness {
             return Self { fitness: Fitness::NotReady, reasons: unready };
         }
         let reasons: Vec<Reason> =
-            [lagging(status), silent(status, now), stalled(status, now), stale(status)].into_iter().flatten().collect();
+            [lagging(status), silent(status, now), stalled(status, now), uncommitted(status, now), stale(status)]
+                .into_iter()
+                .flatten()
+                .collect();
         let fitness = if reasons.is_empty() { Fitness::Ready } else { Fitness::Degraded };
         Self { fitness, reasons }
     }
@@ -126,6 +129,18 @@ fn stalled(status: &Status, now: Micros) -> Option<Reason> {
         .then(|| reason("lake_stalled", format!("the lake has been taking one write of {writer} for {secs} s")))
 }
 
+fn uncommitted(status: &Status, now: Micros) -> Option<Reason> {
+    let commits = status.commits.as_ref()?;
+    let since = commits.overdue(now)?;
+    let why = commits.failing.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let message = format!(
+        "no commit for {} s, where one is made every {} s{why}",
+        since / MICROS_PER_SEC,
+        commits.interval / MICROS_PER_SEC
+    );
+    Some(reason("commits_overdue", message))
+}
+
 fn stale(status: &Status) -> Option<Reason> {
     let (table, why) = status.lookups.iter().find_map(|(name, lookup)| Some((name, lookup.failing.as_ref()?)))?;
     let message = format!("the lookup table {table} could not be reloaded, the version before stays in use: {why}");
@@ -142,7 +157,7 @@ fn named(shards: BTreeSet<&ShardId>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::board::LookupStatus;
+    use crate::engine::board::{CommitStatus, LookupStatus};
     use crate::telemetry::Trouble;
 
     const SEC: Micros = MICROS_PER_SEC;
@@ -199,6 +214,22 @@ mod tests {
         status.shards.values_mut().for_each(|s| s.drained = true);
         status.writing_since.clear();
         assert_eq!(codes(&status, late), (Fitness::Ready, vec![]), "nothing more is wanted of a drained shard");
+    }
+
+    #[test]
+    fn commits_that_fail_degrade_after_three_missed_intervals() {
+        let mut status = running(&["a"]);
+        read(&mut status, "a", 100 * SEC, 0);
+        let failing = Some("_checkpoints/app: the disk is full".to_owned());
+        let mut commits = CommitStatus { interval: 10 * SEC, last: 70 * SEC, failing, ..CommitStatus::default() };
+        status.commits = Some(commits.clone());
+        assert_eq!(codes(&status, 100 * SEC), (Fitness::Ready, vec![]));
+        assert_eq!(codes(&status, 101 * SEC), (Fitness::Degraded, vec!["commits_overdue"]));
+        let message = &Readiness::of(&status, 101 * SEC).reasons[0].message;
+        assert_eq!(message, "no commit for 31 s, where one is made every 10 s: _checkpoints/app: the disk is full");
+        commits.last = 101 * SEC;
+        status.commits = Some(commits);
+        assert_eq!(codes(&status, 101 * SEC), (Fitness::Ready, vec![]));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::throughput::Throughput;
 use crate::engine::counters::{Counters, PipelineCounts};
 use crate::engine::judge::JudgeCounts;
+use crate::limits::DEGRADED_COMMITS;
 use crate::sink::cloudwatch::CloudWatchCounts;
 use crate::sink::lake::WriteSummary;
 use crate::telemetry::Trouble;
@@ -132,6 +133,37 @@ pub struct LookupStatus {
     pub failing: Option<String>,
 }
 
+/// The commits of a job that is committed while it runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommitStatus {
+    /// The pause between two of them.
+    pub interval: Micros,
+    /// When the last one stood; before the first one, when the job began.
+    pub last: Micros,
+    /// Its number; none before the first one.
+    pub number: Option<u64>,
+    /// Commits since the start.
+    pub commits: u64,
+    /// Tries that failed since the start. The next one made up for each.
+    pub failures: u64,
+    /// Why the last one failed, if it did.
+    pub failing: Option<String>,
+    /// For how long the shards stood still at the last cut, in microseconds.
+    pub stood: Micros,
+    /// Committed files that are not at their places yet.
+    pub unmoved: usize,
+    /// Committed files that were gone before they were moved.
+    pub lost: u64,
+}
+
+impl CommitStatus {
+    /// How long ago the last one was, if that is longer than it may be.
+    pub fn overdue(&self, now: Micros) -> Option<Micros> {
+        let since = now.saturating_sub(self.last);
+        (since > self.interval.saturating_mul(DEGRADED_COMMITS)).then_some(since)
+    }
+}
+
 /// The whole job's state of affairs.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
@@ -155,6 +187,8 @@ pub struct Status {
     pub tables: BTreeMap<String, TableStatus>,
     /// By lookup table.
     pub lookups: BTreeMap<String, LookupStatus>,
+    /// Its commits, if it is committed while it runs.
+    pub commits: Option<CommitStatus>,
     /// What waits in each queue of the job, by the queue's name.
     pub queues: BTreeMap<&'static str, usize>,
     /// What became of the metrics for CloudWatch, where windows are published.

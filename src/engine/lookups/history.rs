@@ -1,24 +1,30 @@
 //! Versions that checkpoints name, kept in the lake.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use arrow::array::RecordBatch;
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::tables::{JoinedTable, Lookups};
 use super::version::LookupVersion;
-use crate::engine::checkpoint::read_header;
+use crate::engine::checkpoint::{read_header, read_header_of};
 use crate::error::{Error, Result};
 use crate::sink::lake::{CheckpointStore, Lake, LookupStore};
 
-/// The versions of one application. Clones share what they know of its checkpoints, which no other process writes.
+/// The versions of one application. Clones share which of them a commit is about to name.
+///
+/// A version is removed when it is not in use, no checkpoint that is kept names it, and no commit in progress does. Whoever was shut out
+/// by another process removes nothing more; and should it have been about to, the other finds out before its next commit, which puts
+/// what it names again.
 #[derive(Debug, Clone)]
 pub struct LookupHistory {
     store: LookupStore,
     checkpoints: CheckpointStore,
-    /// The versions that checkpoints named when that was first asked.
-    named: Arc<OnceCell<BTreeSet<String>>>,
+    /// Whose checkpoints come after which number; none if nobody writes any.
+    writer: Option<(String, u64)>,
+    /// Versions that a commit may name of which it is not known yet that it stands.
+    naming: Arc<std::sync::Mutex<BTreeSet<String>>>,
     /// Held while a version is kept and put into use, and while others are removed.
     gate: Arc<Mutex<()>>,
 }
@@ -29,9 +35,15 @@ impl LookupHistory {
         Self {
             store: LookupStore::new(lake, application),
             checkpoints: CheckpointStore::new(lake, application),
-            named: Arc::default(),
+            writer: None,
+            naming: Arc::default(),
             gate: Arc::default(),
         }
+    }
+
+    /// Says that `run` writes the application's checkpoints after the one of number `last`: if others do, it was shut out.
+    pub fn written_by(&mut self, run: &str, last: u64) {
+        self.writer = Some((run.to_owned(), last));
     }
 
     /// Keeps a version, so that a checkpoint may name it.
@@ -100,22 +112,59 @@ impl LookupHistory {
         self.tidy(lookups).await
     }
 
-    /// Removes what is neither in use nor named by a checkpoint that is kept; how many.
+    /// Removes what is neither in use nor named by a checkpoint that is kept, or is being written; how many.
     pub(super) async fn tidy(&self, lookups: &Lookups) -> Result<usize> {
-        let in_use: BTreeSet<String> = lookups.versions().into_values().collect();
-        if self.store.list().await?.is_subset(&in_use) {
+        // Before checkpoints are read: a commit that is done meanwhile is either still known here or found there.
+        let mut needed = {
+            let naming = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
+            naming.iter().cloned().chain(lookups.versions().into_values()).collect::<BTreeSet<String>>()
+        };
+        // Before it is looked who writes: what another process puts later is not among them.
+        let there = self.store.list().await?;
+        if there.is_subset(&needed) {
             return Ok(0);
         }
-        let named = self.named.get_or_try_init(async || {
-            let mut named = BTreeSet::new();
-            for stored in self.checkpoints.list().await? {
-                if let Some(bytes) = self.checkpoints.read(stored.number).await? {
-                    named.extend(read_header(&bytes)?.lookups.into_values());
-                }
+        for stored in self.checkpoints.list().await? {
+            let Some(header) = read_header_of(&self.checkpoints, stored.number).await? else { continue };
+            if self.writer.as_ref().is_some_and(|(run, last)| stored.number > *last && header.run != *run) {
+                return Ok(0);
             }
-            Ok::<_, Error>(named)
-        });
-        self.store.keep_only(&named.await?.union(&in_use).cloned().collect()).await
+            needed.extend(header.lookups.into_values());
+        }
+        self.store.remove(there.difference(&needed)).await
+    }
+
+    /// The versions in use, by table, for a commit to name: none of them is removed until [`named`](Self::named) says that it stands, or a
+    /// later one does. One that is not there any more is put again.
+    ///
+    /// # Errors
+    /// External or transient, if the lake fails.
+    pub(in crate::engine) async fn name(&self, lookups: &Lookups) -> Result<BTreeMap<String, String>> {
+        if lookups.tables().is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let versions: BTreeMap<String, Arc<LookupVersion>> = {
+            let mut naming = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
+            let versions: BTreeMap<_, _> =
+                lookups.tables().iter().map(|t| (t.table.name.to_string(), t.current())).collect();
+            naming.extend(versions.values().map(|version| version.hash.clone()));
+            versions
+        };
+        let there = self.store.list().await?;
+        for (table, version) in versions.iter().filter(|(_, version)| !there.contains(&version.hash)) {
+            tracing::warn!(
+                table,
+                version = version.hash,
+                "the version in use of a lookup table is gone from the lake: it is put again"
+            );
+            self.keep(version).await?;
+        }
+        Ok(versions.into_iter().map(|(table, version)| (table, version.hash.clone())).collect())
+    }
+
+    /// A commit stands that names `versions`: what commits before it may have named is in checkpoints, or nowhere.
+    pub(in crate::engine) fn named(&self, versions: &BTreeMap<String, String>) {
+        *self.naming.lock().unwrap_or_else(PoisonError::into_inner) = versions.values().cloned().collect();
     }
 }
 

@@ -74,6 +74,19 @@ impl CheckpointStore {
         self.lake.fetch(&self.path(number)).await
     }
 
+    /// An object's first bytes, all of it if it has no more; none if it is not there.
+    ///
+    /// # Errors
+    /// External or transient if the store fails.
+    pub async fn read_start(&self, number: u64, bytes: u64) -> Result<Option<Bytes>> {
+        let path = self.path(number);
+        match self.lake.store.get_range(&self.lake.object(&path), 0..bytes).await {
+            Ok(start) => Ok(Some(start)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(e) => Err(failed("cannot read a checkpoint", self.lake.place(&path), e)),
+        }
+    }
+
     /// Puts a new object after `last`, the number that its state went on from (0: none), whole or not at all.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use super::location::Lake;
 use super::parquet_file::WriteSummary;
 use super::partition::{split_by_time, time_values};
 use super::spec::TableSpec;
+use super::staging::Move;
 use super::table_writer::FileMaker;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -138,6 +139,11 @@ impl GatherWriter {
     /// What is complete and visible so far.
     pub fn summary(&self) -> WriteSummary {
         self.summary
+    }
+
+    /// The files that were finished since this was last asked, if they wait to be committed.
+    pub fn take_finished(&self) -> Vec<Move> {
+        self.files.take_finished()
     }
 
     /// The file that was finished last, as `<lake>/<path>`, and when by the injected clock.

@@ -2,11 +2,13 @@
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::location::{Lake, failed};
 use super::partition::{hour_path, parse_path};
+use super::staging::Move;
 use crate::error::{Error, Result};
 use crate::types::Micros;
 
@@ -61,6 +63,26 @@ impl Lake {
             .map_err(|e| failed("cannot list the lake", self.place(relative), e))?;
         files.sort_unstable();
         Ok(files)
+    }
+
+    /// The files of a table that wait to be moved to their places: table and hour as they will be, the path as it is. Those that are not
+    /// there are passed over.
+    ///
+    /// # Errors
+    /// External or transient if the store fails.
+    pub async fn waiting(&self, table: &str, files: &[Move]) -> Result<Vec<LakeFile>> {
+        let mut waiting = Vec::new();
+        for Move { from, to } in files {
+            let Some((_, hour)) = parse_path(to).filter(|(of, _)| *of == table) else { continue };
+            match self.store.head(&self.object(from)).await {
+                Ok(meta) => {
+                    waiting.push(LakeFile { table: table.to_owned(), hour, path: from.clone(), bytes: meta.size })
+                }
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(e) => return Err(failed("cannot read from the lake", self.place(from), e)),
+            }
+        }
+        Ok(waiting)
     }
 
     /// The files that a replacement has staged: tables and hours as they will be, paths as they are.

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::aws::BucketOptions;
 use crate::error::{Error, Result};
+use crate::limits::LAKE_UPLOAD_PART_BYTES;
 
 /// How to reach a lake and how to write to it.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct Lake {
     /// As the user wrote it, for messages.
     url: Arc<str>,
     pub(super) compression: ZstdLevel,
+    /// Bytes of a part of an upload.
+    pub(super) part_bytes: usize,
 }
 
 impl Lake {
@@ -71,6 +74,11 @@ impl Lake {
     /// A lake in a store of one's own, such as one in memory, or one that fails. `url` is for messages.
     pub fn in_store(store: Arc<dyn ObjectStore>, url: &str) -> Self {
         Self::over(store, Path::default(), None, url, ZstdLevel::default())
+    }
+
+    /// The same lake, whose files are uploaded in parts of `bytes`, at least 1. S3 takes none below 5 MiB: for a store of one's own.
+    pub fn with_upload_parts_of(self, bytes: usize) -> Self {
+        Self { part_bytes: bytes.max(1), ..self }
     }
 
     /// For tests: a lake that lasts as long as its folder's handle.
@@ -114,7 +122,7 @@ impl Lake {
         url: &str,
         compression: ZstdLevel,
     ) -> Self {
-        Self { store, prefix, folder, url: url.into(), compression }
+        Self { store, prefix, folder, url: url.into(), compression, part_bytes: LAKE_UPLOAD_PART_BYTES }
     }
 
     /// The URL or path that the lake was opened with.

@@ -98,13 +98,13 @@ impl LookupStore {
         Ok(listed.iter().filter_map(|object| hash(object.location.filename()?)).collect())
     }
 
-    /// Removes every version but those in `kept`; how many.
+    /// Removes versions; how many.
     ///
     /// # Errors
     /// External or transient if the store fails.
-    pub async fn keep_only(&self, kept: &BTreeSet<String>) -> Result<usize> {
+    pub async fn remove(&self, hashes: impl IntoIterator<Item = &String>) -> Result<usize> {
         let mut removed = 0;
-        for hash in self.list().await?.difference(kept) {
+        for hash in hashes {
             let path = self.path(hash);
             match self.lake.store.delete(&self.lake.object(&path)).await {
                 Ok(()) | Err(StoreError::NotFound { .. }) => removed += 1,
@@ -157,7 +157,7 @@ mod tests {
         other.write(&two).await.unwrap();
         assert_ne!(first, second);
         assert_eq!(store.read(&first).await.unwrap().unwrap(), one);
-        assert_eq!(store.keep_only(&BTreeSet::from([second.clone()])).await.unwrap(), 1);
+        assert_eq!(store.remove([&first]).await.unwrap(), 1);
         assert!(store.read(&first).await.unwrap().is_none());
         assert_eq!(store.read(&second).await.unwrap().unwrap(), two);
         assert!(other.read(&second).await.unwrap().is_some(), "another application's are its own");

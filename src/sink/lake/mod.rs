@@ -47,6 +47,7 @@ mod spec;
 mod staging;
 mod table_writer;
 mod uncommitted;
+mod upload;
 
 pub use checkpoints::{CheckpointStore, Put, StoredCheckpoint};
 pub use columns::FileColumns;
@@ -61,6 +62,6 @@ pub use recovery::Recovery;
 pub use replacement::{ReplaceSummary, Replacement};
 pub use rows::{LakeRows, OpenFile};
 pub use spec::{DEAD_LETTERS, LATE, RollPolicy, TableSpec, late_table, table_of_late};
-pub use staging::Move;
+pub use staging::{Move, Moved};
 pub use table_writer::TableWriter;
 pub use uncommitted::Uncommitted;

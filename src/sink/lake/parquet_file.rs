@@ -1,7 +1,7 @@
 //! One Parquet file on its way into the lake: rows are encoded, full row groups are uploaded, and the file appears when it is finished.
 //!
 //! ```text
-//!  write(batch) ──► ArrowWriter, in memory: at most one row group ──► parts of 8 MiB, 4 at a time ──► finish: complete
+//!  write(batch) ──► ArrowWriter, in memory: at most one row group ──► Upload: parts of 8 MiB ──► finish: complete
 //!                   (encoded on a blocking thread)
 //! ```
 //!
@@ -9,21 +9,17 @@
 //! sockets and timers of the runtime are not held up; tiny ones are encoded on the spot, as the hand-over would cost more.
 //! A write that is cancelled half-way loses the encoder, and with it the file: later calls say so.
 
-use std::future::poll_fn;
-use std::pin::Pin;
-
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use object_store::buffered::BufWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
-use tokio::io::AsyncWrite;
 
 use super::location::Lake;
+use super::upload::{OnFailure, Upload};
 use crate::error::{Error, Result};
-use crate::limits::{LAKE_ENCODE_INLINE_ROWS_MAX, LAKE_UPLOAD_PART_BYTES, LAKE_UPLOADS_MAX};
+use crate::limits::LAKE_ENCODE_INLINE_ROWS_MAX;
 use crate::types::Micros;
 
 /// What a writer has put into the lake: finished files, their rows, and their size in bytes.
@@ -57,7 +53,7 @@ pub(super) struct ParquetFile {
     // State.
     /// Absent while a batch is being encoded, and for good after a failure.
     encoder: Option<Encoder>,
-    upload: BufWriter,
+    upload: Upload,
     rows: u64,
 }
 
@@ -69,10 +65,9 @@ impl ParquetFile {
         schema: SchemaRef,
         properties: WriterProperties,
         opened_at: Micros,
+        on_failure: OnFailure,
     ) -> Result<Self> {
-        let store = lake.store.clone();
-        let upload = BufWriter::with_capacity(store, lake.object(relative), LAKE_UPLOAD_PART_BYTES)
-            .with_max_concurrency(LAKE_UPLOADS_MAX);
+        let upload = Upload::new(lake, relative, on_failure);
         let encoder = ArrowWriter::try_new(Vec::new(), schema, Some(properties))?;
         let (place, path) = (lake.place(relative), relative.to_owned());
         Ok(Self { place, path, opened_at, encoder: Some(encoder), upload, rows: 0 })
@@ -103,14 +98,13 @@ impl ParquetFile {
         self.encode(inline, |encoder| encoder.finish().map(drop)).await?;
         self.send().await?;
         let bytes = self.bytes();
-        let done = poll_fn(|cx| Pin::new(&mut self.upload).poll_shutdown(cx)).await;
-        done.map_err(|e| Error::transient("cannot complete a file of the lake").at(self.place).because(e))?;
+        self.upload.complete().await?;
         Ok(WriteSummary { files: 1, rows: self.rows, bytes })
     }
 
     /// Gives the file up: nothing of it stays.
-    pub(super) async fn abort(mut self) -> Result<()> {
-        self.upload.abort().await.map_err(|e| super::location::failed("cannot abort an upload", self.place, e))
+    pub(super) async fn abort(self) {
+        self.upload.abort().await;
     }
 
     async fn encode<F>(&mut self, inline: bool, job: F) -> Result<()>
@@ -144,15 +138,14 @@ impl ParquetFile {
         if encoder.inner().len() < 64 {
             return Ok(());
         }
-        let mut bytes = Bytes::from(std::mem::take(encoder.inner_mut()));
-        while !bytes.is_empty() {
-            let part = bytes.split_to(bytes.len().min(LAKE_UPLOAD_PART_BYTES));
-            if let Err(e) = self.upload.put(part).await {
-                self.encoder = None;
-                return Err(super::location::failed("cannot write a file of the lake", self.place.clone(), e));
-            }
+        let mut encoded = std::mem::take(encoder.inner_mut());
+        // It may be kept for a while.
+        encoded.shrink_to_fit();
+        let sent = self.upload.put(Bytes::from(encoded)).await;
+        if sent.is_err() {
+            self.encoder = None;
         }
-        Ok(())
+        sent
     }
 }
 
@@ -165,6 +158,7 @@ mod tests {
     use rand::{RngCore, SeedableRng, rngs::SmallRng};
 
     use super::*;
+    use crate::limits::LAKE_UPLOAD_PART_BYTES;
     use crate::sink::lake::LakeOptions;
 
     /// Rows that do not compress.
@@ -185,7 +179,7 @@ mod tests {
             .set_max_row_group_row_count(None)
             .set_max_row_group_bytes(Some(1024 * 1024))
             .build();
-        let file = ParquetFile::create(&lake, "t/x.parquet", schema, properties, 0).unwrap();
+        let file = ParquetFile::create(&lake, "t/x.parquet", schema, properties, 0, OnFailure::GiveUp).unwrap();
         (lake, file)
     }
 
@@ -219,7 +213,7 @@ mod tests {
         for _ in 0..6 {
             file.write(&noise(&mut rng)).await.unwrap();
         }
-        file.abort().await.unwrap();
+        file.abort().await;
         assert_eq!(std::fs::read_dir(dir.path().join("t")).unwrap().count(), 0);
     }
 }

@@ -139,15 +139,20 @@ impl Replacement {
         self.taken_away.insert(file);
     }
 
+    /// A replacement that fails is repeated as a whole: its files are not kept in memory.
+    fn files(&self, spec: TableSpec, sorted: bool) -> FileMaker {
+        FileMaker::new(self.lake.clone(), spec, sorted, Some(self.staging.clone())).giving_up()
+    }
+
     /// A writer into the staging folder. Close it before the commit. The hours it writes to are replaced, unless the table is
     /// [added to](Self::add_to).
     pub fn table_writer(&self, spec: TableSpec, roll: RollPolicy, clock: Arc<dyn Clock>) -> TableWriter {
-        TableWriter::over(FileMaker::new(self.lake.clone(), spec, false, Some(self.staging.clone())), roll, clock)
+        TableWriter::over(self.files(spec, false), roll, clock)
     }
 
     /// A writer of finished windows into the staging folder. Close it before the commit. The hours it writes to are replaced.
     pub fn gather_writer(&self, spec: TableSpec, gather: Micros, clock: Arc<dyn Clock>) -> GatherWriter {
-        GatherWriter::over(FileMaker::new(self.lake.clone(), spec, true, Some(self.staging.clone())), gather, clock)
+        GatherWriter::over(self.files(spec, true), gather, clock)
     }
 
     /// Has these hours of a table replaced even if no row is written to them: they end up empty. Any instant stands for its hour.

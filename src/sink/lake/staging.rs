@@ -93,27 +93,79 @@ pub(super) enum Missing {
     IsDone,
 }
 
+/// What became of files that were to be moved to their places: those that are in neither list are there.
+#[derive(Debug, Default)]
+pub struct Moved {
+    /// Those that could not be moved, and may be tried again.
+    pub left: Vec<Move>,
+    /// Why one of them could not.
+    pub error: Option<Error>,
+    /// Those that are neither where they were written nor at their places.
+    pub gone: Vec<Move>,
+}
+
+impl Moved {
+    /// # Errors
+    /// If a file could not be moved: external or transient.
+    pub fn all(self) -> Result<()> {
+        self.error.map_or(Ok(()), Err)
+    }
+}
+
+/// Where a file is after it was to be moved.
+enum Whereabouts {
+    AtItsPlace,
+    Gone,
+}
+
 impl Lake {
     /// Moves files to their places. It may be called again after any failure.
     pub(super) async fn publish_all(&self, files: &[Move], missing: Missing) -> Result<()> {
         let moves = stream::iter(files.to_vec()).map(Ok);
-        moves.try_for_each_concurrent(LAKE_MOVES_MAX, |m| async move { self.publish(&m, missing).await }).await
-    }
-
-    async fn publish(&self, Move { from, to }: &Move, missing: Missing) -> Result<()> {
-        let destination = self.object(to);
-        match self.store.rename(&self.object(from), &destination).await {
-            Ok(()) => Ok(()),
-            Err(e @ object_store::Error::NotFound { .. }) => match (self.store.head(&destination).await, missing) {
-                (Ok(_), _) => Ok(()),
-                (Err(object_store::Error::NotFound { .. }), Missing::IsDone) => {
-                    tracing::warn!(file = %self.place(to), "a file that was to be moved to its place is gone; a later replacement seems to have removed it");
+        let publish = |m: Move| async move {
+            match (self.publish(&m).await?, missing) {
+                (Whereabouts::AtItsPlace, _) => Ok(()),
+                (Whereabouts::Gone, Missing::IsDone) => {
+                    tracing::warn!(file = %self.place(&m.to), "a file that was to be moved to its place is gone; a later replacement seems to have removed it");
                     Ok(())
                 }
-                (Err(object_store::Error::NotFound { .. }), _) => {
-                    Err(failed("a staged file is gone", self.place(from), e))
+                (Whereabouts::Gone, Missing::IsAnError) => Err(Error::external("a staged file is gone")
+                    .at(self.place(&m.from))
+                    .hint("see what else works on this lake")),
+            }
+        };
+        moves.try_for_each_concurrent(LAKE_MOVES_MAX, publish).await
+    }
+
+    /// Moves as many files to their places as can be moved. It may be called again with the rest.
+    pub(super) async fn publish_each(&self, files: &[Move]) -> Moved {
+        let publish = |m: Move| async move {
+            let done = self.publish(&m).await;
+            (m, done)
+        };
+        let done = stream::iter(files.to_vec()).map(publish).buffer_unordered(LAKE_MOVES_MAX);
+        let note = |mut moved: Moved, (file, done)| async move {
+            match done {
+                Ok(Whereabouts::AtItsPlace) => {}
+                Ok(Whereabouts::Gone) => moved.gone.push(file),
+                Err(e) => {
+                    moved.left.push(file);
+                    moved.error = Some(e);
                 }
-                (Err(e), _) => Err(failed("cannot read from the lake", self.place(to), e)),
+            }
+            moved
+        };
+        done.fold(Moved::default(), note).await
+    }
+
+    async fn publish(&self, Move { from, to }: &Move) -> Result<Whereabouts> {
+        let destination = self.object(to);
+        match self.store.rename(&self.object(from), &destination).await {
+            Ok(()) => Ok(Whereabouts::AtItsPlace),
+            Err(object_store::Error::NotFound { .. }) => match self.store.head(&destination).await {
+                Ok(_) => Ok(Whereabouts::AtItsPlace),
+                Err(object_store::Error::NotFound { .. }) => Ok(Whereabouts::Gone),
+                Err(e) => Err(failed("cannot read from the lake", self.place(to), e)),
             },
             Err(e) => Err(failed("cannot move a file into its table", self.place(from), e)),
         }

@@ -12,7 +12,8 @@ use super::parquet_file::{ParquetFile, WriteSummary};
 use super::partition::{hour_path, split_by_time, time_values};
 use super::properties::writer_properties;
 use super::spec::{RollPolicy, TableSpec};
-use super::staging::StagingToken;
+use super::staging::{Move, StagingToken};
+use super::upload::OnFailure;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::limits::LAKE_OPEN_PARTITIONS_MAX;
@@ -135,20 +136,21 @@ impl TableWriter {
     }
 
     /// Gives up all open files: what was written since their start does not appear.
-    ///
-    /// # Errors
-    /// External or transient if an upload cannot be aborted.
-    pub async fn abort(&mut self) -> Result<()> {
+    pub async fn abort(&mut self) {
         while let Some((_, open)) = self.open.pop_first() {
-            open.file.abort().await?;
+            open.file.abort().await;
             self.files.gave_up();
         }
-        Ok(())
     }
 
     /// What is complete and visible so far.
     pub fn summary(&self) -> WriteSummary {
         self.summary
+    }
+
+    /// The files that were finished since this was last asked, if they wait to be committed.
+    pub fn take_finished(&self) -> Vec<Move> {
+        self.files.take_finished()
     }
 
     /// The file that was finished last, as `<lake>/<path>`, and when by the injected clock.
@@ -178,15 +180,21 @@ pub(super) struct FileMaker {
     lake: Lake,
     pub(super) spec: TableSpec,
     sorted: bool,
-    /// Set if the files belong to a replacement and go to its staging folder.
+    /// Set if the files belong to a replacement or a commit and wait in a folder of their own.
     staging: Option<StagingToken>,
+    on_failure: OnFailure,
     properties: Option<(SchemaRef, WriterProperties)>,
     counter: u64,
 }
 
 impl FileMaker {
     pub(super) fn new(lake: Lake, spec: TableSpec, sorted: bool, staging: Option<StagingToken>) -> Self {
-        Self { lake, spec, sorted, staging, properties: None, counter: 0 }
+        Self { lake, spec, sorted, staging, on_failure: OnFailure::TryAgain, properties: None, counter: 0 }
+    }
+
+    /// Files that fail are errors, and not kept in memory to be tried again.
+    pub(super) fn giving_up(self) -> Self {
+        Self { on_failure: OnFailure::GiveUp, ..self }
     }
 
     pub(super) fn create(&mut self, hour: Micros, schema: SchemaRef, now: Micros) -> Result<ParquetFile> {
@@ -202,7 +210,7 @@ impl FileMaker {
         let (table, prefix, n) = (&self.spec.name, &self.spec.file_prefix, self.counter);
         let relative = format!("{root}{table}/{}/{prefix}-{n:06}.parquet", hour_path(hour));
         self.counter += 1;
-        let file = ParquetFile::create(&self.lake, &relative, schema, properties, now)?;
+        let file = ParquetFile::create(&self.lake, &relative, schema, properties, now, self.on_failure)?;
         if let Some(staging) = &self.staging {
             staging.opened();
         }
@@ -215,6 +223,10 @@ impl FileMaker {
         let place = self.lake.place(path.strip_prefix(staging.root()).unwrap_or(&path));
         staging.finished(path);
         place
+    }
+
+    pub(super) fn take_finished(&self) -> Vec<Move> {
+        self.staging.as_ref().map(StagingToken::take_finished).unwrap_or_default()
     }
 
     pub(super) fn gave_up(&self) {
@@ -362,7 +374,7 @@ mod tests {
         w.write(&at(&[])).await.unwrap();
         assert_eq!(w.close().await.unwrap(), WriteSummary::default());
         w.write(&at(&[1])).await.unwrap();
-        w.abort().await.unwrap();
+        w.abort().await;
         assert_eq!(w.close().await.unwrap(), WriteSummary::default());
         assert!(f.files("events").await.is_empty());
     }

@@ -18,10 +18,11 @@ use futures::TryStreamExt;
 use super::gather_writer::GatherWriter;
 use super::location::{Lake, failed};
 use super::spec::{RollPolicy, TableSpec};
-use super::staging::{Missing, Move, StagingToken};
+use super::staging::{Move, Moved, StagingToken};
 use super::table_writer::{FileMaker, TableWriter};
 use crate::clock::Clock;
 use crate::error::Result;
+use crate::telemetry::metrics as names;
 use crate::types::Micros;
 
 const FOLDER: &str = "_uncommitted";
@@ -31,62 +32,58 @@ const FOLDER: &str = "_uncommitted";
 pub struct Uncommitted {
     lake: Lake,
     application: String,
-    staging: StagingToken,
+    /// The folder of the run's files, with a slash at its end.
+    root: String,
 }
 
 impl Uncommitted {
     /// The files of a run. `application` and `run` are names without `/`; no two runs of an application have one.
     pub fn new(lake: &Lake, application: &str, run: &str) -> Self {
-        let staging = StagingToken::new(format!("{FOLDER}/{application}/{run}/"));
-        Self { lake: lake.clone(), application: application.to_owned(), staging }
+        ::metrics::counter!(names::RETRIES_TOTAL, "service" => "lake").increment(0);
+        let root = format!("{FOLDER}/{application}/{run}/");
+        Self { lake: lake.clone(), application: application.to_owned(), root }
+    }
+
+    /// Each writer hands over its own files: who asks it knows which rows they hold.
+    fn files(&self, spec: TableSpec, sorted: bool) -> FileMaker {
+        FileMaker::new(self.lake.clone(), spec, sorted, Some(StagingToken::new(self.root.clone())))
     }
 
     /// A writer of a table whose files wait to be committed.
     pub fn table_writer(&self, spec: TableSpec, roll: RollPolicy, clock: Arc<dyn Clock>) -> TableWriter {
-        TableWriter::over(FileMaker::new(self.lake.clone(), spec, false, Some(self.staging.clone())), roll, clock)
+        TableWriter::over(self.files(spec, false), roll, clock)
     }
 
     /// A writer of finished windows whose files wait to be committed.
     pub fn gather_writer(&self, spec: TableSpec, gather: Micros, clock: Arc<dyn Clock>) -> GatherWriter {
-        GatherWriter::over(FileMaker::new(self.lake.clone(), spec, true, Some(self.staging.clone())), gather, clock)
+        GatherWriter::over(self.files(spec, true), gather, clock)
     }
 
-    /// The files that were finished since this was last asked: the next commit must name them.
-    pub fn take_finished(&self) -> Vec<Move> {
-        self.staging.take_finished()
-    }
-
-    /// Moves files that a commit names to their places.
-    ///
-    /// # Errors
-    /// External or transient if the store fails; it may be called again.
-    pub async fn publish(&self, files: &[Move]) -> Result<()> {
-        self.lake.publish_all(files, Missing::IsAnError).await
-    }
-
-    /// As [`publish`](Self::publish), of the last commit of a run that may have moved some of them, and may be at it still.
-    ///
-    /// # Errors
-    /// As [`publish`](Self::publish).
-    pub async fn complete(&self, files: &[Move]) -> Result<()> {
-        self.lake.publish_all(files, Missing::IsDone).await
+    /// Moves files that a commit names to their places, as many as can be moved: one that cannot is in the way of no other. It may be
+    /// called again, by this process or the next.
+    pub async fn publish(&self, files: &[Move]) -> Moved {
+        self.lake.publish_each(files).await
     }
 
     /// Removes the files of all runs of the application but those of `alive`, which may be at work until it learns that it was shut out.
-    /// Those that a commit names must have been moved, and this run must not have begun to write. How many there were.
+    /// Those that a commit names must have been moved, or be among `named`, and this run must not have begun to write. How many there were.
     ///
     /// # Errors
     /// External or transient if the store fails.
-    pub async fn remove_leftovers(&self, alive: &str) -> Result<usize> {
+    pub async fn remove_leftovers(&self, alive: &str, named: &[Move]) -> Result<usize> {
         let root = format!("{FOLDER}/{}", self.application);
         let kept = format!("{root}/{alive}/");
+        let is_kept = |path: &str| path.starts_with(&kept) || named.iter().any(|file| file.from == path);
         let mut removed = 0;
-        for path in self.lake.uncommitted(&self.application).await?.iter().filter(|path| !path.starts_with(&kept)) {
+        for path in self.lake.uncommitted(&self.application).await?.iter().filter(|path| !is_kept(path)) {
             self.lake.remove(path).await?;
             removed += 1;
         }
         for run in self.folders(&root).into_iter().filter(|run| run != alive) {
-            self.remove_folder(&format!("{root}/{run}"));
+            let folder = format!("{root}/{run}/");
+            if !named.iter().any(|file| file.from.starts_with(&folder)) {
+                self.remove_folder(folder.trim_end_matches('/'));
+            }
         }
         Ok(removed)
     }
@@ -105,7 +102,7 @@ impl Uncommitted {
             }
             self.remove_folder(&of_predecessor);
         }
-        self.remove_folder(self.staging.root().trim_end_matches('/'));
+        self.remove_folder(self.root.trim_end_matches('/'));
         Ok(())
     }
 
@@ -159,12 +156,19 @@ mod tests {
         let spec = TableSpec::new("events", "event_time", "run");
         let mut writer = run.table_writer(spec, RollPolicy::default(), Arc::new(ManualClock::at(0)));
         writer.write(&rows()).await.unwrap();
-        assert!(run.take_finished().is_empty(), "a file that is open waits for nothing");
+        assert!(writer.take_finished().is_empty(), "a file that is open waits for nothing");
         writer.close().await.unwrap();
         assert!(
             writer.last_file().unwrap().0.ends_with("/events/year=1970/month=01/day=01/hour=00/run-000000.parquet")
         );
-        run.take_finished()
+        let finished = writer.take_finished();
+        assert!(writer.take_finished().is_empty());
+        finished
+    }
+
+    async fn publish(run: &Uncommitted, files: &[Move]) {
+        let moved = run.publish(files).await;
+        assert!(moved.left.is_empty() && moved.gone.is_empty(), "{moved:?}");
     }
 
     #[tokio::test]
@@ -173,15 +177,13 @@ mod tests {
         let run = Uncommitted::new(&lake, "app", "run-1");
         let files = written(&run).await;
         assert_eq!(files.len(), 1);
-        assert!(run.take_finished().is_empty());
         assert_eq!(lake.uncommitted("app").await.unwrap(), BTreeSet::from([files[0].from.clone()]));
         assert!(lake.list("events").await.unwrap().is_empty());
         assert!(lake.tables().await.unwrap().is_empty());
-        run.publish(&files).await.unwrap();
+        publish(&run, &files).await;
         assert!(lake.uncommitted("app").await.unwrap().is_empty());
         assert_eq!(lake.list("events").await.unwrap()[0].path, files[0].to);
-        run.publish(&files).await.unwrap();
-        run.complete(&files).await.unwrap();
+        publish(&run, &files).await;
         assert_eq!(lake.list("events").await.unwrap().len(), 1);
         run.close("").await.unwrap();
         assert!(!lake.folder.as_ref().unwrap().join("_uncommitted/app/run-1").exists());
@@ -196,15 +198,15 @@ mod tests {
         let other = Uncommitted::new(&lake, "app2", "run-1");
         let others = written(&other).await;
         let next = Uncommitted::new(&lake, "app", "run-2");
-        assert_eq!(next.remove_leftovers("run-1").await.unwrap(), 0, "it may be alive");
+        assert_eq!(next.remove_leftovers("run-1", &[]).await.unwrap(), 0, "it may be alive");
+        assert_eq!(next.remove_leftovers("run-0", &files).await.unwrap(), 0, "a commit names it");
         assert!(dir.path().join(&files[0].from).exists());
-        assert_eq!(next.remove_leftovers("run-0").await.unwrap(), 1);
+        assert_eq!(next.remove_leftovers("run-0", &[]).await.unwrap(), 1);
         assert!(!dir.path().join(&files[0].from).exists() && dir.path().join(&others[0].from).exists());
         assert!(!dir.path().join("_uncommitted/app/run-1").exists());
-        assert_eq!(next.remove_leftovers("run-0").await.unwrap(), 0);
+        assert_eq!(next.remove_leftovers("run-0", &[]).await.unwrap(), 0);
         // What is neither here nor there was replaced by a backfill after it was moved, or lost.
-        next.complete(&files).await.unwrap();
-        assert!(next.publish(&files).await.unwrap_err().message().contains("gone"));
+        assert_eq!(next.publish(&files).await.gone, files);
         let shut_out = written(&Uncommitted::new(&lake, "app", "run-0")).await;
         next.close("run-0").await.unwrap();
         assert!(!dir.path().join(&shut_out[0].from).exists());
