@@ -13,6 +13,7 @@ use super::job_state::JobState;
 use super::live::Part;
 use super::shard_task::{Message, ToRaw};
 use crate::error::Result;
+use crate::limits::{FIRST_COMMIT_SECS, SUCCESSOR_LOOK_SECS};
 
 /// Has cuts taken and commits them, until all shards have ended.
 pub(super) struct Committing {
@@ -27,16 +28,25 @@ pub(super) struct Committing {
 }
 
 impl Committing {
+    /// The first commit comes soon, so that of two runs that take over from each other again and again each gets something done.
+    ///
     /// # Errors
     /// If another process has taken over. A commit that fails otherwise is made up for by the next.
     pub(super) async fn run(mut self) -> Result<Part> {
-        let mut tick = tokio::time::interval_at(Instant::now() + self.interval, self.interval);
+        let first = self.interval.min(Duration::from_secs(FIRST_COMMIT_SECS));
+        let mut tick = tokio::time::interval_at(Instant::now() + first, self.interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = tokio::time::interval(Duration::from_secs(SUCCESSOR_LOOK_SECS));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = self.cuts.ended() => break,
                 _ = tick.tick() => {}
+                _ = look.tick() => {
+                    self.look().await?;
+                    continue;
+                }
             }
             let begun = Instant::now();
             // None: a task has failed, and the job with it.
@@ -59,6 +69,18 @@ impl Committing {
             }
         }
         Ok(Part::Commits(Box::new(self.committer)))
+    }
+
+    /// # Errors
+    /// If another process has taken over.
+    async fn look(&mut self) -> Result<()> {
+        match self.committer.look().await {
+            Err(e) if !self.committer.is_shut_out() => {
+                tracing::debug!(error = %e, "whether another process has taken over is not known: the next look tells");
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     async fn cut(&mut self) -> Option<CommitOf> {

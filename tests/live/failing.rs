@@ -264,7 +264,7 @@ impl Scene {
             on_changed: OnChangedPipeline::Refuse,
             clock: Arc::clone(&clock),
         };
-        let found = taking_over.run().await?;
+        let found = taking_over.run(taking_over.look().await?, None).await?;
         let mut from = None;
         if let Some((_, mut checkpoint)) = found.checkpoint {
             changes::fit(&mut checkpoint, &self.pipelines, STREAM, OnChangedPipeline::Refuse)?;
@@ -371,7 +371,7 @@ async fn who_is_taken_over_from_stops_and_writes_nothing_more() {
     let second = scene.start(&lake).await.unwrap();
     let e = within("the first one stops", first.running).await.unwrap().unwrap_err();
     assert!(e.message().contains("another process goes on with this application"), "{e}");
-    assert_eq!(e.exit_code(), 1);
+    assert_eq!(e.exit_code(), 3);
     second.ending.stop.cancel();
     let ended = within("the second one stops", second.running).await.unwrap().unwrap();
     let of = CommitOf::new(ended.state, vec![], &second.board.status());

@@ -63,4 +63,4 @@ pub use rows::{LakeRows, OpenFile};
 pub use spec::{DEAD_LETTERS, LATE, RollPolicy, TableSpec, late_table, table_of_late};
 pub use staging::Move;
 pub use table_writer::TableWriter;
-pub use uncommitted::Uncommitted;
+pub use uncommitted::{Leftovers, Uncommitted};
