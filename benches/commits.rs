@@ -116,7 +116,8 @@ async fn start(pipelines: &Arc<Pipelines>, lake: &Lake, run: &str, commits: bool
         on_changed: OnChangedPipeline::Refuse,
         clock: Arc::clone(&clock),
     };
-    let found = taking_over.run().await.expect("it takes over");
+    let looked = taking_over.look().await.expect("the last state fits");
+    let found = taking_over.run(looked, None).await.expect("it takes over");
     let mut from = None;
     if let Some((_, mut checkpoint)) = found.checkpoint {
         changes::fit(&mut checkpoint, pipelines, "bench", OnChangedPipeline::Refuse).expect("the state fits");

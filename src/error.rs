@@ -3,6 +3,7 @@
 //! * [`Domain::User`]: the configuration, a pipeline or an input is wrong; the message says where and what to change. Exit code 2.
 //! * [`Domain::External`]: a service, a disk or a network failed. Exit code 1. Worth another try only if [`Error::retry`] says so.
 //! * [`Domain::Internal`]: a bug in Headcount. Exit code 1.
+//! * [`Domain::Successor`]: nothing failed; another process has taken the work over. Exit code 3, on which nobody should start it again.
 //!
 //! `Display` prints the message, its place and its remedy, and never the source: print the chain with [`Error::report`].
 
@@ -21,6 +22,8 @@ pub enum Domain {
     External,
     /// Ours: a bug.
     Internal,
+    /// Nobody's here: another process does the work from now on.
+    Successor,
 }
 
 /// Whether the same call may succeed later.
@@ -66,6 +69,11 @@ impl Error {
     /// A bug of Headcount's own.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(Domain::Internal, Retry::Never, message.into())
+    }
+
+    /// Why this process must stop: another one has taken its work over. Started again, it would take it back.
+    pub fn taken_over(message: impl Into<String>) -> Self {
+        Self::new(Domain::Successor, Retry::Never, message.into())
     }
 
     /// Where: `pipelines/revenue.sql:12`, `config key lake.url`, `shard shardId-000000000001`.
@@ -127,11 +135,13 @@ impl Error {
         self.hint.as_deref()
     }
 
-    /// The exit code of a command that ends with this error: 2 for the user's mistakes, 1 for failures at run time.
+    /// The exit code of a command that ends with this error: 2 for the user's mistakes, 1 for failures at run time, 3 if another process has
+    /// taken over.
     pub fn exit_code(&self) -> u8 {
         match self.domain {
             Domain::User => 2,
             Domain::External | Domain::Internal => 1,
+            Domain::Successor => 3,
         }
     }
 

@@ -261,12 +261,29 @@ pub const EMBEDDED_EVENTS_PER_SEC_PER_SHARD_MAX: u64 = 3_500;
 /// The state of a job, uncompressed: a guard against damage and runaway state, far above what a million sessions need.
 pub const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 
-/// First bytes of a checkpoint that are read for its header: some kilobytes for the pipelines and shards, and 200 bytes a file. One that
-/// is longer takes a second read.
-pub const CHECKPOINT_HEADER_BYTES: u64 = 64 * 1024;
+/// Shards that are asked at once where their reading begins: a start need not wait for one after the other.
+pub const SHARD_OPENS_MAX: usize = 16;
 
-/// How often a start tries to be the one that goes on with an application, when others do so at the same time.
-pub const TAKE_OVER_TRIES_MAX: usize = 5;
+/// How far the clocks of this machine and of the service are taken to be apart at most, when what comes from now on is to be found again by
+/// its time of arrival.
+pub const LATEST_MARGIN_SECS: i64 = 5;
+
+/// What is read of a checkpoint at first: most fronts, whatever the state's size, in one request.
+pub const CHECKPOINT_FRONT_BYTES: usize = 64 * 1024;
+
+/// How often a start tries each step of taking an application over, when others do so at the same time or the store fails: for some two
+/// seconds, beyond the store's own tries.
+pub const TAKE_OVER_TRIES_MAX: u32 = 8;
+
+/// The first pause between two of these tries; each is twice as long as the one before.
+pub const TAKE_OVER_PAUSE_MILLIS: u64 = 20;
+
+/// A run that reads Kinesis commits for the first time after so many seconds, however long the interval: a run that has taken over gets
+/// something done, even if it is taken over from soon.
+pub const FIRST_COMMIT_SECS: u64 = 3;
+
+/// How often a run looks whether another one has taken over. One that was is of no use to anybody, and writes what is thrown away.
+pub const SUCCESSOR_LOOK_SECS: u64 = 5;
 
 /// Checkpoints that are kept: the last, and some to look at when something went wrong.
 pub const CHECKPOINTS_KEPT: usize = 3;

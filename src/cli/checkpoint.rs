@@ -7,14 +7,12 @@ use super::out::say;
 use super::progress::thousands;
 use super::setup;
 use crate::engine::checkpoint::{Header, read_header};
-use crate::engine::take_over::{self, Found};
+use crate::engine::front::read_front;
+use crate::engine::reset::{self, Kept, Reset};
 use crate::error::{Error, Result};
-use crate::sink::lake::{CheckpointStore, Lake, StoredCheckpoint, Uncommitted};
+use crate::sink::lake::{CheckpointStore, Lake, StoredCheckpoint};
 use crate::telemetry::start_logging;
 use crate::types::{MICROS_PER_SEC, Micros, format_micros};
-
-/// Who writes and completes what here: no run has this name.
-const RESET: &str = "reset";
 
 /// Lists, shows or resets the checkpoints of the configured lake and application.
 pub fn run(args: &CheckpointArgs) -> Result<()> {
@@ -64,16 +62,16 @@ async fn list(store: &CheckpointStore, lake: &str, now: Micros) -> Result<()> {
             Ok(h) => say!(
                 "{:>6}  {:<27}  {:>10}  {:>6}  {:>13}  {:>5}  {:>8}  {:<27}  {:>12}  {}{}",
                 stored.number,
-                format_micros(h.written_at),
-                h.generation,
+                format_micros(h.outline.written_at),
+                h.outline.generation,
                 h.summary.positions.len(),
                 thousands(stored.bytes),
-                h.files.len(),
-                age(now, h.written_at),
+                h.outline.files.len(),
+                age(now, h.outline.written_at),
                 h.summary.watermark.map_or_else(|| "-".to_owned(), format_micros),
                 thousands(h.summary.open_windows),
                 h.stream,
-                took_over(&h)
+                of_whom(&h)
             ),
             Err(e) => say!("{:>6}  {}", stored.number, e.message()),
         }
@@ -81,11 +79,12 @@ async fn list(store: &CheckpointStore, lake: &str, now: Micros) -> Result<()> {
     Ok(())
 }
 
-/// What there is to say of a checkpoint without a state of its own.
-fn took_over(header: &Header) -> String {
-    match header.goes_on_from {
+/// What there is to say of a checkpoint that no run has committed.
+fn of_whom(header: &Header) -> String {
+    match header.outline.goes_on_from {
+        None if header.positions_only => "  (positions only)".to_owned(),
         None => String::new(),
-        Some(0) => "  (a first start)".to_owned(),
+        Some(0) => "  (nothing to go on from)".to_owned(),
         Some(number) => format!("  (takes over {number})"),
     }
 }
@@ -101,19 +100,15 @@ async fn show(store: &CheckpointStore, number: Option<u64>) -> Result<()> {
     let stored = find(store, number).await?;
     let h = header(store, stored).await?;
     say!("checkpoint    {} ({} bytes) at {}", stored.number, thousands(stored.bytes), store.place(stored.number));
-    if let Some(number) = h.goes_on_from {
-        say!(
-            "takes over    {}",
-            if number == 0 {
-                "nothing: a first start".to_owned()
-            } else {
-                format!("checkpoint {number}, whose state is the one that counts")
-            }
-        );
+    match h.outline.goes_on_from {
+        None if h.positions_only => say!("holds         positions only: no windows are open"),
+        None => {}
+        Some(0) => say!("holds         nothing: the next start begins anew"),
+        Some(number) => say!("takes over    checkpoint {number}, whose state is the one that counts"),
     }
-    say!("generation    {}, run {}", h.generation, h.run);
-    say!("files         {}", h.files.len());
-    say!("written       {} by headcount {}", format_micros(h.written_at), h.program);
+    say!("generation    {}, run {}", h.outline.generation, h.outline.run);
+    say!("files         {}", h.outline.files.len());
+    say!("written       {} by headcount {}", format_micros(h.outline.written_at), h.outline.program);
     say!("stream        {}", h.stream);
     say!("watermark     {}", h.summary.watermark.map_or_else(|| "-".to_owned(), format_micros));
     say!("events read   {}", thousands(h.summary.events_read));
@@ -130,39 +125,34 @@ async fn show(store: &CheckpointStore, number: Option<u64>) -> Result<()> {
 }
 
 async fn reset(store: &CheckpointStore, lake: &Lake, application: &str) -> Result<()> {
-    let all = store.list().await?;
-    let mut order: Vec<u64> = all.iter().map(|stored| stored.number).collect();
-    if let Ok(Found { checkpoint: Some((number, checkpoint)), .. }) = take_over::find(store).await {
-        // What was committed stays, wherever its files are.
-        Uncommitted::new(lake, application, RESET).publish(&checkpoint.header.files).await.all()?;
-        // Cut short, this leaves the state that counts.
-        order.sort_by_key(|n| (*n == number, *n));
+    let Reset { number, removed, unreadable } = reset::reset(store, lake, application, setup::clock().as_ref()).await?;
+    if number == 0 {
+        say!("no checkpoints: the next start begins anew");
+        return Ok(());
     }
-    for number in &order {
-        store.remove(*number).await?;
+    for number in unreadable {
+        tracing::warn!(
+            number,
+            "the checkpoint is damaged, and does not say which files it makes part of their tables: those that were not moved yet are given up"
+        );
     }
-    say!("removed {} checkpoints: the next start begins anew", all.len());
+    say!(
+        "removed {removed} checkpoints: the next start begins anew. Checkpoint {number} says so to a run that goes on: it ends"
+    );
     Ok(())
 }
 
 async fn keep_positions(store: &CheckpointStore) -> Result<()> {
-    let found = take_over::find(store).await?;
-    let Some((from, mut checkpoint)) = found.checkpoint else { return Err(none(store)) };
-    RESET.clone_into(&mut checkpoint.header.run);
-    checkpoint.header.generation = found.generation;
-    checkpoint.state.keep_positions();
-    checkpoint.header.summary.open_windows = 0;
-    // With the windows goes what they were joined with: the next start takes the tables as they are.
-    checkpoint.header.lookups.clear();
-    let number = store.write(found.last, checkpoint.to_bytes()?).await?;
-    let floor = checkpoint.state.floors.all.map_or_else(String::new, |floor| {
+    let kept = reset::keep_positions(store, setup::clock().as_ref()).await?;
+    let Some(Kept { number, of, state }) = kept else { return Err(none(store)) };
+    let floor = state.floors.all.map_or_else(String::new, |floor| {
         let floor = format_micros(floor);
         format!(
             "; windows that begin before {floor} are not written (of tables of CONCURRENCY those before one session timeout later): \
              backfill them from the raw rows"
         )
     });
-    say!("checkpoint {number}: the positions of checkpoint {from}, and no open windows{floor}");
+    say!("checkpoint {number}: the positions of checkpoint {of}, and no open windows{floor}");
     Ok(())
 }
 
@@ -185,10 +175,8 @@ fn none(store: &CheckpointStore) -> Error {
 }
 
 async fn header(store: &CheckpointStore, stored: StoredCheckpoint) -> Result<Header> {
-    read_header(&read(store, stored).await?).map_err(|e| e.at(store.place(stored.number)))
-}
-
-async fn read(store: &CheckpointStore, stored: StoredCheckpoint) -> Result<bytes::Bytes> {
-    let bytes = store.read(stored.number).await?;
-    bytes.ok_or_else(|| Error::external("the checkpoint was removed meanwhile").at(store.place(stored.number)))
+    let place = || store.place(stored.number);
+    let bytes = read_front(store, stored).await?;
+    let bytes = bytes.ok_or_else(|| Error::external("the checkpoint was removed meanwhile").at(place()))?;
+    read_header(&bytes).map_err(|e| e.at(place()))
 }

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! `args` is what may be typed, `values` what the values must look like, `examples` the help by example. Each command's body has a file of its own; [`main`] calls it. Exit codes: 0 it worked; 1 it failed
-//! while running, or `check` or `verify` found something; 2 the command line, the configuration or a query is wrong.
+//! while running, or `check` or `verify` found something; 2 the command line, the configuration or a query is wrong; 3 another process has
+//! taken over what it did.
 
 pub mod args;
 pub mod backfill;

@@ -6,13 +6,13 @@ use super::out::say;
 use crate::clock::Clock;
 use crate::config::{Config, OnChangedPipeline, SourceKind};
 use crate::engine::Pipelines;
-use crate::engine::changes;
+use crate::engine::changes::{self, Changes};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::commits::{CommitOptions, Committed, Committer};
 use crate::engine::event_ids;
 use crate::engine::job_state::JobState;
 use crate::engine::lookups::LookupHistory;
-use crate::engine::take_over::{Found, TakeOver};
+use crate::engine::take_over::{Found, Looked, Numbered, TakeOver};
 use crate::error::Result;
 use crate::sink::lake::{CheckpointStore, Lake, Move, Uncommitted};
 use crate::types::format_micros;
@@ -63,15 +63,56 @@ impl Saved {
         }
     }
 
-    /// The last state, if there is one and it is wanted. From now on whoever went on from it before is shut out.
+    /// What a start would go on from, if anything is wanted: it fits, and the versions of lookup tables that it names are in use. Nobody is
+    /// shut out yet.
     ///
     /// # Errors
-    /// As [`Checkpoint::from_bytes`] and [`changes::fit`], at the object's place: then nothing has changed.
-    pub(super) async fn load(&mut self, pipelines: &Pipelines) -> Result<Option<Checkpoint>> {
+    /// As [`TakeOver::look`], [`changes::fit`] and [`LookupHistory::put_back`], at the object's place.
+    pub(super) async fn look(&self, pipelines: &Pipelines) -> Result<Looked> {
+        if !self.enabled {
+            return Ok(Looked::default());
+        }
+        let mut looked = self.taking_over(pipelines).look().await?;
+        if let Some(checkpoint) = &mut looked.checkpoint {
+            self.fit(checkpoint, pipelines).await?;
+        }
+        Ok(looked)
+    }
+
+    /// Takes the application over; the state to go on from, if there is one. From now on whoever went on from it before is shut out. Without
+    /// one, shards begin where `begin` says, for this run and for those that follow.
+    ///
+    /// # Errors
+    /// As [`look`](Self::look), if there is another state than that which was looked at.
+    pub(super) async fn take_over(
+        &mut self,
+        pipelines: &Pipelines,
+        looked: Looked,
+        begin: &JobState,
+    ) -> Result<Option<Numbered>> {
         if !self.enabled {
             return Ok(None);
         }
-        let found = TakeOver {
+        let found = self.taking_over(pipelines).run(looked, Some(begin)).await?;
+        let Found { last, generation, checkpoint, predecessor, leftovers, unmoved } = found;
+        (self.last, self.generation, self.predecessor, self.unmoved) = (last, generation, predecessor, unmoved);
+        self.history.written_by(&self.run, last);
+        if leftovers > 0 {
+            say!("{leftovers} files that an earlier run had not committed were removed: their records are read again");
+        }
+        let Some(mut checkpoint) = checkpoint else { return Ok(None) };
+        // Once more does no harm to what was looked at.
+        let changes = self.fit(&mut checkpoint, pipelines).await?;
+        let (number, Checkpoint { header, state, .. }) = &mut checkpoint;
+        say!("going on from checkpoint {number}, written at {}", format_micros(header.outline.written_at));
+        changes.log(state, pipelines);
+        self.read_ids(state, pipelines).await?;
+        self.read_before = header.summary.events_read;
+        Ok(Some(checkpoint))
+    }
+
+    fn taking_over<'a>(&'a self, pipelines: &'a Pipelines) -> TakeOver<'a> {
+        TakeOver {
             store: &self.store,
             files: self.files.as_ref(),
             run: &self.run,
@@ -79,23 +120,14 @@ impl Saved {
             stream: &self.stream,
             on_changed: self.on_changed,
             clock: Arc::clone(&self.clock),
-        };
-        let Found { last, generation, checkpoint, predecessor, leftovers, unmoved } = found.run().await?;
-        (self.last, self.generation, self.predecessor) = (last, generation, predecessor);
-        self.history.written_by(&self.run, last);
-        self.unmoved = unmoved;
-        if leftovers > 0 {
-            say!("{leftovers} files that an earlier run had not committed were removed: their records are read again");
         }
-        let Some((number, mut checkpoint)) = checkpoint else { return Ok(None) };
-        let at = |e: crate::Error| e.at(self.store.place(number));
-        let changes = changes::fit(&mut checkpoint, pipelines, &self.stream, self.on_changed).map_err(at)?;
-        say!("going on from checkpoint {number}, written at {}", format_micros(checkpoint.header.written_at));
-        changes.log(&checkpoint.state, pipelines);
+    }
+
+    async fn fit(&self, (number, checkpoint): &mut Numbered, pipelines: &Pipelines) -> Result<Changes> {
+        let at = |e: crate::Error| e.at(self.store.place(*number));
+        let changes = changes::fit(checkpoint, pipelines, &self.stream, self.on_changed).map_err(at)?;
         self.history.put_back(&pipelines.lookups, &checkpoint.header.lookups).await?;
-        self.read_ids(&mut checkpoint.state, pipelines).await?;
-        self.read_before = checkpoint.header.summary.events_read;
-        Ok(Some(checkpoint))
+        Ok(changes)
     }
 
     /// Who commits this run; none if it keeps no state.

@@ -29,7 +29,7 @@ use crate::operator::window::Lateness;
 use crate::serve::{Exhibits, Server};
 use crate::source::kinesis::ShardReader;
 use crate::telemetry::{install_prometheus, start_logging};
-use crate::types::MICROS_PER_SEC;
+use crate::types::{MICROS_PER_SEC, ShardId};
 
 /// Runs until it is stopped or `--for` has passed.
 pub fn run(args: &RunArgs) -> Result<()> {
@@ -88,15 +88,16 @@ async fn set_up(config: &Config, board: &Arc<Board>, clock: &Arc<dyn Clock>) -> 
     refuse_other_types(config, &lake, &table_schemas(&pipelines)).await?;
     let prefix = file_prefix(clock.as_ref());
     let mut saved = Saved::new(config, &lake, &prefix, clock);
-    let last = saved.load(&pipelines).await?;
-    let history = saved.keep_lookups(&pipelines).await?;
-    let reloaders = Reloader::all(&pipelines.lookups, last.is_some(), history.as_ref(), board, clock);
-    let (mut from, source) = last.map(|c| (c.state, c.source)).unzip();
-    let feeding = Feeding::start(config, &source.unwrap_or_default(), clock).await?;
+    // Whatever can be found wrong is found before a run that is at work is shut out.
+    let looked = saved.look(&pipelines).await?;
+    let looked_at = looked.checkpoint.as_ref().map(|(number, _)| *number);
+    let (state, source) = looked.checkpoint.as_ref().map(|(_, c)| (&c.state, c.source.as_slice())).unzip();
+    let feeding = Feeding::start(config, source.unwrap_or_default(), clock).await?;
     board.watch(feeding.trouble());
-    let shards = feeding.shards(from.as_mut()).await?;
-    say!("reading {} shards of {}", shards.len(), feeding.place());
-    log_start(config, &pipelines, feeding.place(), shards.len());
+    let shards = feeding.list().await?;
+    // Positions of another run's own stream are none of this one's.
+    let mut readers = feeding.readers(&shards, state.filter(|_| !feeding.is_new()));
+    feeding.open(&mut readers).await?;
     let target = saved.files.as_ref().map_or(Target::Lake(&lake), Target::Uncommitted);
     let mut tables = Tables::from(open_tables(&pipelines, target, setup::table_options(config), &prefix, clock));
     if let Some(place) = setup::publish(config, &pipelines, &mut tables.windows, clock).await? {
@@ -105,12 +106,24 @@ async fn set_up(config: &Config, board: &Arc<Board>, clock: &Arc<dyn Clock>) -> 
     if let Some(counters) = tables.windows.published() {
         board.publishing(counters);
     }
+    let begin = JobState::beginning(readers.iter().map(|r| (ShardId::clone(r.shard()), r.position())));
+    let last = saved.take_over(&pipelines, looked, &begin).await?;
+    let history = saved.keep_lookups(&pipelines).await?;
+    let reloaders = Reloader::all(&pipelines.lookups, last.is_some(), history.as_ref(), board, clock);
+    let (number, mut from) = last.map(|(number, checkpoint)| (number, checkpoint.state)).unzip();
+    from.iter_mut().for_each(|state| feeding.settle(state, &shards));
+    if number != looked_at || feeding.is_new() {
+        // The run that was shut out, or another one, has committed since.
+        readers = feeding.readers(&shards, from.as_ref());
+    }
+    say!("reading {} shards of {}", readers.len(), feeding.place());
+    log_start(config, &pipelines, feeding.place(), readers.len());
     let mut committer = saved.committer(&pipelines);
     if saved.files.is_some() {
         let interval = Duration::from_micros(config.run.commit_interval.unsigned_abs());
         tables.commits = committer.take().map(|committer| (committer, interval));
     }
-    Ok(Ready { pipelines, committer, from, feeding, shards, tables, reloaders })
+    Ok(Ready { pipelines, committer, from, feeding, shards: readers, tables, reloaders })
 }
 
 async fn consume(

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{TryStreamExt, stream};
+
 use super::out::say;
 use crate::clock::Clock;
 use crate::config::{Config, SourceKind, Start};
 use crate::engine::job_state::{JobState, ShardState};
 use crate::error::{Error, Result};
+use crate::limits::SHARD_OPENS_MAX;
 use crate::source::kinesis::{KinesisOptions, KinesisSource, ShardReader, StartPosition};
 use crate::telemetry::LastTrouble;
-use crate::types::ShardPosition;
+use crate::types::{ShardId, ShardPosition};
 
 /// A source of records, and what fills it if it is ours.
 pub(super) struct Feeding {
@@ -43,32 +46,54 @@ impl Feeding {
         }
     }
 
-    /// A reader of each shard, from where the state says. A shard that the state does not know came from a split or a merge: it is
-    /// read from its beginning. Without a state, the configuration says.
-    pub(super) async fn shards(&self, state: Option<&mut JobState>) -> Result<Vec<ShardReader>> {
+    /// The shards that there are.
+    ///
+    /// # Errors
+    /// As [`KinesisSource::list_shards`]; external if there are none.
+    pub(super) async fn list(&self) -> Result<Vec<ShardId>> {
         let shards = self.source.list_shards().await?;
         if shards.is_empty() {
             return Err(Error::external("the stream has no shards").at(self.place()));
         }
-        let Some(state) = state else {
-            return Ok(shards.into_iter().map(|s| self.source.shard_reader(s.id, None)).collect());
-        };
+        Ok(shards.into_iter().map(|shard| shard.id).collect())
+    }
+
+    /// A reader of each shard, from where the state says. A shard that the state does not know came from a split or a merge: it is
+    /// read from its beginning. Without a state, the configuration says.
+    pub(super) fn readers(&self, shards: &[ShardId], state: Option<&JobState>) -> Vec<ShardReader> {
+        let readers = shards.iter().filter_map(|id| {
+            let position = match state.map(|state| state.shards.get(id)) {
+                None => None,
+                Some(Some(known)) if known.drained => return None,
+                Some(Some(known)) => known.position.clone(),
+                Some(None) => Some(ShardPosition::Oldest),
+            };
+            Some(self.source.shard_reader(ShardId::clone(id), position))
+        });
+        readers.collect()
+    }
+
+    /// Has the service say that it knows where each reader begins, which is where the first start of an application is said to have begun.
+    ///
+    /// # Errors
+    /// As [`ShardReader::open`].
+    pub(super) async fn open(&self, readers: &mut [ShardReader]) -> Result<()> {
+        let opening = stream::iter(readers.iter_mut().map(Ok));
+        opening.try_for_each_concurrent(SHARD_OPENS_MAX, |reader| reader.open()).await
+    }
+
+    /// Makes a state that another run has left one of these shards.
+    pub(super) fn settle(&self, state: &mut JobState, shards: &[ShardId]) {
         if self.is_new() {
             // The stream begins anew with every process; the last one was read to its end.
             state.shards.values_mut().for_each(ShardState::begin_anew);
         }
         // What the stream has forgotten need not be remembered as read.
-        state.shards.retain(|id, s| !s.drained || shards.iter().any(|known| known.id == *id));
-        let readers = shards.into_iter().filter_map(|shard| match state.shards.get(&shard.id) {
-            Some(known) if known.drained => None,
-            Some(known) => Some(self.source.shard_reader(shard.id, known.position.clone())),
-            None => Some(self.source.shard_reader(shard.id, Some(ShardPosition::Oldest))),
-        });
-        Ok(readers.collect())
+        state.shards.retain(|id, s| !s.drained || shards.contains(id));
     }
 
     /// Whether the stream is our own, and so as young as this process.
-    fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         #[cfg(feature = "embedded")]
         return self.embedded.is_some();
         #[cfg(not(feature = "embedded"))]

@@ -76,7 +76,7 @@ pub(super) const SECTIONS: &[SectionWords] = &[
                 "\"2026-01-31T18:00:00Z\"",
                 "Where a shard is read from when no position is known: `trim_horizon` is \
                 the oldest record that the stream keeps, `latest` what arrives from now on, an RFC 3339 time the first record \
-                that arrived at or after it.",
+                that arrived at or after it. The first start of an application decides; those after it go on from there.",
             ),
             key(
                 "poll_interval_ms",
@@ -341,7 +341,8 @@ pub(super) const SECTIONS: &[SectionWords] = &[
             key(
                 "commit_interval_secs",
                 "10",
-                "Pause between two commits of a job that reads a stream of Kinesis, 1 to 3600. A commit makes rows visible in the lake, and \
+                "Pause between two commits of a job that reads a stream of Kinesis, 1 to 3600; the first one comes after three seconds \
+                at the latest. A commit makes rows visible in the lake, and \
                 a start after a crash goes on from the last one: it reads at most so much again, and no row comes twice. Each commit \
                 finishes the files of raw rows, dead letters and late rows that are open, so a short pause makes small files.",
             ),

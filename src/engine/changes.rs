@@ -113,7 +113,8 @@ pub fn fit(
     on_changed: OnChangedPipeline,
 ) -> Result<Changes> {
     checkpoint.header.check_positions(pipelines, stream)?;
-    let changes = refuse(checkpoint, pipelines, on_changed)?;
+    let positions_only = checkpoint.state.combine.is_none();
+    let changes = refuse(&checkpoint.header, positions_only, pipelines, on_changed)?;
     changes.apply(&mut checkpoint.state, pipelines);
     // Versions of lookup tables that only those join which begin anew need not be those of before.
     let goes_on = |table: &str| !changes.changed.contains_key(table) && !changes.new.iter().any(|t| t == table);
@@ -125,15 +126,20 @@ pub fn fit(
     Ok(changes)
 }
 
-/// What of a checkpoint does not fit, if it may be so.
+/// What of a checkpoint with this header does not fit, if it may be so.
 ///
 /// # Errors
 /// As [`fit`], but for positions.
-pub(super) fn refuse(checkpoint: &Checkpoint, pipelines: &Pipelines, on_changed: OnChangedPipeline) -> Result<Changes> {
-    let changes = match checkpoint.state.combine {
-        Some(_) => Changes::between(&checkpoint.header, pipelines),
+pub(super) fn refuse(
+    header: &Header,
+    positions_only: bool,
+    pipelines: &Pipelines,
+    on_changed: OnChangedPipeline,
+) -> Result<Changes> {
+    let changes = match positions_only {
+        false => Changes::between(header, pipelines),
         // Windows and presence were given up, or there were none yet.
-        None => Changes {
+        true => Changes {
             presence_anew: SharedState::of(pipelines).map(|now| now.timeouts).unwrap_or_default(),
             ..Changes::default()
         },

@@ -1,12 +1,12 @@
 //! A checkpoint: the state of a job, and what it fits, as one object.
 //!
 //! ```text
-//!  magic  version  header length  header            body: the state    checksum
-//!  HCCK   u32      u32            postcard          zstd(postcard)     u128, XXH3 of all before it
+//!  front: outline, header ([`front`](super::front))      body: the state    checksum
+//!  as far as the first checksum                          zstd(postcard)     u128, XXH3 of the body
 //! ```
 //!
-//! The header can be read by itself: `headcount checkpoint list` needs no state. Integers are little endian. The format of the
-//! state follows the structs; [`VERSION`] counts its changes.
+//! The front can be read by itself: `headcount checkpoint list` needs no state, and neither does a start that takes over. The formats of
+//! header and state follow the structs; [`VERSION`] counts their changes. The outline every version can read.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -17,31 +17,27 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::board::Status;
 use super::changes::{SharedState, fingerprints};
 use super::combine::CombineState;
+use super::front::{Front, Outline, damaged};
 use super::job_state::JobState;
 use super::pipelines::Pipelines;
 use crate::error::{Error, Result};
-use crate::limits::{CHECKPOINT_BYTES_MAX, CHECKPOINT_HEADER_BYTES};
+use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::pipeline::Fingerprint;
-use crate::sink::lake::{CheckpointStore, Move};
 use crate::types::{Micros, ShardPosition};
 
 /// Version of the format. Another one is refused: its state cannot be read.
-pub const VERSION: u32 = 11;
+pub const VERSION: u32 = 12;
 
-const MAGIC: &[u8; 4] = b"HCCK";
-/// Where the header begins: after the magic bytes, the version and the length.
-const HEADER_AT: usize = MAGIC.len() + 2 * size_of::<u32>();
 const CHECKSUM_BYTES: usize = size_of::<u128>();
 /// The state is mostly hashes and small numbers: higher levels cost time and win little.
 const ZSTD_LEVEL: i32 = 1;
 
 /// What a checkpoint is of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// When it was written.
-    pub written_at: Micros,
-    /// By which version of the program.
-    pub program: String,
+    /// What any version of the program can read of it.
+    #[serde(skip)]
+    pub outline: Outline,
     /// The stream whose positions it holds.
     pub stream: String,
     /// Hash of the roles that some of them play: by what events are judged.
@@ -52,14 +48,8 @@ pub struct Header {
     pub shared: Option<SharedState>,
     /// By lookup table: the version that was joined last, by its hash.
     pub lookups: BTreeMap<String, String>,
-    /// How often a process took the application over from another, or from nobody. Who has the highest writes.
-    pub generation: u64,
-    /// Which run wrote it: the start of the names of its files.
-    pub run: String,
-    /// Files that it makes part of their tables. They need not all be at their places yet.
-    pub files: Vec<Move>,
-    /// It has no state of its own: its run took over, and goes on from the state of this number; 0 if there was none.
-    pub goes_on_from: Option<u64>,
+    /// The state has no windows: they were given up, or nothing was read yet.
+    pub positions_only: bool,
     /// What a person wants to know of it.
     pub summary: Summary,
 }
@@ -115,20 +105,22 @@ impl Summary {
 impl Header {
     /// The header of a checkpoint that is written now.
     pub fn new(pipelines: &Pipelines, stream: &str, written_at: Micros, summary: Summary) -> Self {
+        let program = env!("CARGO_PKG_VERSION").to_owned();
         Self {
-            written_at,
-            program: env!("CARGO_PKG_VERSION").to_owned(),
+            outline: Outline { written_at, program, ..Outline::default() },
             stream: stream.to_owned(),
             roles: roles_hash(pipelines),
             pipelines: fingerprints(pipelines),
             shared: SharedState::of(pipelines),
             lookups: pipelines.lookups.versions(),
-            generation: 0,
-            run: String::new(),
-            files: Vec::new(),
-            goes_on_from: None,
+            positions_only: false,
             summary,
         }
+    }
+
+    /// That of a record which says that there is nothing to go on from.
+    pub fn of_nothing(outline: Outline) -> Self {
+        Self { outline: Outline { goes_on_from: Some(0), ..outline }, ..Self::default() }
     }
 
     /// Whether its positions, and what its events are judged by, fit this job. Whether the states of pipelines do is for
@@ -162,7 +154,10 @@ impl Checkpoint {
     /// Internal if the state cannot be written; external if it is larger than [`CHECKPOINT_BYTES_MAX`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let broken = |e| Error::internal("a checkpoint cannot be written").because(e);
-        let header = postcard::to_stdvec(&self.header).map_err(broken)?;
+        // A record without a state of its own is of one that has windows or not.
+        let of_other = self.header.outline.goes_on_from.is_some();
+        let positions_only = if of_other { self.header.positions_only } else { self.state.combine.is_none() };
+        let header = postcard::to_stdvec(&Header { positions_only, ..self.header.clone() }).map_err(broken)?;
         let state = postcard::to_stdvec(&(&self.state, &self.source)).map_err(broken)?;
         if state.len() as u64 > CHECKPOINT_BYTES_MAX {
             return Err(Error::external(format!(
@@ -171,23 +166,23 @@ impl Checkpoint {
             ))
             .hint("shorten time.dedupe_horizon_secs or the timeouts of [concurrency]"));
         }
-        let length = u32::try_from(header.len()).map_err(|e| Error::internal("a header too long").because(e))?;
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(VERSION.to_le_bytes());
-        bytes.extend(length.to_le_bytes());
-        bytes.extend(header);
-        bytes.extend(zstd::bulk::compress(&state, ZSTD_LEVEL)?);
-        let checksum = xxh3_128(&bytes);
-        bytes.extend(checksum.to_le_bytes());
+        let mut bytes = Front::bytes(VERSION, &self.header.outline, &header)?;
+        let body = zstd::bulk::compress(&state, ZSTD_LEVEL)?;
+        bytes.extend(&body);
+        bytes.extend(xxh3_128(&body).to_le_bytes());
         Ok(bytes)
     }
 
-    /// Reads an object.
+    /// Reads an object's bytes.
     ///
     /// # Errors
-    /// External if it is damaged or too large; user if it is of another version of the format.
+    /// External if it is damaged; user if it is of another version of the format.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let (header, body) = open(bytes)?;
+        let (header, rest) = open(bytes)?;
+        let (body, checksum) = rest.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(|| damaged("its length"))?;
+        if xxh3_128(body) != u128::from_le_bytes(*checksum) {
+            return Err(damaged("its checksum"));
+        }
         let mut state = Vec::new();
         let decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(|e| damaged("its body").because(e))?;
         decoder.take(CHECKPOINT_BYTES_MAX + 1).read_to_end(&mut state).map_err(|e| damaged("its body").because(e))?;
@@ -202,7 +197,7 @@ impl Checkpoint {
     }
 }
 
-/// Reads an object's header.
+/// Reads the header of an object, of which the front is enough.
 ///
 /// # Errors
 /// As [`Checkpoint::from_bytes`].
@@ -210,51 +205,18 @@ pub fn read_header(bytes: &[u8]) -> Result<Header> {
     open(bytes).map(|(header, _)| header)
 }
 
-/// Reads the header of an application's checkpoint, and not the state, which may be large and is not checked.
-///
-/// # Errors
-/// As [`read_header`]; external or transient if the lake cannot be read. None if there is no such checkpoint.
-pub async fn read_header_of(store: &CheckpointStore, number: u64) -> Result<Option<Header>> {
-    let Some(mut start) = store.read_start(number, CHECKPOINT_HEADER_BYTES).await? else { return Ok(None) };
-    let length = past_version(&start)?.first_chunk().ok_or_else(|| damaged("its length"))?;
-    let end = HEADER_AT.saturating_add(u32::from_le_bytes(*length) as usize);
-    if end > start.len() {
-        let Some(whole) = store.read_start(number, end as u64).await? else { return Ok(None) };
-        start = whole;
-    }
-    let header = start.get(HEADER_AT..end).ok_or_else(|| damaged("its header"))?;
-    postcard::from_bytes(header).map(Some).map_err(|e| damaged("its header").because(e))
-}
-
-/// What follows the version, which must be ours.
-fn past_version(bytes: &[u8]) -> Result<&[u8]> {
-    let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("its first bytes"))?;
-    let (version, rest) = rest.split_first_chunk().ok_or_else(|| damaged("its length"))?;
-    let version = u32::from_le_bytes(*version);
-    if version != VERSION {
-        return Err(Error::user(format!("the saved state has format {version}, this program reads {VERSION}"))
-            .hint("run the version that wrote it, or give it up with `headcount checkpoint reset`"));
-    }
-    Ok(rest)
-}
-
-/// The header, and the compressed body.
+/// The header, and what comes after the front.
 fn open(bytes: &[u8]) -> Result<(Header, &[u8])> {
-    let rest = past_version(bytes)?;
-    let (checked, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or_else(|| damaged("its length"))?;
-    if xxh3_128(checked) != u128::from_le_bytes(*checksum) {
-        return Err(damaged("its checksum"));
+    let (front, rest) = Front::of(bytes)?;
+    if front.version != VERSION {
+        return Err(other_version(front.version));
     }
-    let (length, rest) = rest.split_first_chunk().ok_or_else(|| damaged("its length"))?;
-    let length = u32::from_le_bytes(*length) as usize;
-    let body_end = rest.len().checked_sub(CHECKSUM_BYTES).filter(|end| length <= *end);
-    let body_end = body_end.ok_or_else(|| damaged("its length"))?;
-    let (header, body) = rest[..body_end].split_at(length);
-    Ok((postcard::from_bytes(header).map_err(|e| damaged("its header").because(e))?, body))
+    let header: Header = postcard::from_bytes(front.header).map_err(|e| damaged("its header").because(e))?;
+    Ok((Header { outline: front.outline, ..header }, rest))
 }
 
-fn damaged(what: &str) -> Error {
-    Error::external(format!("the saved state is damaged: what should be {what} is not")).hint(
-        "restore the object from a copy if there is one; `headcount checkpoint reset` begins anew, from source.start",
-    )
+/// Why a checkpoint is refused that another version of the program has written.
+pub(super) fn other_version(version: u32) -> Error {
+    Error::user(format!("the saved state has format {version}, this program reads {VERSION}"))
+        .hint("run the version that wrote it, or give it up with `headcount checkpoint reset`")
 }

@@ -14,6 +14,7 @@ use super::live::Part;
 use super::shard_task::{Message, ToRaw};
 use crate::clock::Clock;
 use crate::error::Result;
+use crate::limits::{FIRST_COMMIT_SECS, SUCCESSOR_LOOK_SECS};
 use crate::types::Micros;
 
 /// Has cuts taken and commits them, until all shards have ended.
@@ -30,13 +31,18 @@ pub(super) struct Committing {
 }
 
 impl Committing {
+    /// The first commit comes soon, so that of two runs that take over from each other again and again each gets something done.
+    ///
     /// # Errors
     /// If another process has taken over. A commit that fails otherwise is made up for by the next.
     pub(super) async fn run(mut self) -> Result<Part> {
-        let mut tick = tokio::time::interval_at(Instant::now() + self.interval, self.interval);
+        let first = self.interval.min(Duration::from_secs(FIRST_COMMIT_SECS));
+        let mut tick = tokio::time::interval_at(Instant::now() + first, self.interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut status =
             CommitStatus { interval: micros(self.interval), last: self.clock.now(), ..CommitStatus::default() };
+        let mut look = tokio::time::interval(Duration::from_secs(SUCCESSOR_LOOK_SECS));
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             status.unmoved = self.committer.unmoved();
             self.board.commits(status.clone());
@@ -44,6 +50,10 @@ impl Committing {
                 biased;
                 () = self.cuts.ended() => break,
                 _ = tick.tick() => {}
+                _ = look.tick() => {
+                    self.look().await?;
+                    continue;
+                }
             }
             // None: a task has failed, and the job with it.
             let Some((cut, stood)) = self.cut().await else { break };
@@ -72,6 +82,18 @@ impl Committing {
             }
         }
         Ok(Part::Commits(Box::new(self.committer)))
+    }
+
+    /// # Errors
+    /// If another process has taken over.
+    async fn look(&mut self) -> Result<()> {
+        match self.committer.look().await {
+            Err(e) if !self.committer.is_shut_out() => {
+                tracing::debug!(error = %e, "whether another process has taken over is not known: the next look tells");
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// A cut, and for how long shards stood still.

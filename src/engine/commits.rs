@@ -17,6 +17,7 @@ use bytes::Bytes;
 use super::board::Status;
 use super::checkpoint::{Checkpoint, Header, Summary, read_header};
 use super::event_ids;
+use super::front::RESET;
 use super::job_state::JobState;
 use super::lookups::LookupHistory;
 use super::pipelines::Pipelines;
@@ -126,7 +127,7 @@ impl Committer {
     }
 
     /// Takes the files in that were finished up to a cut, and by no cut before.
-    pub(super) fn take_files(&mut self, finished: Vec<Move>) {
+    pub fn take_files(&mut self, finished: Vec<Move>) {
         self.pending.extend(finished);
     }
 
@@ -148,15 +149,15 @@ impl Committer {
     /// Commits a cut, whose files were taken in.
     ///
     /// # Errors
-    /// External or transient if the store fails: nothing is lost, and the next commit makes up for this one. External if another process has
-    /// taken over: see [`is_shut_out`](Self::is_shut_out).
+    /// External or transient if the store fails: nothing is lost, and the next commit makes up for this one.
+    /// [`Domain::Successor`](crate::error::Domain) if another process has taken over: see [`is_shut_out`](Self::is_shut_out).
     pub async fn commit(&mut self, of: CommitOf) -> Result<Committed> {
         let mut checkpoint = self.checkpoint(of);
         if let Some(history) = &self.lookups {
             checkpoint.header.lookups = history.name(&self.pipelines.lookups).await?;
         }
         let (number, bytes) = loop {
-            checkpoint.header.files = self.unpublished.iter().chain(&self.pending).cloned().collect();
+            checkpoint.header.outline.files = self.unpublished.iter().chain(&self.pending).cloned().collect();
             let (encoded, bytes) = encode(checkpoint).await?;
             checkpoint = encoded;
             let size = bytes.len();
@@ -165,14 +166,14 @@ impl Committer {
                 Put::Taken => self.own_earlier().await?,
             }
         };
-        tracing::debug!(number, bytes, files = checkpoint.header.files.len(), "commit recorded");
+        tracing::debug!(number, bytes, files = checkpoint.header.outline.files.len(), "commit recorded");
         self.options.last = number;
         if let Some(history) = &self.lookups {
             history.named(&checkpoint.header.lookups);
         }
         let fresh = std::mem::take(&mut self.pending);
         let committed =
-            Committed { number, bytes, files: checkpoint.header.files.len(), place: self.store.place(number) };
+            Committed { number, bytes, files: checkpoint.header.outline.files.len(), place: self.store.place(number) };
         self.publish(fresh).await;
         tracing::debug!(number, "commit published");
         if let Err(e) = self.store.remove_old(number).await {
@@ -222,29 +223,43 @@ impl Committer {
         let CommitOf { mut state, source, mut summary } = of;
         summary.events_read += self.options.read_before;
         event_ids::leave_out(&mut state);
-        let header = Header {
-            generation: self.options.generation,
-            run: self.options.run.clone(),
-            ..Header::new(&self.pipelines, &self.options.stream, self.clock.now(), summary)
-        };
+        let mut header = Header::new(&self.pipelines, &self.options.stream, self.clock.now(), summary);
+        header.outline.generation = self.options.generation;
+        header.outline.run.clone_from(&self.options.run);
+        header.outline.predecessor.clone_from(&self.options.predecessor);
         Checkpoint { header, state, source }
     }
 
-    /// The next number is taken: by an earlier try of this run, of which the store gave no word, or by who has taken over.
+    /// Looks whether another process has taken over: cheaper than a commit, and so done more often.
+    ///
+    /// # Errors
+    /// External or transient if the store fails, which says nothing. [`Domain::Successor`](crate::error::Domain) if one has: see
+    /// [`is_shut_out`](Self::is_shut_out).
+    pub async fn look(&mut self) -> Result<()> {
+        match self.store.last().await? {
+            Some(known) if known.number == self.options.last => Ok(()),
+            _ => self.own_earlier().await,
+        }
+    }
+
+    /// There is another record than this run's last: by an earlier try of its own, of which the store gave no word, or by who has taken over.
     async fn own_earlier(&mut self) -> Result<()> {
         let number = self.options.last + 1;
         let there = self.store.read(number).await?;
-        let header = there.map(|bytes| read_header(&bytes)).transpose();
-        match header {
-            Ok(Some(header)) if header.run == self.options.run => {
+        let outline = there.map(|bytes| read_header(&bytes)).transpose().ok().flatten().map(|header| header.outline);
+        match outline {
+            Some(outline) if outline.run == self.options.run => {
                 self.options.last = number;
-                self.pending.retain(|file| !header.files.contains(file));
-                self.unpublished = header.files;
+                self.pending.retain(|file| !outline.files.contains(file));
+                self.unpublished = outline.files;
                 Ok(())
             }
-            _ => {
+            outline => {
                 self.shut_out = true;
-                Err(self.store.taken(number))
+                Err(match outline {
+                    Some(outline) if outline.run == RESET => self.store.reset(number),
+                    _ => self.store.taken(number),
+                })
             }
         }
     }

@@ -54,6 +54,13 @@ impl Floors {
 }
 
 impl JobState {
+    /// That of a job which has read nothing, and begins at these positions.
+    pub fn beginning(positions: impl IntoIterator<Item = (ShardId, Option<ShardPosition>)>) -> Self {
+        let unread = |position| ShardState { position, drained: false, work: None, last_event: None };
+        let shards = positions.into_iter().map(|(shard, position)| (shard, unread(position)));
+        Self { shards: shards.collect(), ..Self::default() }
+    }
+
     /// Whether some window is open in a shard, or waits where shards meet. How many are, a job's
     /// [`Status`](super::board::Status::open_windows) says: a state does not know which panes are of one window.
     pub fn has_open_windows(&self) -> bool {
@@ -123,7 +130,7 @@ pub struct ShardState {
     pub position: Option<ShardPosition>,
     /// It was closed, and everything in it was read.
     pub drained: bool,
-    /// What is remembered of it; none if it was drained.
+    /// What is remembered of it; none if it was drained, or nothing was read of it yet.
     pub(super) work: Option<ShardWork>,
     /// Of a drained shard, the latest event time accepted.
     last_event: Option<Micros>,

@@ -10,7 +10,8 @@
 //!
 //! * [`Intake`]: decoding and judging one shard; * [`judge`]: skew, duplicates, high time; * [`ShardStage`]: the windowed operators over one shard's batches;
 //! * [`job_state`]: all that a job remembers; * `cut`: how it is told while the job runs; * [`commits`]: it and the files that go with it, in
-//!   one step; * [`take_over`]: how a start goes on from it; * [`checkpoint`]: it as an object of the lake; * [`changes`]: what of it fits
+//!   one step; * [`take_over`]: how a start goes on from it; * [`checkpoint`]: it as an object of the lake; * [`front`]: what can be read of that without
+//!   the state; * [`reset`]: how a state is given up; * [`changes`]: what of it fits
 //!   another job; * [`event_ids`]: what of it the lake has already;
 //! * `timeouts`: by which sessions are counted; * `watermarks`: of tables that wait by themselves;
 //! * [`lookups`]: the lookup tables, and their versions; * `memory`: what there is of it;
@@ -27,6 +28,7 @@ pub mod commits;
 pub mod counters;
 mod cut;
 pub mod event_ids;
+pub mod front;
 pub mod inquiry;
 pub mod intake;
 pub mod job_state;
@@ -36,6 +38,7 @@ pub mod lookups;
 mod memory;
 mod pipeline_windows;
 pub mod pipelines;
+pub mod reset;
 pub mod revision;
 mod session_windows;
 pub mod shard_stage;

@@ -111,7 +111,7 @@ async fn now_document(exhibits: &Exhibits, question: &str) -> Result<NowDocument
 fn refusal(error: &Error) -> Fresh<String> {
     let status = match error.domain() {
         Domain::User => StatusCode::BAD_REQUEST,
-        Domain::External => StatusCode::SERVICE_UNAVAILABLE,
+        Domain::External | Domain::Successor => StatusCode::SERVICE_UNAVAILABLE,
         Domain::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let remedy = error.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();

@@ -18,7 +18,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use super::compare::quoted;
 use crate::engine::Pipelines;
 use crate::engine::tables::table_schemas;
-use crate::engine::take_over::{Found, find};
+use crate::engine::take_over::{Numbered, find};
 use crate::error::{Domain, Error, Result};
 use crate::query::{LakeQuery, QueryOptions, Statement};
 use crate::schema::{REVISION, WINDOW_START};
@@ -75,10 +75,10 @@ impl Snapshot {
             let raw = lake.list_recorded(stream).await?;
             tables.list([stream]).await?;
             let waiting = lake.uncommitted(options.application).await?;
-            let (number, files) = last.as_ref().map_or((0, &[][..]), |(number, found)| (*number, files_of(found)));
+            let (number, files) = last.as_ref().map_or((0, &[][..]), |last| (last.number, &last.files));
             let is_last = store.list().await?.last().map_or(0, |last| last.number) == number;
             if is_last && !files.iter().any(|file| waiting.contains(&file.from)) {
-                let complete = complete(&tables, pipelines, last.as_ref().map(|(_, found)| found), options);
+                let complete = complete(&tables, pipelines, last.as_ref(), options);
                 return Ok(Self { complete: complete.await?, tables, raw, raw_until: options.raw_until });
             }
         }
@@ -95,39 +95,36 @@ pub(super) async fn session(lake: &Lake, pipelines: &Pipelines, options: QueryOp
     LakeQuery::new(lake, paths, known, options)
 }
 
-/// The last commit, and its number. One of another version says nothing.
-async fn last_commit(store: &CheckpointStore) -> Result<Option<(u64, Found)>> {
+/// What the last commit says.
+#[derive(Default)]
+struct LastCommit {
+    number: u64,
+    /// Those that it makes part of their tables.
+    files: Vec<Move>,
+    state: Option<Numbered>,
+}
+
+/// The last commit. One of another version says nothing but its number.
+async fn last_commit(store: &CheckpointStore) -> Result<Option<LastCommit>> {
     let Some(last) = store.list().await?.pop() else { return Ok(None) };
     match find(store).await {
-        Ok(found) => Ok(Some((found.last, found))),
+        Ok(found) => Ok(found.map(|(number, outline, state)| LastCommit { number, files: outline.files, state })),
         Err(e) if e.domain() == Domain::User => {
             tracing::warn!(error = %e, "the last commit is not asked how far the tables are");
-            let found = Found {
-                last: last.number,
-                generation: 0,
-                checkpoint: None,
-                predecessor: String::new(),
-                leftovers: 0,
-                unmoved: Vec::new(),
-            };
-            Ok(Some((last.number, found)))
+            Ok(Some(LastCommit { number: last.number, ..LastCommit::default() }))
         }
         Err(e) => Err(e),
     }
-}
-
-fn files_of(found: &Found) -> &[Move] {
-    found.checkpoint.as_ref().map_or(&[], |(_, checkpoint)| &checkpoint.header.files)
 }
 
 /// Up to where each table is complete, if anything says so.
 async fn complete(
     tables: &LakeQuery,
     pipelines: &Pipelines,
-    last: Option<&Found>,
+    last: Option<&LastCommit>,
     SnapshotOptions { gather, reached, .. }: SnapshotOptions<'_>,
 ) -> Result<BTreeMap<String, Micros>> {
-    let state = last.and_then(|found| found.checkpoint.as_ref()).map(|(_, checkpoint)| &checkpoint.state);
+    let state = last.and_then(|last| last.state.as_ref()).map(|(_, checkpoint)| &checkpoint.state);
     let mut high_time = reached.filter(|_| last.is_none());
     for plan in &pipelines.plans {
         // By its start: the last window that a backfill writes ends after all that it has read.

@@ -12,6 +12,7 @@
 //! alone.
 
 mod process;
+mod starts;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -110,7 +111,7 @@ fn take_over(program: &Program, consumer: &mut Option<Process>) {
     *consumer = Some(program.start(&["run"]));
     let status = running.end();
     let said = running.said.join("\n");
-    assert_eq!(status.code(), Some(1), "who is shut out says so:\n{said}");
+    assert_eq!(status.code(), Some(3), "who is shut out says so:\n{said}");
     assert!(said.contains("another process goes on with this application"), "{said}");
 }
 
@@ -233,6 +234,12 @@ async fn compare(folder: &Path, put: &[PutRecord], watermark: Micros) -> String 
     compared.join(", ")
 }
 
+/// Where `headcount kinesis` says that it is.
+fn url_of(kinesis: &mut Process) -> String {
+    let said = kinesis.wait_for("Kinesis at ");
+    said.split("Kinesis at ").nth(1).unwrap().split(": stream").next().unwrap().to_owned()
+}
+
 fn environment(folder: &Path, url: &str) -> Vec<(String, String)> {
     let lake = folder.join("lake");
     [
@@ -259,8 +266,7 @@ async fn killed_and_compared(plan: Plan) {
     let folder = tempfile::tempdir().unwrap();
     let mut program = Program::new(folder.path());
     let mut kinesis = program.start(&["kinesis", "--port", "0", "--stream", STREAM, "--retain", "24h"]);
-    let said = kinesis.wait_for("Kinesis at ");
-    let url = said.split("Kinesis at ").nth(1).unwrap().split(": stream").next().unwrap().to_owned();
+    let url = url_of(&mut kinesis);
     program.env = environment(folder.path(), &url);
     let source = KinesisSource::connect(KinesisOptions::loopback(STREAM, &url), Arc::new(SystemClock)).await.unwrap();
 

@@ -158,7 +158,7 @@ impl Scene {
             on_changed: OnChangedPipeline::Refuse,
             clock: Arc::clone(&clock),
         };
-        let found = taking_over.run().await?;
+        let found = taking_over.run(taking_over.look().await?, None).await?;
         let mut from = None;
         if let Some((_, mut checkpoint)) = found.checkpoint {
             changes::fit(&mut checkpoint, &self.pipelines, STREAM, OnChangedPipeline::Refuse)?;
@@ -374,7 +374,8 @@ async fn a_file_that_cannot_be_moved_is_in_the_way_of_no_other_and_one_that_is_g
             on_changed: OnChangedPipeline::Refuse,
             clock: Arc::clone(&clock),
         };
-        assert_eq!(taking_over.run().await.unwrap().unmoved, std::slice::from_ref(&stuck));
+        let looked = taking_over.look().await.unwrap();
+        assert_eq!(taking_over.run(looked, None).await.unwrap().unmoved, std::slice::from_ref(&stuck));
         assert!(at(&stuck.from).exists(), "what a commit names is nobody's leftover");
     }
     std::fs::remove_file(in_the_way).unwrap();
@@ -398,7 +399,7 @@ async fn who_is_taken_over_from_stops_and_writes_nothing_more() {
     let second = scene.start(&lake).await.unwrap();
     let e = within("the first one stops", first.running).await.unwrap().unwrap_err();
     assert!(e.message().contains("another process goes on with this application"), "{e}");
-    assert_eq!(e.exit_code(), 1);
+    assert_eq!(e.exit_code(), 3);
     second.ending.stop.cancel();
     let ended = within("the second one stops", second.running).await.unwrap().unwrap();
     let of = CommitOf::new(ended.state, vec![], &second.board.status());

@@ -8,6 +8,7 @@
 mod changing;
 mod failing;
 mod failing_store;
+mod fencing;
 mod now;
 mod resuming;
 mod service;
@@ -211,7 +212,8 @@ async fn taken_up(
     on_changed: OnChangedPipeline,
 ) -> headcount::Result<(JobState, Changes)> {
     event_ids::leave_out(&mut state);
-    let header = Header::new(left, "a stream", 0, Summary::default());
+    let positions_only = state.combine.is_none();
+    let header = Header { positions_only, ..Header::new(left, "a stream", 0, Summary::default()) };
     let bytes = Checkpoint { header: header.clone(), state, source: vec![1, 2] }.to_bytes().unwrap();
     let mut back = Checkpoint::from_bytes(&bytes).unwrap();
     assert_eq!((&back.header, back.source.as_slice()), (&header, [1, 2].as_slice()));

@@ -115,7 +115,7 @@ async fn a_commit_whose_files_are_not_at_their_places_is_refused() {
     let (from, to) = ("_uncommitted/app/run/minutes/f.parquet", "minutes/year=2026/month=01/day=31/hour=18/f.parquet");
     let file = fixture::write(lake.path(from), "");
     let mut header = Header::new(&pipelines, "a stream", 0, Summary::default());
-    header.files = vec![Move { from: from.to_owned(), to: to.to_owned() }];
+    header.outline.files = vec![Move { from: from.to_owned(), to: to.to_owned() }];
     let checkpoint = Checkpoint { header, state: JobState::default(), source: vec![] };
     let store = CheckpointStore::new(&lake.lake, APPLICATION);
     store.write(0, checkpoint.to_bytes().unwrap()).await.unwrap();

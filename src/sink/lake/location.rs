@@ -146,6 +146,21 @@ impl Lake {
         format!("{}/{relative}", self.url.trim_end_matches('/'))
     }
 
+    /// On a disk, an object is written under another name, with a `#` and a number after its own, until it is whole. One that was cut short
+    /// stays, and no listing shows it. Removes those in a folder, as far as that can be done: they count nowhere.
+    pub(super) fn remove_cut_short(&self, relative: &str) {
+        let Some(folder) = &self.folder else { return };
+        // None: nothing was written there yet.
+        let entries = std::fs::read_dir(folder.join(relative)).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().contains('#')) {
+            let place = self.place(&format!("{relative}/{}", entry.file_name().to_string_lossy()));
+            match std::fs::remove_file(entry.path()) {
+                Ok(()) => tracing::debug!(place, "an object that was cut short was removed"),
+                Err(e) => tracing::warn!(place, error = %e, "an object that was cut short was not removed"),
+            }
+        }
+    }
+
     /// Reads a whole object, or none if there is none.
     pub(super) async fn fetch(&self, relative: &str) -> Result<Option<bytes::Bytes>> {
         let failed = |e| failed("cannot read from the lake", self.place(relative), e);

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::limits::LOOKUP_BYTES_MAX;
 use crate::types::arrow_bytes;
 
-const FOLDER: &str = "_lookups";
+pub(super) const FOLDER: &str = "_lookups";
 const SUFFIX: &str = ".arrow";
 /// Written while the job reads on, and read at a start: the fastest is small enough.
 const ZSTD_LEVEL: i32 = 1;

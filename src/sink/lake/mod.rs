@@ -64,4 +64,4 @@ pub use rows::{LakeRows, OpenFile};
 pub use spec::{DEAD_LETTERS, LATE, RollPolicy, TableSpec, late_table, table_of_late};
 pub use staging::{Move, Moved};
 pub use table_writer::TableWriter;
-pub use uncommitted::Uncommitted;
+pub use uncommitted::{Leftovers, Uncommitted};

@@ -15,8 +15,10 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 
+use super::checkpoints;
 use super::gather_writer::GatherWriter;
 use super::location::{Lake, failed};
+use super::lookups;
 use super::spec::{RollPolicy, TableSpec};
 use super::staging::{Move, Moved, StagingToken};
 use super::table_writer::{FileMaker, TableWriter};
@@ -34,6 +36,15 @@ pub struct Uncommitted {
     application: String,
     /// The folder of the run's files, with a slash at its end.
     root: String,
+}
+
+/// What runs have left, some of whom may be at work.
+#[derive(Debug, Default)]
+pub struct Leftovers {
+    root: String,
+    files: Vec<String>,
+    /// On a disk: runs that have a folder.
+    runs: Vec<String>,
 }
 
 impl Uncommitted {
@@ -65,25 +76,48 @@ impl Uncommitted {
         self.lake.publish_each(files).await
     }
 
-    /// Removes the files of all runs of the application but those of `alive`, which may be at work until it learns that it was shut out.
-    /// Those that a commit names must have been moved, or be among `named`, and this run must not have begun to write. How many there were.
+    /// What all runs of the application have here, to be asked before this one takes over: what comes later is of a run that took over from
+    /// it, and not its to remove.
     ///
     /// # Errors
     /// External or transient if the store fails.
-    pub async fn remove_leftovers(&self, alive: &str, named: &[Move]) -> Result<usize> {
+    pub async fn leftovers(&self) -> Result<Leftovers> {
         let root = format!("{FOLDER}/{}", self.application);
+        let listed = self.lake.store.list(Some(&self.lake.object(&root))).try_collect::<Vec<_>>().await;
+        let listed = listed.map_err(|e| failed("cannot list the lake", self.lake.place(&root), e))?;
+        let files = listed.iter().map(|meta| self.lake.relative(&meta.location)).collect();
+        Ok(Leftovers { files, runs: self.folders(&root), root })
+    }
+
+    /// Removes leftovers, but for those of `alive`, which may be at work until it learns that it was shut out. The files that a commit names,
+    /// `committed`, must have been moved, but for those that are `unmoved` yet. How many others there were. Of other objects of the
+    /// application, what was cut short goes too.
+    ///
+    /// # Errors
+    /// External or transient if the store fails; it may be called again.
+    pub async fn remove_leftovers(
+        &self,
+        leftovers: &Leftovers,
+        committed: &[Move],
+        unmoved: &[Move],
+        alive: &str,
+    ) -> Result<usize> {
+        let Leftovers { root, files, runs } = leftovers;
         let kept = format!("{root}/{alive}/");
-        let is_kept = |path: &str| path.starts_with(&kept) || named.iter().any(|file| file.from == path);
+        let moved: BTreeSet<&str> = committed.iter().map(|file| file.from.as_str()).collect();
         let mut removed = 0;
-        for path in self.lake.uncommitted(&self.application).await?.iter().filter(|path| !is_kept(path)) {
+        for path in files.iter().filter(|path| !path.starts_with(&kept) && !moved.contains(path.as_str())) {
             self.lake.remove(path).await?;
             removed += 1;
         }
-        for run in self.folders(&root).into_iter().filter(|run| run != alive) {
-            let folder = format!("{root}/{run}/");
-            if !named.iter().any(|file| file.from.starts_with(&folder)) {
-                self.remove_folder(folder.trim_end_matches('/'));
+        for run in runs.iter().filter(|run| *run != alive) {
+            let folder = format!("{root}/{run}");
+            if !unmoved.iter().any(|file| file.from.strip_prefix(&folder).is_some_and(|rest| rest.starts_with('/'))) {
+                self.remove_folder(&folder);
             }
+        }
+        for folder in [checkpoints::FOLDER, lookups::FOLDER] {
+            self.lake.remove_cut_short(&format!("{folder}/{}", self.application));
         }
         Ok(removed)
     }
@@ -195,16 +229,31 @@ mod tests {
         let killed = Uncommitted::new(&lake, "app", "run-1");
         let files = written(&killed).await;
         std::fs::write(dir.path().join("_uncommitted/app/run-1/half.parquet#1"), "x").unwrap();
+        let left = ["_checkpoints/app/000000000007.checkpoint#1", "_lookups/app/0123.arrow#2"];
+        let stay = ["_checkpoints/app/000000000006.checkpoint", "_checkpoints/app2/000000000007.checkpoint#1"];
+        for file in left.iter().chain(&stay).map(|file| dir.path().join(file)) {
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "x").unwrap();
+        }
         let other = Uncommitted::new(&lake, "app2", "run-1");
         let others = written(&other).await;
         let next = Uncommitted::new(&lake, "app", "run-2");
-        assert_eq!(next.remove_leftovers("run-1", &[]).await.unwrap(), 0, "it may be alive");
-        assert_eq!(next.remove_leftovers("run-0", &files).await.unwrap(), 0, "a commit names it");
+        let leftovers = next.leftovers().await.unwrap();
+        assert_eq!(next.remove_leftovers(&leftovers, &[], &[], "run-1").await.unwrap(), 0, "it may be alive");
         assert!(dir.path().join(&files[0].from).exists());
-        assert_eq!(next.remove_leftovers("run-0", &[]).await.unwrap(), 1);
+        // Somebody takes over from this one while it still tidies up.
+        let successors = written(&Uncommitted::new(&lake, "app", "run-3")).await;
+        assert_eq!(next.remove_leftovers(&leftovers, &files, &files, "run-0").await.unwrap(), 0, "a commit names it");
+        assert!(dir.path().join(&files[0].from).exists(), "it is moved later");
+        assert_eq!(next.remove_leftovers(&leftovers, &[], &[], "run-0").await.unwrap(), 1);
+        assert!(dir.path().join(&successors[0].from).exists(), "those are not its to remove");
         assert!(!dir.path().join(&files[0].from).exists() && dir.path().join(&others[0].from).exists());
         assert!(!dir.path().join("_uncommitted/app/run-1").exists());
-        assert_eq!(next.remove_leftovers("run-0", &[]).await.unwrap(), 0);
+        assert!(left.iter().all(|file| !dir.path().join(file).exists()), "objects that were cut short");
+        assert!(stay.iter().all(|file| dir.path().join(file).exists()), "whole ones, and another application's");
+        let leftovers = next.leftovers().await.unwrap();
+        assert_eq!(next.remove_leftovers(&leftovers, &successors, &[], "run-0").await.unwrap(), 0);
+        assert!(!dir.path().join("_uncommitted/app/run-3").exists());
         // What is neither here nor there was replaced by a backfill after it was moved, or lost.
         assert_eq!(next.publish(&files).await.gone, files);
         let shut_out = written(&Uncommitted::new(&lake, "app", "run-0")).await;

@@ -78,7 +78,7 @@ impl ShardReader {
         &self.shard
     }
 
-    /// Where another reader would go on; none before the first read of one that starts at the tip.
+    /// Where another reader would go on; none of one that starts at the tip until it was opened.
     pub fn position(&self) -> Option<ShardPosition> {
         match &self.position {
             Position::After(sequence_number) => Some(ShardPosition::After(Arc::clone(sequence_number))),
@@ -115,6 +115,18 @@ impl ShardReader {
         }
     }
 
+    /// Asks the service for the place to begin at, if it was not asked yet: the first read needs not then. A reader that begins at the tip
+    /// has a position from then on.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next).
+    pub async fn open(&mut self) -> Result<()> {
+        if self.iterator.is_none() && !self.drained {
+            self.open_iterator().await?;
+        }
+        Ok(())
+    }
+
     async fn open_iterator(&mut self) -> Result<String> {
         let asked_at = self.shared.clock.now();
         let request = self
@@ -139,8 +151,9 @@ impl ShardReader {
                 .at(format!("shard {} of {}", self.shard, self.shared.place))
         })?;
         if matches!(self.position, Position::Start(StartPosition::Latest)) {
-            // Should this iterator expire before a record came, "latest" would have moved on meanwhile.
-            self.position = Position::Start(StartPosition::AtTimestamp(asked_at));
+            // Should this iterator expire, or this process end, before a record came, "latest" would have moved on meanwhile.
+            let since = asked_at - limits::LATEST_MARGIN_SECS * MICROS_PER_SEC;
+            self.position = Position::Start(StartPosition::AtTimestamp(since));
         }
         self.iterator = Some(iterator.clone());
         Ok(iterator)

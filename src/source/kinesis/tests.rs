@@ -163,7 +163,7 @@ async fn start_positions_are_asked_for_by_name_and_latest_survives_an_expired_it
     };
     for (start, first, second) in [
         (StartPosition::TrimHorizon, json!(["TRIM_HORIZON", null]), json!(["TRIM_HORIZON", null])),
-        (StartPosition::Latest, json!(["LATEST", null]), json!(["AT_TIMESTAMP", 7])),
+        (StartPosition::Latest, json!(["LATEST", null]), json!(["AT_TIMESTAMP", 7 - limits::LATEST_MARGIN_SECS])),
         (StartPosition::AtTimestamp(1_500_000), json!(["AT_TIMESTAMP", 1.5]), json!(["AT_TIMESTAMP", 1.5])),
     ] {
         let (script, source) = scripted(answers(), |options| options.start = start).await;
@@ -173,6 +173,24 @@ async fn start_positions_are_asked_for_by_name_and_latest_survives_an_expired_it
         assert_eq!(asked[0], first);
         assert_eq!((&asked[1][0], asked[1][1].as_f64()), (&second[0], second[1].as_f64()));
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_was_opened_at_the_tip_has_a_position_and_asks_no_second_time() {
+    let answers = vec![iterator("i"), records(&["1"], 0, Some("j"))];
+    let (script, source) = scripted(answers, |options| options.start = StartPosition::Latest).await;
+    let mut reader = reader(&source, None);
+    assert_eq!(reader.position(), None);
+    reader.open().await.unwrap();
+    reader.open().await.unwrap();
+    let since = 7_000_000 - limits::LATEST_MARGIN_SECS * 1_000_000;
+    assert_eq!(
+        reader.position(),
+        Some(ShardPosition::At(since)),
+        "whatever its clock, nothing that comes now is before it"
+    );
+    assert_eq!(reader.next().await.unwrap().unwrap().records.len(), 1);
+    assert_eq!(script.operations(), ["GetShardIterator", "GetRecords"]);
 }
 
 #[tokio::test]

@@ -6,13 +6,19 @@ use xxhash_rust::xxh3::xxh3_128;
 
 const CHECKSUM_BYTES: usize = 16;
 
-/// Any bytes as a checkpoint: read, header and all, if the checksum is that of the bytes before it; else an error with a remedy.
+/// Magic, version and the lengths of outline and header.
+const FIXED_BYTES: usize = 16;
+
+/// Any bytes as a checkpoint: read, header and all, if both checksums are right; else an error with a remedy.
 pub fn object(data: &[u8]) {
     match (Checkpoint::from_bytes(data), read_header(data)) {
         (Ok(checkpoint), Ok(header)) => {
             assert_eq!(checkpoint.header, header);
-            let (checked, checksum) = data.split_last_chunk::<CHECKSUM_BYTES>().unwrap();
-            assert_eq!(xxh3_128(checked), u128::from_le_bytes(*checksum));
+            let (front, body) = data.split_at(FIXED_BYTES + length(data, 8) + length(data, 12) + CHECKSUM_BYTES);
+            for part in [front, body] {
+                let (checked, checksum) = part.split_last_chunk::<CHECKSUM_BYTES>().unwrap();
+                assert_eq!(xxh3_128(checked), u128::from_le_bytes(*checksum));
+            }
             assert_survives(checkpoint);
         }
         (Err(e), Ok(_)) => assert_told(&e),
@@ -37,21 +43,31 @@ pub fn state(data: &[u8]) {
 
 /// The object of a header and a state.
 fn sealed(header: &[u8], state: &[u8]) -> Vec<u8> {
+    let outline = br#"{"run":"run","generation":7}"#;
     let mut bytes = b"HCCK".to_vec();
     bytes.extend(VERSION.to_le_bytes());
+    bytes.extend((outline.len() as u32).to_le_bytes());
     bytes.extend((header.len() as u32).to_le_bytes());
+    bytes.extend(outline);
     bytes.extend(header);
-    bytes.extend(zstd::bulk::compress(state, 1).unwrap());
     bytes.extend(xxh3_128(&bytes).to_le_bytes());
+    let body = zstd::bulk::compress(state, 1).unwrap();
+    bytes.extend(&body);
+    bytes.extend(xxh3_128(&body).to_le_bytes());
     bytes
+}
+
+/// A length that the object has at a place.
+fn length(object: &[u8], at: usize) -> usize {
+    u32::from_le_bytes(object[at..at + 4].try_into().unwrap()) as usize
 }
 
 /// What [`state`] takes, of an object that is whole.
 pub fn opened(object: &[u8]) -> Vec<u8> {
-    let length = u32::from_le_bytes(object[8..12].try_into().unwrap()) as usize;
-    let (header, body) = object[12..object.len() - CHECKSUM_BYTES].split_at(length);
-    let state = zstd::stream::decode_all(body).unwrap();
-    [&(length as u16).to_le_bytes()[..], header, &state].concat()
+    let (outline, header) = (length(object, 8), length(object, 12));
+    let (header, rest) = object[FIXED_BYTES + outline..].split_at(header);
+    let state = zstd::stream::decode_all(&rest[CHECKSUM_BYTES..rest.len() - CHECKSUM_BYTES]).unwrap();
+    [&(header.len() as u16).to_le_bytes()[..], header, &state].concat()
 }
 
 fn assert_told(e: &Error) {
@@ -63,6 +79,9 @@ fn assert_told(e: &Error) {
 fn assert_survives(mut checkpoint: Checkpoint) {
     let bytes = checkpoint.to_bytes().unwrap();
     let back = Checkpoint::from_bytes(&bytes).unwrap();
+    // What the header says of the state is written anew.
+    assert_eq!(back.header.positions_only, checkpoint.state.combine.is_none());
+    checkpoint.header.positions_only = back.header.positions_only;
     assert_eq!((&back.header, &back.source), (&checkpoint.header, &checkpoint.source));
     assert_eq!(back.state.has_open_windows(), checkpoint.state.has_open_windows());
     assert!(back.state.shards.keys().eq(checkpoint.state.shards.keys()));
