@@ -238,6 +238,7 @@ impl Committer {
     pub async fn look(&mut self) -> Result<()> {
         match self.store.last().await? {
             Some(known) if known.number == self.options.last => Ok(()),
+            None if self.options.last == 0 => Ok(()),
             _ => self.own_earlier().await,
         }
     }
