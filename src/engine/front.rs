@@ -136,7 +136,7 @@ impl Lengths {
 /// Reads the bytes of an object as far as its front goes, or more; none if it is not there any more.
 ///
 /// # Errors
-/// External or transient if the store fails; as [`Front::of`].
+/// External or transient if the store fails; external if the front is damaged; user if the object is of a format that has none.
 pub async fn read_front(store: &CheckpointStore, stored: StoredCheckpoint) -> Result<Option<bytes::Bytes>> {
     let Some(start) = store.read_start(stored, CHECKPOINT_FRONT_BYTES).await? else { return Ok(None) };
     let all = Lengths::of(&start).map_err(|e| e.at(store.place(stored.number)))?.all;

@@ -35,6 +35,11 @@ pub(super) trait RowsAccumulator: Send {
         0
     }
 
+    /// How many such values are in states.
+    fn held_in(&self, _states: &[ArrayRef]) -> usize {
+        0
+    }
+
     /// Makes room for as many values.
     fn expect(&mut self, _values: usize) {}
 
@@ -108,6 +113,14 @@ impl Accumulator {
     pub(super) fn held(&self) -> usize {
         match self {
             Self::Own(own) => own.held(),
+            Self::Library(_) => 0,
+        }
+    }
+
+    /// See [`RowsAccumulator::held_in`].
+    pub(super) fn held_in(&self, states: &[ArrayRef]) -> usize {
+        match self {
+            Self::Own(own) => own.held_in(states),
             Self::Library(_) => 0,
         }
     }

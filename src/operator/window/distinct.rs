@@ -172,7 +172,7 @@ impl RowsAccumulator for DistinctRows {
         let mut next = offsets.to_vec();
         let mut bytes = vec![0_u8; seen.len() * HASH_BYTES];
         let (hashes, _) = bytes.as_chunks_mut::<HASH_BYTES>();
-        for entry in seen.iter() {
+        for entry in seen.entries() {
             let next = &mut next[entry.group()];
             hashes[*next as usize] = entry.hash();
             *next += 1;
@@ -184,6 +184,10 @@ impl RowsAccumulator for DistinctRows {
 
     fn held(&self) -> usize {
         self.seen.len()
+    }
+
+    fn held_in(&self, states: &[ArrayRef]) -> usize {
+        states.first().and_then(|lists| lists.as_list_opt::<i32>()).map_or(0, |lists| lists.values().len())
     }
 
     fn expect(&mut self, values: usize) {

@@ -24,6 +24,8 @@ pub fn merge_partials<'p>(
     partials: impl IntoIterator<Item = &'p Partial>,
 ) -> Result<RecordBatch> {
     let mut pane = Pane::try_new(spec)?;
+    let partials: Vec<&Partial> = partials.into_iter().collect();
+    pane.expect_all(&partials);
     for partial in partials {
         pane.merge(partial)?;
     }

@@ -50,6 +50,9 @@ pub(super) fn pane_of<K: Ord, P>(
     })
 }
 
+/// As many partials are taken to hold values that are all different.
+const DIFFERENT_MAX: usize = 4;
+
 /// Groups of one pane. Group indices are dense, from 0, in order of first appearance.
 pub(super) struct Pane {
     keys: Keys,
@@ -107,6 +110,16 @@ impl Pane {
             accumulator.update(rows, place, &self.indices, self.groups)?;
         }
         Ok(())
+    }
+
+    /// Makes room for what partials hold: mostly they have different values, but not if they are many, as of a long window.
+    pub(super) fn expect_all(&mut self, partials: &[&Partial]) {
+        for (place, accumulator) in self.accumulators.iter_mut().enumerate() {
+            let held = partials.iter().filter_map(|partial| partial.states.get(place));
+            let held = held.map(|states| accumulator.held_in(states));
+            let (all, most) = held.fold((0, 0), |(all, most), held| (all + held, most.max(held)));
+            accumulator.expect(all.min(DIFFERENT_MAX * most));
+        }
     }
 
     /// Adds another shard's groups.

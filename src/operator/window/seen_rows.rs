@@ -102,15 +102,16 @@ impl SeenRows {
         while room(slots) < rows {
             slots *= 2;
         }
-        let old = std::mem::replace(&mut self.slots, vec![0; slots]);
+        let entries = self.entries();
+        self.slots = vec![0; slots];
         self.room = room(slots);
         let mask = slots - 1;
-        for entry in old.into_iter().filter(|entry| *entry != 0) {
-            let mut place = Entry(entry).place() & mask;
+        for entry in entries {
+            let mut place = entry.place() & mask;
             while self.slots[place] != 0 {
                 place = (place + 1) & mask;
             }
-            self.slots[place] = entry;
+            self.slots[place] = entry.0;
         }
     }
 
@@ -120,8 +121,16 @@ impl SeenRows {
     }
 
     /// All of them, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Entry> + '_ {
-        self.slots.iter().filter(|entry| **entry != 0).map(|entry| Entry(*entry))
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        // Which slots are free is hard to foresee: all are written, and those that are free are written over.
+        let mut entries = vec![Entry::NONE; self.len + 1];
+        let mut len = 0;
+        for slot in &self.slots {
+            entries[len] = Entry(*slot);
+            len += usize::from(*slot != 0);
+        }
+        entries.truncate(len);
+        entries
     }
 
     /// Memory that it holds, in bytes.
@@ -151,7 +160,7 @@ mod tests {
         assert_eq!(seen.len(), set.len());
         let hashed: HashSet<_> =
             set.iter().map(|(group, text)| (*group as usize, Entry::of(0, text.as_bytes()).hash())).collect();
-        assert_eq!(seen.iter().map(|entry| (entry.group(), entry.hash())).collect::<HashSet<_>>(), hashed);
+        assert_eq!(seen.entries().iter().map(|entry| (entry.group(), entry.hash())).collect::<HashSet<_>>(), hashed);
         assert!(seen.bytes() < 44 * seen.len(), "{} bytes for {} rows", seen.bytes(), seen.len());
     }
 
