@@ -30,7 +30,7 @@ pub const VERSION: u32 = 12;
 
 const CHECKSUM_BYTES: usize = size_of::<u128>();
 /// The state is mostly hashes and small numbers: higher levels cost time and win little.
-const ZSTD_LEVEL: i32 = -4;
+const ZSTD_LEVEL: i32 = 1;
 
 /// What a checkpoint is of.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -13,7 +13,8 @@ const GROUP_BITS: u32 = u32::BITS;
 
 /// Slots of a set that has its first row.
 const SLOTS_MIN: usize = 64;
-/// Slots up to which a full set becomes four times as large: where memory does not count, time does. A larger one doubles.
+/// Slots up to which a set is kept half empty, and becomes four times as large: where memory does not count, time does. How often a place
+/// is taken is hard to foresee: filled to three quarters, as a larger one is, a set takes three times as long for a row.
 const GENEROUS_MAX: usize = 1 << 16;
 
 /// A row of a group in 16 bytes: 96 bits of its hash, and the group's number plus one. 0 is none.
@@ -141,7 +142,7 @@ impl SeenRows {
 
 /// Rows that so many slots have room for.
 fn room(slots: usize) -> usize {
-    slots / 4 * 3
+    if slots <= GENEROUS_MAX { slots / 2 } else { slots / 4 * 3 }
 }
 
 #[cfg(test)]
