@@ -6,8 +6,7 @@ use super::args::{CheckpointAction, CheckpointArgs};
 use super::out::say;
 use super::progress::thousands;
 use super::setup;
-use crate::engine::checkpoint::{Header, read_header};
-use crate::engine::front::read_front;
+use crate::engine::checkpoint::{Header, read_header_of};
 use crate::engine::reset::{self, Kept, Reset};
 use crate::error::{Error, Result};
 use crate::sink::lake::{CheckpointStore, Lake, StoredCheckpoint};
@@ -175,8 +174,6 @@ fn none(store: &CheckpointStore) -> Error {
 }
 
 async fn header(store: &CheckpointStore, stored: StoredCheckpoint) -> Result<Header> {
-    let place = || store.place(stored.number);
-    let bytes = read_front(store, stored).await?;
-    let bytes = bytes.ok_or_else(|| Error::external("the checkpoint was removed meanwhile").at(place()))?;
-    read_header(&bytes).map_err(|e| e.at(place()))
+    let header = read_header_of(store, stored).await?;
+    header.ok_or_else(|| Error::external("the checkpoint was removed meanwhile").at(store.place(stored.number)))
 }

@@ -17,12 +17,13 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::board::Status;
 use super::changes::{SharedState, fingerprints};
 use super::combine::CombineState;
-use super::front::{Front, Outline, damaged};
+use super::front::{Front, Outline, damaged, read_front};
 use super::job_state::JobState;
 use super::pipelines::Pipelines;
 use crate::error::{Error, Result};
 use crate::limits::CHECKPOINT_BYTES_MAX;
 use crate::pipeline::Fingerprint;
+use crate::sink::lake::{CheckpointStore, StoredCheckpoint};
 use crate::types::{Micros, ShardPosition};
 
 /// Version of the format. Another one is refused: its state cannot be read.
@@ -203,6 +204,15 @@ impl Checkpoint {
 /// As [`Checkpoint::from_bytes`].
 pub fn read_header(bytes: &[u8]) -> Result<Header> {
     open(bytes).map(|(header, _)| header)
+}
+
+/// Reads the header of a checkpoint in the lake, and not the state, which may be large; none if it is not there any more.
+///
+/// # Errors
+/// External or transient if the lake cannot be read; as [`read_header`], at the object's place.
+pub async fn read_header_of(store: &CheckpointStore, stored: StoredCheckpoint) -> Result<Option<Header>> {
+    let Some(front) = read_front(store, stored).await? else { return Ok(None) };
+    read_header(&front).map(Some).map_err(|e| e.at(store.place(stored.number)))
 }
 
 /// The header, and what comes after the front.

@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use super::board::Status;
 use super::changes;
-use super::checkpoint::{Checkpoint, Header, Summary, read_header};
-use super::front::{Outline, read_front};
+use super::checkpoint::{Checkpoint, Header, Summary, read_header_of};
+use super::front::Outline;
 use super::job_state::JobState;
 use super::pipelines::Pipelines;
 use crate::clock::Clock;
@@ -90,9 +90,7 @@ impl Last {
     /// remove records faster than they are read.
     pub(super) async fn of(store: &CheckpointStore) -> Result<Option<Self>> {
         let Some(last) = store.last().await? else { return Ok(None) };
-        let place = || store.place(last.number);
-        let bytes = read_front(store, last).await?.ok_or_else(|| removed().at(place()))?;
-        let header = read_header(&bytes).map_err(|e| e.at(place()))?;
+        let header = read_header_of(store, last).await?.ok_or_else(|| removed().at(store.place(last.number)))?;
         Ok(Some(Self { number: last.number, header }))
     }
 

@@ -31,6 +31,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::resuming::{Listed, evening, shipped};
@@ -243,6 +244,17 @@ impl Run {
     }
 }
 
+/// Lets a run commit until it comes to its gate, where it sleeps; what it has to say when it wakes up.
+async fn asleep(gate: &Gate, mut run: Run) -> JoinHandle<(Run, headcount::Result<u64>)> {
+    gate.armed.store(true, Ordering::SeqCst);
+    let sleeping = tokio::spawn(async move {
+        let done = run.commit().await;
+        (run, done)
+    });
+    gate.arrived.acquire().await.unwrap().forget();
+    sleeping
+}
+
 const TAKEN_OVER: &str = "another process goes on with this application";
 
 #[tokio::test]
@@ -252,12 +264,7 @@ async fn who_sleeps_between_list_and_put_until_the_number_is_free_again_moves_no
     let mut sleeper = scene.start(&gate.lake(), "sleeper", None).await.unwrap();
     assert_eq!(sleeper.commit().await.unwrap(), 2);
     sleeper.write().await;
-    gate.armed.store(true, Ordering::SeqCst);
-    let sleeping = tokio::spawn(async move {
-        let done = sleeper.commit().await;
-        (sleeper, done)
-    });
-    gate.arrived.acquire().await.unwrap().forget();
+    let sleeping = asleep(&gate, sleeper).await;
     // Meanwhile another one takes over under the number that was to be put, and goes on until it is removed.
     let mut next = scene.start(&scene.lake, "next", None).await.unwrap();
     assert_eq!(next.found.last, 3);
@@ -284,12 +291,7 @@ async fn who_sleeps_after_the_put_is_gone_on_from_and_removes_nothing() {
     let gate = Gate::new(&scene.inner, Some(Pause::After));
     let mut sleeper = scene.start(&gate.lake(), "sleeper", None).await.unwrap();
     sleeper.write().await;
-    gate.armed.store(true, Ordering::SeqCst);
-    let sleeping = tokio::spawn(async move {
-        let done = sleeper.commit().await;
-        (sleeper, done)
-    });
-    gate.arrived.acquire().await.unwrap().forget();
+    let sleeping = asleep(&gate, sleeper).await;
     let next = scene.start(&scene.lake, "next", None).await.unwrap();
     assert_eq!(next.found.checkpoint.unwrap().0, 2, "it goes on from the sleeper's commit");
     assert_eq!(scene.published().await, 1, "and has moved its file");

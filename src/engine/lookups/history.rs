@@ -8,8 +8,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use super::tables::{JoinedTable, Lookups};
 use super::version::LookupVersion;
-use crate::engine::checkpoint::read_header;
-use crate::engine::front::read_front;
+use crate::engine::checkpoint::{read_header, read_header_of};
 use crate::error::{Error, Result};
 use crate::sink::lake::{CheckpointStore, Lake, LookupStore};
 
@@ -126,8 +125,7 @@ impl LookupHistory {
             return Ok(0);
         }
         for stored in self.checkpoints.list().await? {
-            let Some(front) = read_front(&self.checkpoints, stored).await? else { continue };
-            let header = read_header(&front).map_err(|e| e.at(self.checkpoints.place(stored.number)))?;
+            let Some(header) = read_header_of(&self.checkpoints, stored).await? else { continue };
             if self.writer.as_ref().is_some_and(|(run, last)| stored.number > *last && header.outline.run != *run) {
                 return Ok(0);
             }
