@@ -172,7 +172,7 @@ impl RowsAccumulator for DistinctRows {
         let mut next = offsets.to_vec();
         let mut bytes = vec![0_u8; seen.len() * HASH_BYTES];
         let (hashes, _) = bytes.as_chunks_mut::<HASH_BYTES>();
-        for entry in seen.entries() {
+        for entry in seen.rows() {
             let next = &mut next[entry.group()];
             hashes[*next as usize] = entry.hash();
             *next += 1;

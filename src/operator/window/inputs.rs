@@ -14,6 +14,7 @@ use super::sparse::Sparse;
 use super::spec::{WindowSpec, arguments};
 use super::text_codes::TextCodes;
 use super::texts::by_texts;
+use super::widening::by_widening;
 
 /// Rows that are looked at together to see which of them pass a filter.
 const BLOCK: usize = 64;
@@ -39,7 +40,7 @@ impl InputPlan {
     pub(super) fn try_new(spec: &WindowSpec, codes: &Arc<TextCodes>) -> Result<Self> {
         let mut expressions: Vec<Arc<dyn PhysicalExpr>> = Vec::new();
         let mut place = |wanted: &Arc<dyn PhysicalExpr>| {
-            let wanted = by_texts(wanted, codes)?;
+            let wanted = by_widening(by_texts(wanted, codes)?)?;
             let known = expressions.iter().position(|known| known == &wanted);
             Ok(known.unwrap_or_else(|| {
                 expressions.push(wanted);

@@ -49,6 +49,7 @@ mod tally;
 mod text_codes;
 mod text_groups;
 mod texts;
+mod widening;
 mod windowing;
 
 pub use cascade::CascadePanes;

@@ -1,7 +1,8 @@
 //! Which rows groups have seen: a set of groups and hashes.
 //!
-//! Slots in one piece, a row after its place if that is taken (linear probing). What makes it quick for rows that are seen again and
-//! again, in an order that nobody foresees: finding a row and adding one are the same few instructions, without a branch between them.
+//! The rows one after the other, and a table of slots that tell where each of them is, a slot after its place if that is taken (linear
+//! probing). What makes it quick for rows that are seen again and again, in an order that nobody foresees: finding a row and adding one are
+//! the same few instructions, without a branch between them. And slots are small: half as large as rows, as there are twice as many of them.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -53,46 +54,89 @@ impl Entry {
         [a, b, c, d, e, f, g, h, i, j, k, l]
     }
 
-    /// Where it stands: rows are hashed already, groups count up from 0.
+    /// What its place and its tag are taken from: rows are hashed already, groups count up from 0.
     #[inline]
-    fn place(self) -> usize {
-        ((self.0 >> GROUP_BITS) as u64 ^ u64::from(self.0 as u32).wrapping_mul(0x9e37_79b9_7f4a_7c15)) as usize
+    fn mixed(self) -> u64 {
+        (self.0 >> GROUP_BITS) as u64 ^ u64::from(self.0 as u32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+/// Where a row is, by its number, and above that some bits that tell most rows apart. 0 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot(u64);
+
+impl Slot {
+    const FREE: Self = Self(0);
+    /// More rows than there is memory for.
+    const NUMBER_BITS: u32 = 40;
+
+    /// Bits of a row's mix that its slot has, where they are in it.
+    #[inline]
+    fn tag(mixed: u64) -> u64 {
+        mixed >> Self::NUMBER_BITS << Self::NUMBER_BITS
+    }
+
+    #[inline]
+    fn of(tag: u64, number: usize) -> Self {
+        Self(tag | (number as u64 + 1))
+    }
+
+    #[inline]
+    fn has_tag(self, tag: u64) -> bool {
+        Self::tag(self.0) == tag
+    }
+
+    #[inline]
+    fn number(self) -> usize {
+        ((self.0 ^ Self::tag(self.0)) as usize).wrapping_sub(1)
     }
 }
 
 /// A set of rows of groups. The hashes of a billion rows are all different but for a chance of less than 10⁻¹¹.
 #[derive(Debug, Default)]
 pub(super) struct SeenRows {
-    /// A power of two, some of them free (0); empty without rows.
-    slots: Vec<u128>,
-    len: usize,
-    /// Rows that there is room for.
+    /// In the order in which they came, with room for as many as slots allow.
+    rows: Vec<Entry>,
+    /// A power of two, some of them free; empty without rows.
+    slots: Vec<Slot>,
+    /// Rows that there are slots for.
     room: usize,
 }
 
 impl SeenRows {
     /// Adds a row; whether it is new.
     #[inline]
-    pub(super) fn add(&mut self, Entry(entry): Entry) -> bool {
-        if self.len >= self.room {
-            self.grow(self.len + 1);
+    pub(super) fn add(&mut self, entry: Entry) -> bool {
+        let len = self.rows.len();
+        if len >= self.room {
+            self.grow(len + 1);
         }
-        let mask = self.slots.len() - 1;
-        let mut place = Entry(entry).place() & mask;
-        // It ends: a slot in four is free.
-        while self.slots[place] != 0 && self.slots[place] != entry {
+        // Taken off again if it was there.
+        self.rows.push(entry);
+        let (mask, mixed) = (self.slots.len() - 1, entry.mixed());
+        let (tag, mut place) = (Slot::tag(mixed), mixed as usize & mask);
+        loop {
+            // It ends: a slot in four is free.
+            while self.slots[place] != Slot::FREE && !self.slots[place].has_tag(tag) {
+                place = (place + 1) & mask;
+            }
+            let slot = self.slots[place];
+            let new = slot == Slot::FREE;
+            let number = if new { len } else { slot.number() };
+            if self.rows[number] == entry {
+                self.slots[place] = Slot::of(tag, number);
+                self.rows.truncate(len + usize::from(new));
+                return new;
+            }
+            // Another row with the same tag.
             place = (place + 1) & mask;
         }
-        let new = self.slots[place] == 0;
-        self.slots[place] = entry;
-        self.len += usize::from(new);
-        new
     }
 
     /// Makes room for that many rows more.
     pub(super) fn reserve(&mut self, more: usize) {
-        if self.len + more > self.room {
-            self.grow(self.len + more);
+        if self.rows.len() + more > self.room {
+            self.grow(self.rows.len() + more);
         }
     }
 
@@ -103,44 +147,38 @@ impl SeenRows {
         while room(slots) < rows {
             slots *= 2;
         }
-        let entries = self.entries();
-        self.slots = vec![0; slots];
         self.room = room(slots);
+        // One more for a row that turns out to be there.
+        self.rows.reserve_exact(self.room + 1 - self.rows.len());
+        self.slots = vec![Slot::FREE; slots];
         let mask = slots - 1;
-        for entry in entries {
-            let mut place = entry.place() & mask;
-            while self.slots[place] != 0 {
+        for (number, row) in self.rows.iter().enumerate() {
+            let mixed = row.mixed();
+            let mut place = mixed as usize & mask;
+            while self.slots[place] != Slot::FREE {
                 place = (place + 1) & mask;
             }
-            self.slots[place] = entry.0;
+            self.slots[place] = Slot::of(Slot::tag(mixed), number);
         }
     }
 
     /// How many rows there are.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.rows.len()
     }
 
-    /// All of them, in no order.
-    pub(super) fn entries(&self) -> Vec<Entry> {
-        // Which slots are free is hard to foresee: all are written, and those that are free are written over.
-        let mut entries = vec![Entry::NONE; self.len + 1];
-        let mut len = 0;
-        for slot in &self.slots {
-            entries[len] = Entry(*slot);
-            len += usize::from(*slot != 0);
-        }
-        entries.truncate(len);
-        entries
+    /// All of them, in the order in which they came.
+    pub(super) fn rows(&self) -> &[Entry] {
+        &self.rows
     }
 
     /// Memory that it holds, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<u128>()
+        self.rows.capacity() * size_of::<Entry>() + self.slots.capacity() * size_of::<Slot>()
     }
 }
 
-/// Rows that so many slots have room for.
+/// Rows that so many slots are enough for.
 fn room(slots: usize) -> usize {
     if slots <= GENEROUS_MAX { slots / 2 } else { slots / 4 * 3 }
 }
@@ -161,8 +199,24 @@ mod tests {
         assert_eq!(seen.len(), set.len());
         let hashed: HashSet<_> =
             set.iter().map(|(group, text)| (*group as usize, Entry::of(0, text.as_bytes()).hash())).collect();
-        assert_eq!(seen.entries().iter().map(|entry| (entry.group(), entry.hash())).collect::<HashSet<_>>(), hashed);
+        assert_eq!(seen.rows().iter().map(|entry| (entry.group(), entry.hash())).collect::<HashSet<_>>(), hashed);
         assert!(seen.bytes() < 44 * seen.len(), "{} bytes for {} rows", seen.bytes(), seen.len());
+    }
+
+    #[test]
+    fn rows_with_one_tag_and_one_place_are_told_apart() {
+        // The mix of these differs in bits that neither a tag nor the place in a small table has.
+        let row = |i: u64| {
+            let [a, b, c, d, e, f, g, h] = (i << 20).to_le_bytes();
+            Entry::with_hash(0, [a, b, c, d, e, f, g, h, 7, 7, 7, 7])
+        };
+        assert_eq!((row(1).mixed() ^ row(2).mixed()) & 0xffff, 0);
+        assert_eq!(Slot::tag(row(1).mixed()), Slot::tag(row(2).mixed()));
+        let mut seen = SeenRows::default();
+        for round in 0..3 {
+            (0..1_000).for_each(|i| assert_eq!(seen.add(row(i)), round == 0, "row {i}, round {round}"));
+        }
+        assert_eq!(seen.rows(), (0..1_000).map(row).collect::<Vec<_>>());
     }
 
     #[test]

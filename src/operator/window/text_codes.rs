@@ -117,13 +117,21 @@ impl Table {
             return vec![OTHER; texts.len()].into();
         }
         let (offsets, bytes) = (texts.value_offsets(), texts.value_data());
-        let ends = offsets.windows(2);
-        ends.map(|ends| self.code(&bytes[ends[0] as usize..ends[1] as usize])).collect::<Vec<_>>().into()
+        // Most rows have the text of the one before.
+        let mut last = (Outline::of(&[]), self.code(&[], Outline::of(&[])));
+        let code = |ends: &[i32]| {
+            let text = &bytes[ends[0] as usize..ends[1] as usize];
+            let outline = Outline::of(text);
+            if outline != last.0 || !outline.is_whole() {
+                last = (outline, self.code(text, outline));
+            }
+            last.1
+        };
+        offsets.windows(2).map(code).collect::<Vec<_>>().into()
     }
 
     #[inline]
-    fn code(&self, text: &[u8]) -> u8 {
-        let outline = Outline::of(text);
+    fn code(&self, text: &[u8], outline: Outline) -> u8 {
         let mut slot = slot_of(outline, self.bits);
         loop {
             let known = &self.slots[slot];
@@ -162,7 +170,11 @@ mod tests {
         let others =
             ["b", "aaa", "view.starteD", "View.started", "0123456789abcdefY", "01234567_____X___89abcdef", "\0", "\0a"];
         for text in wanted.iter().chain(&others) {
-            assert_eq!(table.code(text.as_bytes()), by_text.get(text).copied().unwrap_or(OTHER), "{text:?}");
+            assert_eq!(
+                table.code(text.as_bytes(), Outline::of(text.as_bytes())),
+                by_text.get(text).copied().unwrap_or(OTHER),
+                "{text:?}"
+            );
         }
     }
 
@@ -173,7 +185,7 @@ mod tests {
         let codes: Vec<Option<u8>> = texts.iter().map(|text| table.add(text)).collect();
         assert!(codes[..255].iter().enumerate().all(|(n, code)| *code == Some(n as u8)), "{codes:?}");
         assert!(codes[255..].iter().all(Option::is_none), "{codes:?}");
-        let found = texts.iter().map(|text| table.code(text.as_bytes()));
+        let found = texts.iter().map(|text| table.code(text.as_bytes(), Outline::of(text.as_bytes())));
         assert_eq!(found.collect::<Vec<_>>(), codes.iter().map(|code| code.unwrap_or(OTHER)).collect::<Vec<_>>());
     }
 
