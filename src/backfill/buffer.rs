@@ -195,7 +195,7 @@ impl Slot {
 }
 
 /// A batch whose buffers are not much larger than its rows: itself, or a copy.
-fn compact(batch: RecordBatch) -> Result<RecordBatch> {
+pub(super) fn compact(batch: RecordBatch) -> Result<RecordBatch> {
     let held = batch.get_array_memory_size();
     let used: usize =
         batch.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(usize::MAX / 4096)).sum();

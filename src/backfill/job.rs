@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::buffer::TimeBuckets;
 use super::columns::WaitingColumns;
 use super::options::{BackfillOptions, BackfillSummary, Range, Stage, Watch, hours_of_windows};
-use super::read::{Reading, Span, WorkerRead};
-use super::windows::compute;
+use super::partials::{PartialWindows, Waiting};
+use super::read::{Reading, RowsTo, Span, WorkerRead};
+use super::windows::{Windowed, compute, put_together};
 use crate::clock::Clock;
 use crate::dead_letters::NewLetters;
 use crate::engine::Pipelines;
-use crate::engine::counters::Counters;
+use crate::engine::counters::{Counters, PipelineCounts};
 use crate::engine::tables::{RawRows, RawTables, TableSummary, Target, WindowTables, open_tables};
 use crate::error::{Error, Result};
 use crate::limits::{BACKFILL_BUCKET_SECS, BACKFILL_RAW_WRITERS_MAX, LAKE_QUEUE_BATCHES_MAX};
@@ -164,13 +165,22 @@ async fn read_and_compute(
     watch: &dyn Watch,
 ) -> Result<Staged> {
     let bucket = BACKFILL_BUCKET_SECS * MICROS_PER_SEC;
-    let AllRead { buffers, mut counters, span, letters } = read_all(&reading, options, bucket, watch).await?;
+    let AllRead { buffers, windows, counts, mut counters, span, letters } =
+        read_all(&reading, options, bucket, watch).await?;
     let columns = Arc::clone(&reading.columns);
     drop(reading);
-    let spilled_bytes = buffers.iter().map(TimeBuckets::spilled_bytes).sum();
-    watch.begin(Stage::Write, buffers.iter().map(TimeBuckets::rows).sum());
     let to = (window_tables, options.range);
-    let computed = compute(pipelines, (buffers, &columns), bucket, options.workers, to, raw, watch).await?;
+    let spilled = buffers.iter().map(TimeBuckets::spilled_bytes).chain(windows.iter().map(Waiting::spilled_bytes));
+    let spilled_bytes = spilled.sum();
+    let computed = if goes_into_windows(pipelines, options) {
+        drop(raw);
+        watch.begin(Stage::Write, windows.iter().map(Waiting::groups).sum());
+        let tables = put_together(pipelines, windows, bucket, to, watch).await?;
+        Windowed { counts, ignored_touches: vec![], tables }
+    } else {
+        watch.begin(Stage::Write, buffers.iter().map(TimeBuckets::rows).sum());
+        compute(pipelines, (buffers, &columns), bucket, options.workers, to, raw, watch).await?
+    };
     for (plan, counts) in pipelines.plans.iter().zip(computed.counts) {
         counters.add_pipeline(&plan.name, counts);
     }
@@ -183,8 +193,16 @@ async fn read_and_compute(
     Ok(Staged { summary, tables: computed.tables, letters })
 }
 
+/// Whether rows go into windows as they are read.
+fn goes_into_windows(pipelines: &Pipelines, options: &BackfillOptions) -> bool {
+    !options.raw && PartialWindows::suit(pipelines)
+}
+
+/// What the first pass leaves: rows, or windows in part and what became of their rows.
 struct AllRead {
     buffers: Vec<TimeBuckets>,
+    windows: Vec<Waiting>,
+    counts: Vec<PipelineCounts>,
     counters: Counters,
     span: Span,
     letters: NewLetters,
@@ -197,12 +215,21 @@ async fn read_all(
     watch: &dyn Watch,
 ) -> Result<AllRead> {
     let mut workers: JoinSet<Result<WorkerRead>> = JoinSet::new();
+    let pipelines = &reading.pipelines;
     let share = options.memory_bytes_max / options.workers.max(1);
     for _ in 0..options.workers.max(1) {
-        workers.spawn(Arc::clone(reading).work(TimeBuckets::new(bucket, share, options.spill_dir.clone())));
+        let rows_to = if goes_into_windows(pipelines, options) {
+            let windows = PartialWindows::try_new(pipelines, bucket, share, options.spill_dir.as_ref())?;
+            RowsTo::Windows(Box::new(windows))
+        } else {
+            RowsTo::Buckets(TimeBuckets::new(bucket, share, options.spill_dir.clone()))
+        };
+        workers.spawn(Arc::clone(reading).work(rows_to));
     }
     let mut all = AllRead {
         buffers: vec![],
+        windows: vec![],
+        counts: vec![PipelineCounts::default(); pipelines.plans.len()],
         counters: Counters::default(),
         span: Span::default(),
         letters: NewLetters::of(Arc::clone(&reading.of_lines)),
@@ -213,16 +240,28 @@ async fn read_all(
             _ = tick.tick() => watch.done(reading.progress.bytes(), reading.events.load(Ordering::Relaxed)),
             done = workers.join_next() => {
                 let Some(done) = done else { break };
-                let worker = done.map_err(|e| Error::internal("a reader broke off").because(e))??;
-                all.counters.add(&worker.counters);
-                all.span.add(worker.span);
-                all.letters.join(worker.letters);
-                all.buffers.push(worker.buckets);
+                all.add(done.map_err(|e| Error::internal("a reader broke off").because(e))??);
             }
         }
     }
     watch.done(reading.progress.bytes(), reading.events.load(Ordering::Relaxed));
     Ok(all)
+}
+
+impl AllRead {
+    fn add(&mut self, worker: WorkerRead) {
+        self.counters.add(&worker.counters);
+        self.span.add(worker.span);
+        self.letters.join(worker.letters);
+        match worker.rows {
+            RowsTo::Buckets(buckets) => self.buffers.push(buckets),
+            RowsTo::Windows(windows) => {
+                let (waiting, counts) = windows.into_waiting();
+                self.windows.extend(waiting);
+                self.counts.iter_mut().zip(counts).for_each(|(all, one)| *all += one);
+            }
+        }
+    }
 }
 
 /// The hours of each table that are replaced, given the hours with events. A window that began in an hour without any may hold

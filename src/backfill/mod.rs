@@ -11,7 +11,8 @@
 //! After that any order will do: rows are put into buckets of event time (on disk, where they do not fit into memory), and the
 //! windows are computed bucket by bucket. So memory holds one bucket's state, not a day's, however the files are sorted.
 //!
-//! Where raw rows are not written, only the columns that queries read are kept in the buckets (`columns`).
+//! Where raw rows are not written, only the columns that queries read are kept in the buckets (`columns`). And if they ask for windows of time
+//! alone, rows do not wait at all: the workers of the first pass have a `ShardStage` each, and windows in part wait (`partials`).
 //!
 //! * [`run`]: a whole backfill; * [`BackfillOptions`], [`BackfillSummary`], [`Stage`];
 //! * [`buffer`]: rows by time, with spilling.
@@ -21,6 +22,7 @@ pub mod buffer;
 mod columns;
 mod job;
 mod options;
+mod partials;
 mod read;
 mod spill;
 mod windows;

@@ -12,6 +12,7 @@ use super::ahead::{DecodeAhead, Events};
 use super::buffer::TimeBuckets;
 use super::columns::WaitingColumns;
 use super::options::Range;
+use super::partials::PartialWindows;
 use crate::dead_letters::NewLetters;
 use crate::decode::{DeadLetter, Provenance};
 use crate::engine::counters::Counters;
@@ -40,9 +41,17 @@ pub(super) struct Reading {
     pub now: Micros,
 }
 
+/// Where a worker's rows go.
+pub(super) enum RowsTo {
+    /// Into buckets of time, to wait for those of other shards.
+    Buckets(TimeBuckets),
+    /// Into windows at once.
+    Windows(Box<PartialWindows>),
+}
+
 /// What one worker read.
 pub(super) struct WorkerRead {
-    pub buckets: TimeBuckets,
+    pub rows: RowsTo,
     pub counters: Counters,
     pub span: Span,
     pub letters: NewLetters,
@@ -81,9 +90,9 @@ impl Span {
 
 impl Reading {
     /// Reads shards until none is left.
-    pub(super) async fn work(self: Arc<Self>, buckets: TimeBuckets) -> Result<WorkerRead> {
+    pub(super) async fn work(self: Arc<Self>, rows: RowsTo) -> Result<WorkerRead> {
         let letters = NewLetters::of(Arc::clone(&self.of_lines));
-        let mut to = WorkerRead { buckets, counters: Counters::default(), span: Span::default(), letters };
+        let mut to = WorkerRead { rows, counters: Counters::default(), span: Span::default(), letters };
         loop {
             let next = self.shards.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(shard) = next else { return Ok(to) };
@@ -105,27 +114,37 @@ impl Reading {
                 Events::Rows(rows) => intake.take_rows(&rows)?,
             };
             ids.hold(intake.remembered_ids().1)?;
-            let Judged { events, kept, .. } = taken.judged;
-            let rows = kept.as_ref().map_or(events.num_rows(), BooleanArray::true_count) as u64;
-            self.events.fetch_add(rows, Ordering::Relaxed);
             early.extend(taken.dead_letters);
             if let Some(time) = intake.max_event_time() {
                 self.bury(time, std::mem::take(&mut early), &mut to.letters).await?;
             }
-            if rows > 0 {
-                let times = time_values(&events, &time, None)?;
-                let times = times.iter().enumerate();
-                // Rows that do not go on are left behind here: the buckets copy what they keep.
-                let goes_on = |row: usize| kept.as_ref().is_none_or(|kept| kept.value(row));
-                let times: Vec<_> = times.map(|(row, &time)| goes_on(row).then_some(time)).collect();
-                to.span.widen(&times);
-                to.buckets.push(self.columns.narrow(events)?, &times)?;
-            }
+            self.put(taken.judged, intake.high_time(), &time, to).await?;
+        }
+        if let RowsTo::Windows(windows) = &mut to.rows {
+            windows.end_shard()?;
         }
         self.bury(self.range.from.unwrap_or(self.now), early, &mut to.letters).await?;
         let (read, undecodable, judged) = intake.counts();
         to.counters.add_shard(read, undecodable, &judged);
         Ok(())
+    }
+
+    async fn put(&self, judged: Judged, high: Option<Micros>, time: &str, to: &mut WorkerRead) -> Result<()> {
+        let kept = judged.kept.as_ref();
+        let rows = kept.map_or(judged.events.num_rows(), BooleanArray::true_count) as u64;
+        if rows == 0 {
+            return Ok(());
+        }
+        self.events.fetch_add(rows, Ordering::Relaxed);
+        let times = time_values(&judged.events, time, None)?;
+        let goes_on = |row: usize| kept.is_none_or(|kept| kept.value(row));
+        let times: Vec<_> = times.iter().enumerate().map(|(row, &time)| goes_on(row).then_some(time)).collect();
+        to.span.widen(&times);
+        match &mut to.rows {
+            // Rows that do not go on are left behind here: the buckets copy what they keep.
+            RowsTo::Buckets(buckets) => buckets.push(self.columns.narrow(judged.events)?, &times),
+            RowsTo::Windows(windows) => windows.take(&judged.into_kept()?, high).await,
+        }
     }
 
     /// Files letters by their arrival, those without one with the events around them, at `time`. What is filed outside of the

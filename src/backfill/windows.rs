@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::buffer::{TimeBuckets, merge_buckets};
 use super::columns::WaitingColumns;
 use super::options::{Range, Watch};
+use super::partials::{Waiting, in_time_order};
 use crate::engine::counters::PipelineCounts;
 use crate::engine::tables::{RawRows, TableSummary, WindowTables};
 use crate::engine::{Combine, Emission, Pipelines, Progress, ShardMessage, ShardStage};
@@ -129,6 +130,30 @@ fn within(batch: &RecordBatch, time: &str, range: Range) -> Result<Option<Record
     let inside: BooleanArray = times.iter().map(|t| Some(range.contains(*t))).collect();
     let rows = filter_record_batch(batch, &inside)?;
     Ok((rows.num_rows() > 0).then_some(rows))
+}
+
+/// Puts windows together whose parts wait, and writes those in `range`.
+pub(super) async fn put_together(
+    pipelines: &Arc<Pipelines>,
+    waiting: Vec<Waiting>,
+    bucket: Micros,
+    (mut tables, range): (WindowTables, Range),
+    watch: &dyn Watch,
+) -> Result<Vec<TableSummary>> {
+    let reader: ShardId = "readers".into();
+    let mut combine = Combine::try_new(Arc::clone(pipelines))?.going_by(Progress::RowsGiven);
+    combine.join(Arc::clone(&reader));
+    let mut done = 0;
+    for of_time in in_time_order(waiting) {
+        let (start, partials) = of_time?;
+        done += partials.windows.iter().map(|(_, _, partial)| partial.groups as u64).sum::<u64>();
+        let watermark = Some(start.saturating_add(bucket));
+        let message = ShardMessage { shard: Arc::clone(&reader), seen: vec![], partials, watermark };
+        write(pipelines, &mut tables, combine.handle(message).await?, range).await?;
+        watch.done(done, done);
+    }
+    write(pipelines, &mut tables, combine.finish().await?, range).await?;
+    tables.close().await
 }
 
 async fn run_stage(
