@@ -23,7 +23,7 @@ use headcount::engine::Pipelines;
 use headcount::engine::board::Board;
 use headcount::engine::changes;
 use headcount::engine::commits::{CommitOf, CommitOptions, Committer};
-use headcount::engine::event_ids;
+use headcount::engine::left_out::put_back;
 use headcount::engine::live::{self, Ended, Ending, Tables};
 use headcount::engine::shard_task::ShardSource;
 use headcount::engine::tables::{TableOptions, Target, open_tables};
@@ -121,9 +121,8 @@ async fn start(pipelines: &Arc<Pipelines>, lake: &Lake, run: &str, commits: bool
     let mut from = None;
     if let Some((_, mut checkpoint)) = found.checkpoint {
         changes::fit(&mut checkpoint, pipelines, "bench", OnChangedPipeline::Refuse).expect("the state fits");
-        let horizon = pipelines.options.judge.dedupe_horizon;
-        let ids = event_ids::put_back(&mut checkpoint.state, lake, &pipelines.contract, horizon, &found.unmoved).await;
-        println!("  {:?}", ids.expect("ids are read"));
+        let back = put_back(&mut checkpoint.state, lake, pipelines, &found.unmoved).await;
+        println!("  {:?}", back.expect("rows are read"));
         from = Some(checkpoint.state);
     }
     let target = if commits { Target::Uncommitted(&files) } else { Target::Lake(lake) };

@@ -184,11 +184,11 @@ pub const LAKE_GATHER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Files that a replacement moves or deletes at a time: S3 answers each in tens of milliseconds.
 pub const LAKE_MOVES_MAX: usize = 16;
 
-/// Files of the raw table that are read at a time for the ids of events in them, at a start.
-pub const EVENT_ID_FILES_MAX: usize = 8;
+/// Files of the raw table that are read at a time for what a saved state was without, at a start.
+pub const LEFT_OUT_FILES_MAX: usize = 8;
 
 /// Rows of such a file that are read at a time.
-pub const EVENT_ID_BATCH_ROWS: usize = 8_192;
+pub const LEFT_OUT_BATCH_ROWS: usize = 8_192;
 
 /// A staging folder that nobody can be shown to own is removed when nothing was added to it for this long, in hours.
 pub const LAKE_STAGING_HOURS_MAX: i64 = 24;

@@ -9,8 +9,8 @@ use crate::engine::Pipelines;
 use crate::engine::changes::{self, Changes};
 use crate::engine::checkpoint::Checkpoint;
 use crate::engine::commits::{CommitOptions, Committed, Committer};
-use crate::engine::event_ids;
 use crate::engine::job_state::JobState;
+use crate::engine::left_out::{FromRows, put_back};
 use crate::engine::lookups::LookupHistory;
 use crate::engine::take_over::{Found, Looked, Numbered, TakeOver};
 use crate::error::Result;
@@ -106,7 +106,7 @@ impl Saved {
         let (number, Checkpoint { header, state, .. }) = &mut checkpoint;
         say!("going on from checkpoint {number}, written at {}", format_micros(header.outline.written_at));
         changes.log(state, pipelines);
-        self.read_ids(state, pipelines).await?;
+        self.put_back(state, pipelines).await?;
         self.read_before = header.summary.events_read;
         Ok(Some(checkpoint))
     }
@@ -158,23 +158,19 @@ impl Saved {
         Ok(Some(self.history.clone()))
     }
 
-    async fn read_ids(&self, state: &mut JobState, pipelines: &Pipelines) -> Result<()> {
-        let horizon = pipelines.options.judge.dedupe_horizon;
-        let ids = event_ids::put_back(state, &self.lake, &pipelines.contract, horizon, &self.unmoved).await?;
-        if ids.found < ids.left_out {
-            tracing::warn!(
-                found = ids.found,
-                of = ids.left_out,
-                files = ids.files,
-                "rows of the last run are gone from the lake: events that were in them would be kept if they came again"
-            );
-        } else if ids.left_out > 0 {
-            say!(
-                "{} event ids remembered, from {} files of {}",
-                ids.found,
-                ids.files,
-                pipelines.contract.stream_name()
-            );
+    /// Puts back what the state is without.
+    async fn put_back(&self, state: &mut JobState, pipelines: &Pipelines) -> Result<()> {
+        let back = put_back(state, &self.lake, pipelines, &self.unmoved).await?;
+        let table = pipelines.contract.stream_name();
+        for (what, so, FromRows { left_out, found, files }) in [
+            ("event ids", "events that were in them would be kept if they came again", back.ids),
+            ("events of open CONCURRENCY windows", "nobody was present by them", back.marks),
+        ] {
+            if found < left_out {
+                tracing::warn!(found, of = left_out, files, "{what}: rows of the last run are gone from {table}: {so}");
+            } else if left_out > 0 {
+                say!("{found} {what} remembered, from {files} files of {table}");
+            }
         }
         Ok(())
     }

@@ -342,7 +342,7 @@ pub(super) const SECTIONS: &[SectionWords] = &[
                 "commit_interval_secs",
                 "10",
                 "Pause between two commits of a job that reads a stream of Kinesis, 1 to 3600; the first one comes after three seconds \
-                at the latest. A commit makes rows visible in the lake, and \
+                at the latest, and one comes between when seven eighths of `run.memory_mib_max` are taken. A commit makes rows visible in the lake, and \
                 a start after a crash goes on from the last one: it reads at most so much again, and no row comes twice. Each commit \
                 finishes the files of raw rows, dead letters and late rows that are open, so a short pause makes small files.",
             ),

@@ -27,7 +27,7 @@ use crate::sink::lake::{CheckpointStore, StoredCheckpoint};
 use crate::types::{Micros, ShardPosition};
 
 /// Version of the format. Another one is refused: its state cannot be read.
-pub const VERSION: u32 = 12;
+pub const VERSION: u32 = 13;
 
 const CHECKSUM_BYTES: usize = size_of::<u128>();
 /// The state is mostly hashes and small numbers: higher levels cost time and win little.

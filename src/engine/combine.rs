@@ -110,6 +110,11 @@ impl CombineState {
     pub(super) fn forget_presence(&mut self) {
         self.concurrency = None;
     }
+
+    /// What all tables of concurrency share, if there are any.
+    pub(super) fn concurrency(&mut self) -> Option<&mut ConcurrencyState> {
+        self.concurrency.as_mut()
+    }
 }
 
 impl Combine {

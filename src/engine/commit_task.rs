@@ -10,11 +10,12 @@ use super::board::{Board, CommitStatus};
 use super::commits::{CommitOf, Committer};
 use super::cut::{Cuts, MetState, ask, job_state};
 use super::job_state::JobState;
-use super::live::Part;
+use super::live::{HOUSEKEEPING, Part};
 use super::shard_task::{Message, ToRaw};
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::limits::{FIRST_COMMIT_SECS, SUCCESSOR_LOOK_SECS};
+use crate::operator::memory::StateMemory;
 use crate::types::Micros;
 
 /// Has cuts taken and commits them, until all shards have ended.
@@ -28,6 +29,26 @@ pub(super) struct Committing {
     pub begun: JobState,
     pub board: Arc<Board>,
     pub clock: Arc<dyn Clock>,
+    /// What the state of the job may take.
+    pub memory: MemoryWatch,
+}
+
+/// Whether memory has become scarce.
+pub(super) struct MemoryWatch {
+    memory: StateMemory,
+    was_nearly_full: bool,
+}
+
+impl MemoryWatch {
+    pub(super) fn of(memory: &StateMemory) -> Self {
+        Self { memory: memory.clone(), was_nearly_full: false }
+    }
+
+    /// Whether it has since the last look.
+    fn is_newly_scarce(&mut self) -> bool {
+        let was = std::mem::replace(&mut self.was_nearly_full, self.memory.is_nearly_full());
+        self.was_nearly_full && !was
+    }
 }
 
 impl Committing {
@@ -43,6 +64,8 @@ impl Committing {
             CommitStatus { interval: micros(self.interval), last: self.clock.now(), ..CommitStatus::default() };
         let mut look = tokio::time::interval(Duration::from_secs(SUCCESSOR_LOOK_SECS));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut weigh = tokio::time::interval(HOUSEKEEPING);
+        weigh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             status.unmoved = self.committer.unmoved();
             self.board.commits(status.clone());
@@ -53,6 +76,13 @@ impl Committing {
                 _ = look.tick() => {
                     self.look().await?;
                     continue;
+                }
+                _ = weigh.tick() => {
+                    if !self.memory.is_newly_scarce() {
+                        continue;
+                    }
+                    // If it runs out, the job ends, and what was read since the last commit is read again.
+                    tracing::warn!("seven eighths of run.memory_mib_max are taken: a commit is made before there is no more");
                 }
             }
             // None: a task has failed, and the job with it.

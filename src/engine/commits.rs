@@ -16,9 +16,9 @@ use bytes::Bytes;
 
 use super::board::Status;
 use super::checkpoint::{Checkpoint, Header, Summary, read_header};
-use super::event_ids;
 use super::front::RESET;
 use super::job_state::JobState;
+use super::left_out::leave_out;
 use super::lookups::LookupHistory;
 use super::pipelines::Pipelines;
 use crate::clock::Clock;
@@ -222,7 +222,7 @@ impl Committer {
     fn checkpoint(&self, of: CommitOf) -> Checkpoint {
         let CommitOf { mut state, source, mut summary } = of;
         summary.events_read += self.options.read_before;
-        event_ids::leave_out(&mut state);
+        leave_out(&mut state);
         let mut header = Header::new(&self.pipelines, &self.options.stream, self.clock.now(), summary);
         header.outline.generation = self.options.generation;
         header.outline.run.clone_from(&self.options.run);

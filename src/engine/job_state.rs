@@ -11,7 +11,7 @@ use super::intake::IntakeState;
 use super::pipelines::Pipelines;
 use super::shard_stage::StageState;
 use crate::error::{Error, Result};
-use crate::operator::concurrency::ConcurrencyOptions;
+use crate::operator::concurrency::{ConcurrencyOptions, ConcurrencyState, MarksState};
 use crate::pipeline::ContinuousPlan;
 use crate::schema::{REVISION, WINDOW_END};
 use crate::sink::lake::time_values;
@@ -116,6 +116,12 @@ impl JobState {
         self.stages().for_each(StageState::forget_marks);
         self.combine.iter_mut().for_each(CombineState::forget_presence);
         self.floors.presence.clear();
+    }
+
+    /// What all tables of concurrency share, where shards meet, and what of it is in shards still.
+    pub(super) fn presence(&mut self) -> Option<(&mut ConcurrencyState, impl Iterator<Item = &mut MarksState>)> {
+        let stages = self.shards.values_mut().filter_map(|s| s.work.as_mut()?.stage.as_mut());
+        Some((self.combine.as_mut()?.concurrency()?, stages.filter_map(StageState::marks)))
     }
 
     fn stages(&mut self) -> impl Iterator<Item = &mut StageState> {

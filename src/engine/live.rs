@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::board::{Board, CombineStatus};
 use super::combine::{Combine, CombineState};
-use super::commit_task::Committing;
+use super::commit_task::{Committing, MemoryWatch};
 use super::commits::Committer;
 use super::cut::{MetState, cuts};
 use super::job_state::{JobState, ShardState};
@@ -24,7 +24,7 @@ use crate::sink::lake::Move;
 use crate::types::ShardId;
 
 /// How often files are looked at for their age.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
+pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
 /// The queue of rows that are written as they are read, and their writer.
 const RAW: &str = "raw";
@@ -162,7 +162,8 @@ pub async fn run<S: ShardSource + 'static>(
         let (cuts, side) = cuts(shards.iter().map(ShardSource::shard).chain(states.keys().cloned()).collect());
         let (raw, combine, board, begun) = (raw.clone(), to_combine.clone(), Arc::clone(&board), begun.clone());
         let clock = Arc::clone(&clock);
-        tasks.spawn(Committing { cuts, committer, interval, raw, combine, begun, board, clock }.run());
+        let memory = MemoryWatch::of(&pipelines.memory);
+        tasks.spawn(Committing { cuts, committer, interval, raw, combine, begun, board, clock, memory }.run());
         side
     });
     let shared = Arc::new(Shared {

@@ -12,7 +12,7 @@
 //! * [`job_state`]: all that a job remembers; * `cut`: how it is told while the job runs; * [`commits`]: it and the files that go with it, in
 //!   one step; * [`take_over`]: how a start goes on from it; * [`checkpoint`]: it as an object of the lake; * [`front`]: what can be read of that without
 //!   the state; * [`reset`]: how a state is given up; * [`changes`]: what of it fits
-//!   another job; * [`event_ids`]: what of it the lake has already;
+//!   another job; * [`left_out`]: what of it the lake has already;
 //! * `timeouts`: by which sessions are counted; * `watermarks`: of tables that wait by themselves;
 //! * [`lookups`]: the lookup tables, and their versions; * `memory`: what there is of it;
 //! * [`Combine`]: where shards meet; * [`Pipelines`]: the compiled queries; * [`revision`]: what changed in a late window;
@@ -27,12 +27,12 @@ mod commit_task;
 pub mod commits;
 pub mod counters;
 mod cut;
-pub mod event_ids;
 pub mod front;
 pub mod inquiry;
 pub mod intake;
 pub mod job_state;
 pub mod judge;
+pub mod left_out;
 pub mod live;
 pub mod lookups;
 mod memory;

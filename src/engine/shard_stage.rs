@@ -76,6 +76,11 @@ impl StageState {
     pub(super) fn forget_marks(&mut self) {
         self.marks = None;
     }
+
+    /// The marks of sessions, if there are any.
+    pub(super) fn marks(&mut self) -> Option<&mut MarksState> {
+        self.marks.as_mut()
+    }
 }
 
 impl ShardStage {

@@ -48,6 +48,11 @@ impl StateMemory {
         self.bytes_max
     }
 
+    /// Whether there is little left: an eighth or less.
+    pub fn is_nearly_full(&self) -> bool {
+        self.bytes() >= self.bytes_max / 8 * 7
+    }
+
     /// The pool, for DataFusion's own operators.
     pub fn pool(&self) -> Arc<dyn MemoryPool> {
         Arc::clone(&self.pool)
@@ -85,6 +90,7 @@ mod tests {
         great.take(700).unwrap();
         great.take(100).unwrap();
         assert_eq!(memory.bytes(), 900);
+        assert!(memory.is_nearly_full());
         let error = small.hold(300).unwrap_err();
         let report = error.report();
         assert!(report.contains("more memory than run.memory_mib_max"), "{report}");
@@ -93,5 +99,6 @@ mod tests {
         small.hold(300).unwrap();
         drop(great);
         assert_eq!(memory.bytes(), 300);
+        assert!(!memory.is_nearly_full());
     }
 }

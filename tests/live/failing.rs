@@ -15,8 +15,8 @@ use headcount::engine::Pipelines;
 use headcount::engine::board::Board;
 use headcount::engine::changes;
 use headcount::engine::commits::{CommitOf, CommitOptions, Committer};
-use headcount::engine::event_ids;
 use headcount::engine::job_state::JobState;
+use headcount::engine::left_out::put_back;
 use headcount::engine::live::{self, Ended, Ending, Tables};
 use headcount::engine::shard_task::ShardSource;
 use headcount::engine::tables::{Target, open_tables};
@@ -90,6 +90,8 @@ struct Scene {
     expected: Arc<BTreeMap<String, Vec<Row>>>,
     inner: Arc<InMemory>,
     runs: AtomicU64,
+    /// Between two commits.
+    interval: Duration,
 }
 
 /// A job that was started.
@@ -114,6 +116,7 @@ impl Scene {
             expected: Arc::new(tables.map(|(table, rows)| (table, sorted(rows))).collect()),
             inner: Arc::new(InMemory::new()),
             runs: AtomicU64::new(0),
+            interval: INTERVAL,
         }
     }
 
@@ -126,6 +129,7 @@ impl Scene {
             expected: Arc::clone(&self.expected),
             inner: Arc::new(InMemory::new()),
             runs: AtomicU64::new(0),
+            interval: INTERVAL,
         }
     }
 
@@ -162,11 +166,9 @@ impl Scene {
         let mut from = None;
         if let Some((_, mut checkpoint)) = found.checkpoint {
             changes::fit(&mut checkpoint, &self.pipelines, STREAM, OnChangedPipeline::Refuse)?;
-            let horizon = self.pipelines.options.judge.dedupe_horizon;
-            let ids =
-                event_ids::put_back(&mut checkpoint.state, lake, &self.pipelines.contract, horizon, &found.unmoved)
-                    .await?;
-            assert_eq!(ids.found, ids.left_out, "rows with ids are lost, or there twice");
+            let back = put_back(&mut checkpoint.state, lake, &self.pipelines, &found.unmoved).await?;
+            assert_eq!(back.ids.found, back.ids.left_out, "rows with ids are lost, or there twice");
+            assert_eq!(back.marks.found, back.marks.left_out, "rows of marks are lost, or there twice");
             from = Some(checkpoint.state);
         }
         let shards = self.shards.iter().map(|(name, records)| Slow::new(name, records, from.as_ref())).collect();
@@ -177,7 +179,7 @@ impl Scene {
         let (stream, unmoved) = (STREAM.to_owned(), found.unmoved);
         let options = CommitOptions { stream, run, last, generation, predecessor, unmoved, read_before: 0 };
         let committer = Committer::new(&self.pipelines, store, Some(files), options, &clock);
-        let tables = Tables { raw, windows, commits: Some((committer, INTERVAL)) };
+        let tables = Tables { raw, windows, commits: Some((committer, self.interval)) };
         let (board, ending) = (Arc::new(Board::default()), Ending::default());
         let job = live::run(Arc::clone(&self.pipelines), shards, from, tables, board.clone(), ending.clone(), clock);
         Ok(Job { ending, board, running: tokio::spawn(job), number: last })
@@ -324,6 +326,25 @@ async fn shards_are_read_on_while_the_files_of_a_cut_are_finished() {
     ended.committer.unwrap().finish(of).await.unwrap();
     let rows = fixture::table(&scene.lake(), "user_events").await.len();
     assert_eq!(rows, 60, "each once, whichever cut it was before");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_commits_before_its_memory_runs_out() {
+    let scene = Scene { interval: Duration::from_secs(3_600), ..Scene::new().await };
+    let job = scene.start(&scene.lake()).await.unwrap();
+    let commits = async |wanted| {
+        while job.board.status().commits.is_none_or(|made| made.commits < wanted) {
+            assert!(!job.running.is_finished());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within("the first commit is made", commits(1)).await;
+    let memory = &scene.pipelines.memory;
+    let mut great = memory.reserve("something great");
+    great.hold(memory.bytes_max() / 8 * 7).unwrap();
+    within("it commits an hour before its time", commits(2)).await;
+    job.ending.stop.cancel();
+    within("the job ends", job.running).await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -27,8 +27,8 @@ use headcount::engine::board::{Board, Status};
 use headcount::engine::changes::{self, Changes};
 use headcount::engine::checkpoint::{Checkpoint, Header, Summary};
 use headcount::engine::counters::Counters;
-use headcount::engine::event_ids;
 use headcount::engine::job_state::JobState;
+use headcount::engine::left_out::{leave_out, put_back};
 use headcount::engine::live::{self, Ended, Ending};
 use headcount::engine::tables::{Target, open_tables};
 use headcount::engine::{EngineOptions, Pipelines};
@@ -197,7 +197,7 @@ impl Running {
     }
 }
 
-/// As it comes back from the lake; so do the ids of events, from their rows.
+/// As it comes back from the lake; so do the ids of events and the marks that wait, from their rows.
 async fn put_away(pipelines: &Pipelines, lake: &TempLake, state: JobState) -> JobState {
     let (state, changes) = taken_up((pipelines, pipelines), lake, state, OnChangedPipeline::Refuse).await.unwrap();
     assert_eq!(Changes { presence_anew: BTreeSet::new(), ..changes }, Changes::default());
@@ -211,7 +211,7 @@ async fn taken_up(
     mut state: JobState,
     on_changed: OnChangedPipeline,
 ) -> headcount::Result<(JobState, Changes)> {
-    event_ids::leave_out(&mut state);
+    leave_out(&mut state);
     let positions_only = state.combine.is_none();
     let header = Header { positions_only, ..Header::new(left, "a stream", 0, Summary::default()) };
     let bytes = Checkpoint { header: header.clone(), state, source: vec![1, 2] }.to_bytes().unwrap();
@@ -225,9 +225,8 @@ async fn taken_up(
     }
     let changes = changes::fit(&mut back, now, "a stream", on_changed)?;
     let mut state = back.state;
-    let horizon = now.options.judge.dedupe_horizon;
-    let ids = event_ids::put_back(&mut state, &lake.lake, &now.contract, horizon, &[]).await.unwrap();
-    assert_eq!(ids.found, ids.left_out, "{ids:?}");
+    let back = put_back(&mut state, &lake.lake, now, &[]).await.unwrap();
+    assert_eq!((back.ids.found, back.marks.found), (back.ids.left_out, back.marks.left_out), "{back:?}");
     Ok((state, changes))
 }
 

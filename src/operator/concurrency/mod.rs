@@ -30,6 +30,7 @@ mod bucket;
 mod exec;
 mod expiry;
 mod groups;
+mod left_out;
 mod mark;
 mod numbering;
 mod pending;
@@ -47,6 +48,7 @@ mod unclosed;
 mod wheel;
 
 pub use exec::ConcurrencyExec;
+pub use left_out::LeftOutMarks;
 pub use mark::MarksPartial;
 pub use query::ConcurrencyQuery;
 pub use resolve::WindowRows;

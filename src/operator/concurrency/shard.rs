@@ -83,6 +83,13 @@ pub struct MarksState {
     buckets: Vec<MarksPartial>,
 }
 
+impl MarksState {
+    /// Takes all of them out.
+    pub(super) fn take(&mut self) -> Vec<MarksPartial> {
+        std::mem::take(&mut self.buckets)
+    }
+}
+
 #[derive(Debug)]
 struct ColumnIndices {
     event_time: usize,

@@ -7,7 +7,7 @@ use super::pending::Pending;
 use super::query::ConcurrencyQuery;
 use super::resolve::{Presence, WindowRows};
 use super::shard::Seen;
-use super::state::{ConcurrencyState, Kept};
+use super::state::ConcurrencyState;
 use super::timeouts::ConcurrencyOptions;
 use super::unclosed::UnclosedWindow;
 use crate::error::{Error, Result};
@@ -92,6 +92,7 @@ impl Concurrency {
             dimensions: self.dimensions.clone(),
             pending: self.pending.clone(),
             presences: self.presences.iter().map(|(options, presence)| (*options, presence.state())).collect(),
+            left_out: None,
         }
     }
 
@@ -105,13 +106,14 @@ impl Concurrency {
         if state.bucket_size != restored.bucket_size {
             return Err(Error::internal("a state of other concurrency queries"));
         }
-        let kept = Kept::try_new(&state.dimensions, &restored.dimensions)?;
-        let Pending { marks, seen } = state.pending;
-        let marks = marks.into_iter().map(|(bucket, marks)| (bucket, kept.of_marks(marks))).collect();
-        restored.pending = Pending { marks, seen };
+        if state.left_out.is_some() {
+            return Err(Error::internal("a state whose marks were left out and not put back"));
+        }
+        state.keep_dimensions(&restored.dimensions)?;
+        restored.pending = state.pending;
         for (options, presence) in &mut restored.presences {
             if let Some(state) = state.presences.remove(options) {
-                presence.restore(state, &kept)?;
+                presence.restore(state)?;
             }
         }
         Ok(restored)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activity::Stream;
 use super::groups::Steps;
+use super::left_out::LeftOutMarks;
 use super::mark::MarksPartial;
 use super::pending::Pending;
 use super::query::ConcurrencyQuery;
@@ -29,6 +30,7 @@ pub struct ConcurrencyState {
     pub(super) dimensions: Vec<String>,
     pub(super) pending: Pending,
     pub(super) presences: BTreeMap<ConcurrencyOptions, PresenceState>,
+    pub(super) left_out: Option<LeftOutMarks>,
 }
 
 /// Everything that a [`Presence`] remembers: sessions, streams, windows that are open or held back. What can be derived (indices by key)
@@ -53,6 +55,24 @@ impl ConcurrencyState {
         let each = self.presences.values().map(|p| (p.sessions.len(), p.streams.len()));
         each.fold((0, 0), |(sessions, streams), more| (sessions + more.0, streams + more.1))
     }
+
+    /// Forgets the dimensions that are not `asked` for.
+    ///
+    /// # Errors
+    /// Internal if it is without one that is.
+    pub(super) fn keep_dimensions(&mut self, asked: &[String]) -> Result<()> {
+        if self.dimensions == asked {
+            return Ok(());
+        }
+        let kept = Kept::try_new(&self.dimensions, asked)?;
+        for presence in self.presences.values_mut() {
+            presence.dimensions.iter_mut().for_each(|tuple| *tuple = kept.of_tuple(tuple));
+        }
+        let marks = std::mem::take(&mut self.pending.marks);
+        self.pending.marks = marks.into_iter().map(|(bucket, marks)| (bucket, kept.of_marks(marks))).collect();
+        self.dimensions = asked.to_vec();
+        Ok(())
+    }
 }
 
 impl Presence {
@@ -72,12 +92,12 @@ impl Presence {
         }
     }
 
-    /// Goes on from a copy of the same timeouts. A query that it is not of begins with who is present; its first window may be one in
+    /// Goes on from a copy of the same timeouts and dimensions. A query that it is not of begins with who is present; its first window may be one in
     /// part.
     ///
     /// # Errors
     /// Internal if the copy is not whole.
-    pub(super) fn restore(&mut self, state: PresenceState, kept: &Kept) -> Result<()> {
+    pub(super) fn restore(&mut self, state: PresenceState) -> Result<()> {
         if state.dimensions.is_empty() {
             return Err(Error::internal("a state of sessions without their dimensions"));
         }
@@ -97,7 +117,7 @@ impl Presence {
         self.session_index = SessionIndex::of(&state.sessions);
         self.sessions = state.sessions;
         self.session_wheel = state.session_wheel;
-        self.dimensions = Dimensions::restored(state.dimensions.iter().map(|tuple| kept.of_tuple(tuple)).collect());
+        self.dimensions = Dimensions::restored(state.dimensions);
         self.active_streams = state.active_streams;
         self.present_sessions = state.present_sessions;
         new.into_iter().for_each(|query| self.join(query));
