@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use tokio::task::JoinHandle;
 
+use super::columns::WaitingColumns;
 use crate::decode::{Decoded, Decoder, Provenance, Unpacked, unpack};
 use crate::error::{Error, Result};
 use crate::schema::Contract;
@@ -42,11 +43,12 @@ struct Decoders {
 
 impl DecodeAhead {
     /// Begins with the first read.
-    pub(super) fn start(reader: FileShardReader, contract: Arc<Contract>) -> Self {
-        let decoders = Decoders {
-            of_rows: Decoder::new(Arc::clone(&contract), Provenance::Row),
-            of_records: Decoder::new(contract, Provenance::Record),
+    pub(super) fn start(reader: FileShardReader, contract: &Arc<Contract>, columns: &WaitingColumns) -> Self {
+        let decoder = |provenance| {
+            let decoder = Decoder::new(Arc::clone(contract), provenance);
+            decoder.without_texts(|column| columns.have_text(column, contract))
         };
+        let decoders = Decoders { of_rows: decoder(Provenance::Row), of_records: decoder(Provenance::Record) };
         Self { running: Some(tokio::spawn(step(reader, decoders))) }
     }
 

@@ -8,6 +8,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::engine::Pipelines;
 use crate::error::Result;
+use crate::schema::{Contract, SHARD_ID};
 
 /// Which columns of the events go through the buckets. Where no raw rows are written, that is those which a query reads: a fraction of an
 /// event, so that hardly anything has to wait on disk. Behind the buckets a batch has all columns again, the others blank.
@@ -29,6 +30,12 @@ impl WaitingColumns {
         let kept =
             schema.fields().iter().enumerate().filter(|(_, f)| read.contains(f.name())).map(|(i, _)| i).collect();
         Ok(Self { schema, kept: Some(kept) })
+    }
+
+    /// Whether somebody reads the texts of a column: who judges events goes by their ids, each shard's by themselves.
+    pub(super) fn have_text(&self, column: &str, contract: &Contract) -> bool {
+        let waits = |kept: &Vec<usize>| kept.iter().any(|&i| self.schema.field(i).name() == column);
+        self.kept.as_ref().is_none_or(waits) || column == contract.id_field() || column == SHARD_ID
     }
 
     /// Leaves the others behind.

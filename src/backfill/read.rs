@@ -105,7 +105,7 @@ impl Reading {
         let time = contract.time_field().to_owned();
         let mut intake = Intake::try_new(Arc::clone(&contract), Provenance::Row, self.pipelines.options.judge)?;
         let reader = FileShardReader::new(shard, Arc::clone(&self.schema), self.progress.clone());
-        let mut reads = DecodeAhead::start(reader, contract);
+        let mut reads = DecodeAhead::start(reader, &contract, &self.columns);
         let mut ids = self.pipelines.memory.reserve(EVENT_IDS);
         let mut early = Vec::new();
         while let Some(events) = reads.next().await? {

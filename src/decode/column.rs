@@ -40,10 +40,17 @@ impl Column {
         }
     }
 
+    /// Nobody asks for its texts once they are read: of each row that has one comes an empty one. Other values are kept: they cost little.
+    pub(super) fn pass_by(&mut self) {
+        if let Column::Text(texts) = self {
+            texts.pass_by = true;
+        }
+    }
+
     /// The next row is the first of another block of rows.
     pub(super) fn end_block(&mut self) {
         match self {
-            Column::Text(texts) => texts.lens.end_block(),
+            Column::Text(texts) => texts.end_block(),
             Column::Time(times) => times.end_block(),
             Column::Int32(numbers) => numbers.end_block(),
             Column::Int64(numbers) => numbers.end_block(),
@@ -127,9 +134,18 @@ pub(super) struct Texts {
     /// The texts up to `end`, and room behind it.
     bytes: Vec<u8>,
     end: usize,
+    /// They are not kept.
+    pass_by: bool,
 }
 
 impl Texts {
+    fn end_block(&mut self) {
+        self.lens.end_block();
+        if self.pass_by {
+            self.end = 0;
+        }
+    }
+
     /// Where all texts so far end.
     #[inline(always)]
     pub(super) fn end(&self) -> usize {
@@ -196,6 +212,10 @@ impl Texts {
             return Err(Error::internal(format!("{bytes} bytes of one field in one read do not fit a column")));
         }
         let (lens, nulls) = self.lens.finish(rows);
+        if self.pass_by {
+            self.end = 0;
+            return Ok(StringArray::try_new(OffsetBuffer::new_zeroed(rows), Buffer::default(), nulls)?);
+        }
         let offsets = OffsetBuffer::from_lengths(lens.iter().map(|&len| len as usize));
         // Zeros, so that there is room at once.
         let room = vec![0; self.end + self.end / 16 + CHUNK];
@@ -337,6 +357,32 @@ mod tests {
             }
             let expected = StringArray::from_iter_values(lens.map(|len| &source[..len]));
             assert_eq!(texts.finish(lens.len()).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn texts_that_pass_by_are_there_while_their_row_is_read() {
+        let mut column = Column::new(Kind::String);
+        column.pass_by();
+        for _ in 0..2 {
+            for row in 0..3 * BLOCK {
+                if row > 0 && row % BLOCK == 0 {
+                    column.end_block();
+                }
+                if row % 3 > 0 {
+                    column.put(row, &Value::Text(format!("text {row}").into()));
+                    assert_eq!(column.text(row), Some(format!("text {row}").as_bytes()));
+                }
+                if row % 3 == 2 {
+                    column.undo(row);
+                    assert_eq!(column.text(row), None);
+                }
+            }
+            let Column::Text(texts) = &column else { unreachable!() };
+            assert!(texts.bytes.len() < 3 * BLOCK * 10, "{} bytes are kept", texts.bytes.len());
+            let rows = column.finish(3 * BLOCK).unwrap();
+            let expected: StringArray = (0..3 * BLOCK).map(|row| (row % 3 == 1).then_some("")).collect();
+            assert_eq!(rows.as_string::<i32>(), &expected);
         }
     }
 

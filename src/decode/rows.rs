@@ -99,6 +99,13 @@ impl Rows {
         Self { contract, rows: 0, columns, provenance, told: Told::default() }
     }
 
+    /// Keeps no texts of columns that are not `wanted`, but whether there are some.
+    pub(super) fn pass_by(&mut self, wanted: impl Fn(&str) -> bool) {
+        let schema = self.contract.events_schema();
+        let fields = schema.fields().iter().zip(&mut self.columns);
+        fields.filter(|(field, _)| !wanted(field.name())).for_each(|(_, column)| column.pass_by());
+    }
+
     /// The number of the row under way, which has no value yet, the columns, and what they are given.
     #[inline]
     pub(super) fn begin(&mut self) -> (usize, &mut [Column], &mut Told) {
