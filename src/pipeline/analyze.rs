@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, ExprSchema, Result, internal_err};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, Result, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::logical_plan::{Aggregate, Projection, SubqueryAlias};
 use datafusion::logical_expr::{Expr, ExprSchemable, Extension, Filter, LogicalPlan};
@@ -15,11 +15,11 @@ use super::cascade::{Rows, check_call, place_of_call, refuse_between, windows_of
 use super::functions::distinct_of_several;
 use super::lookup::LookupJoin;
 use super::nodes::WindowAggregate;
-use super::refusal::{STANDS_IN_EXPRESSION, at_span, refusal, span_of};
+use super::refusal::{at_span, refusal, span_of};
 use super::session_keys::grouped_keys;
 use super::stream_table::ROW_NUMBER;
-use super::subqueries;
 use super::ties::{break_by_arguments, break_by_keys};
+use super::{bounds_below, subqueries};
 use crate::schema::SHARD_HIGH_TIME;
 
 const WINDOW_REMEDY: &str = "add a window: FROM TABLE(TUMBLE(TABLE …, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) … GROUP BY window_start, window_end";
@@ -136,7 +136,7 @@ fn windows_of_aggregate(aggregate: &Aggregate, put: Option<Windows>) -> Result<W
     let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
     let windows = grouped_windows(aggregate, put).map_err(|e| at_span(e, span))?;
     if !windows.windowing.is_tumbling() {
-        knows_no_bounds(aggregate, windows)?;
+        bounds_below::check(aggregate, windows)?;
     }
     Ok(windows)
 }
@@ -170,44 +170,6 @@ fn grouped_windows(aggregate: &Aggregate, put: Option<Windows>) -> Result<Window
         return Err(refusal(reason, "use one size and slide in one file, or two files"));
     }
     Ok(windows)
-}
-
-/// Whether nothing below the aggregate depends on the window: a row is looked at once for all windows that it is in, and long before
-/// its session has an end.
-fn knows_no_bounds(aggregate: &Aggregate, windows: Windows) -> Result<()> {
-    let depends = |exprs: &[Expr], schema: &DFSchema| {
-        let used = exprs.iter().filter(|e| !matches!(unaliased(e), Expr::Column(_)));
-        let columns = used.flat_map(Expr::column_refs).collect::<Vec<_>>();
-        columns
-            .into_iter()
-            .find(|c| {
-                schema.field_from_column(c).is_ok_and(|f| Bound::from_field(f).is_some_and(|(_, w)| w == windows))
-            })
-            .cloned()
-    };
-    let mut found = depends(&aggregate.group_expr, aggregate.input.schema())
-        .or_else(|| depends(&aggregate.aggr_expr, aggregate.input.schema()));
-    aggregate.input.apply(|node| {
-        let of_inputs = node.inputs();
-        found = found.take().or_else(|| depends(&node.expressions(), of_inputs.first()?.schema()));
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    let Some(column) = found else { return Ok(()) };
-    let why = match windows.windowing.session {
-        true => "a session has its bounds when it is over",
-        false => "windows that hop share their rows",
-    };
-    let reason = format!("{}{STANDS_IN_EXPRESSION} below the aggregate, and {why}", column.name);
-    let remedy =
-        format!("GROUP BY {} as it is, and use it in an expression or a condition above the aggregate", column.name);
-    Err(at_span(refusal(reason, remedy), column.spans.first()))
-}
-
-fn unaliased(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Alias(alias) => unaliased(&alias.expr),
-        other => other,
-    }
 }
 
 /// An aggregate over complete windows must stay inside one window, or it would never end either.
