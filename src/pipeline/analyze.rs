@@ -14,6 +14,7 @@ use super::bound::{Bound, Windows};
 use super::cascade::{Rows, check_call, place_of_call, refuse_between, windows_of, windows_put_below};
 use super::functions::distinct_of_several;
 use super::lookup::LookupJoin;
+use super::marks::may_be_marked;
 use super::nodes::WindowAggregate;
 use super::refusal::{at_span, refusal, span_of};
 use super::session_keys::grouped_keys;
@@ -91,16 +92,27 @@ impl AnalyzerRule for WindowedAggregates {
     }
 }
 
-/// The bound that a group expression is, by its field's metadata.
+/// The bound that a group expression is, by its field's metadata; none if it is computed of one.
 pub(super) fn bound_of(expr: &Expr, schema: &DFSchema) -> Result<Option<(Bound, Windows)>> {
+    if !may_be_marked(expr) {
+        return Ok(None);
+    }
     let (_, field) = expr.to_field(schema)?;
     Ok(Bound::from_field(&field))
+}
+
+/// Of each group expression, which bound of `windows` it is.
+fn bounds_of(aggregate: &Aggregate, windows: Windows) -> Result<Vec<Option<Bound>>> {
+    let of =
+        |expr| Ok(bound_of(expr, aggregate.input.schema())?.filter(|(_, w)| *w == windows).map(|(bound, _)| bound));
+    aggregate.group_expr.iter().map(of).collect()
 }
 
 fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
     let windows = windows_of_aggregate(&aggregate, None)?;
     let session_keys = if windows.windowing.session { grouped_keys(&aggregate)? } else { vec![] };
     subqueries::check_below(&aggregate.input, aggregate.group_expr.iter().chain(&aggregate.aggr_expr))?;
+    let bounds = bounds_of(&aggregate, windows)?;
     let aggregates: Vec<Expr> =
         aggregate.aggr_expr.into_iter().map(|e| break_by_arguments(e, aggregate.input.schema())).collect();
     let input = carry(Arc::unwrap_or_clone(aggregate.input))?;
@@ -110,6 +122,7 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Extension(Extension {
         node: Arc::new(WindowAggregate {
             input: Arc::new(input),
+            bounds,
             group: aggregate.group_expr,
             aggregates,
             carried,
@@ -124,10 +137,11 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
 fn cascading(aggregate: Aggregate) -> Result<LogicalPlan> {
     let windows = windows_of_aggregate(&aggregate, Some(windows_put_below(&aggregate)?))?;
     subqueries::check_in(aggregate.group_expr.iter().chain(&aggregate.aggr_expr))?;
+    let bounds = bounds_of(&aggregate, windows)?;
     let Aggregate { input, group_expr, aggr_expr, schema, .. } = aggregate;
     let aggregates = aggr_expr.into_iter().map(|e| break_by_arguments(e, input.schema())).collect();
     let (carried, session_keys) = (vec![], vec![]);
-    let node = WindowAggregate { input, group: group_expr, aggregates, carried, windows, session_keys, schema };
+    let node = WindowAggregate { input, group: group_expr, bounds, aggregates, carried, windows, session_keys, schema };
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }
 

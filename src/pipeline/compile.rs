@@ -16,6 +16,7 @@ use super::file::PipelineFile;
 use super::fingerprint::fingerprint;
 use super::functions::{self, Function};
 use super::lookup::{LookupJoins, LookupProvider, LookupTable, known};
+use super::marks::MarksOfColumns;
 use super::output::Output;
 use super::physical::WindowQueryPlanner;
 use super::places::Places;
@@ -75,6 +76,7 @@ impl Compiler {
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
+            .with_analyzer_rule(Arc::new(MarksOfColumns))
             .with_analyzer_rule(Arc::new(LookupJoins))
             .with_analyzer_rule(Arc::new(WindowedAggregates))
             .with_query_planner(Arc::new(WindowQueryPlanner))

@@ -13,7 +13,7 @@
 //!
 //! * [`PipelineFile`]: the file, its header; * `dialect`: Flink's `TABLE t PARTITION BY k` arguments; * `depth`: how deep it may nest;
 //! * `table_functions`: `TUMBLE` and `CONCURRENCY`; * `bound`: the function behind `window_start` and `window_end`; * `bounds_below`: who may
-//!   not look at them;
+//!   not look at them; * `marks`: what of a column is known by its metadata;
 //! * `cascade`: windows of windows; * `nodes`: the logical nodes; * `analyze`: what becomes a windowed node, what is refused;
 //! * `metric`: what becomes a metric of CloudWatch; * `physical`: logical nodes to operators; * `compile`: all of it;
 //! * `table_bounds`: whose bounds a table has; * `subqueries`: which of them are refused; * `ties`: rows that an order leaves equal; * `places`: the lines of columns and windows;
@@ -35,6 +35,7 @@ mod fingerprint;
 mod functions;
 mod json_path;
 mod lookup;
+mod marks;
 mod metric;
 mod nodes;
 mod output;

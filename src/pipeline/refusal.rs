@@ -152,6 +152,13 @@ fn reworded(root: &DataFusionError, sql: &SqlText<'_>) -> (String, String) {
         let name = column.rsplit(" AS ").next().unwrap_or_default();
         return (format!("the column {name} is there twice"), "rename one with AS".to_owned());
     }
+    if let Some((_, name)) = text.split_once("Schema contains duplicate unqualified field name ") {
+        let reason = format!("GROUP BY has {name} and what it is cast to, which would have one name");
+        return (
+            reason,
+            "give the cast a name in a sub-query in FROM (CAST(… AS …) AS name), and group by that".to_owned(),
+        );
+    }
     if let Some(column) = quoted_after(&text, "While expanding wildcard, column \"") {
         let name = column.rsplit('.').next().unwrap_or(&column);
         return (

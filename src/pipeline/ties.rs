@@ -87,13 +87,11 @@ fn keys(plan: &LogicalPlan) -> BTreeSet<usize> {
     match plan {
         LogicalPlan::Extension(e) => {
             let node = e.node.as_any();
-            let groups = match (node.downcast_ref::<WindowAggregate>(), node.downcast_ref::<Concurrency>()) {
-                (Some(window), _) => window.group.len(),
-                (_, Some(concurrency)) => concurrency.query.partition_by.len(),
-                _ => 0,
-            };
-            let of_node = windows_of(plan);
-            (0..groups).filter(|i| !is_bound(plan.schema().field(*i), &of_node)).collect()
+            if let Some(window) = node.downcast_ref::<WindowAggregate>() {
+                return (0..window.group.len()).filter(|i| !matches!(window.bounds.get(*i), Some(Some(_)))).collect();
+            }
+            let keys = node.downcast_ref::<Concurrency>().map_or(0, |concurrency| concurrency.query.partition_by.len());
+            (0..keys).collect()
         }
         LogicalPlan::Projection(p) => {
             let below = keys(&p.input);
