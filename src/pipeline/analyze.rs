@@ -14,14 +14,17 @@ use super::bound::{Bound, Windows};
 use super::cascade::{Rows, check_call, place_of_call, refuse_between, windows_of, windows_put_below};
 use super::functions::distinct_of_several;
 use super::lookup::LookupJoin;
-use super::marks::may_be_marked;
+use super::marks::{may_be_marked, unaliased};
 use super::nodes::WindowAggregate;
-use super::refusal::{at_span, refusal, span_of};
+use super::refusal::{NAMED_AS, at_span, refusal, span_of};
 use super::session_keys::grouped_keys;
 use super::stream_table::ROW_NUMBER;
 use super::ties::{break_by_arguments, break_by_keys};
 use super::{bounds_below, subqueries};
 use crate::schema::SHARD_HIGH_TIME;
+
+/// Columns of the stream that the operator itself reads, by their names.
+const OWN: [&str; 2] = [ROW_NUMBER, SHARD_HIGH_TIME];
 
 const WINDOW_REMEDY: &str = "add a window: FROM TABLE(TUMBLE(TABLE …, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) … GROUP BY window_start, window_end";
 
@@ -240,15 +243,15 @@ fn named_column(input: &LogicalPlan, name: &str) -> Result<Expr> {
 fn carry(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(match plan {
         LogicalPlan::Projection(p) => {
+            p.expr.iter().try_for_each(hides_none)?;
             let input = carry(Arc::unwrap_or_clone(p.input))?;
             let mut exprs = p.expr;
             let missing: Vec<_> = input
                 .schema()
                 .iter()
                 .filter(|(_, f)| {
-                    let carried = f.name() == ROW_NUMBER
-                        || f.name() == SHARD_HIGH_TIME
-                        || matches!(Bound::from_field(f), Some((Bound::End, _)));
+                    let carried =
+                        OWN.contains(&f.name().as_str()) || matches!(Bound::from_field(f), Some((Bound::End, _)));
                     carried && !p.schema.iter().any(|(_, have)| have.name() == f.name())
                 })
                 .map(|(q, f)| Expr::Column(Column::from((q, f))))
@@ -276,6 +279,17 @@ fn carry(plan: LogicalPlan) -> Result<LogicalPlan> {
             ));
         }
     })
+}
+
+/// Refuses something else under the name of a column that the operator itself reads: it would be taken for that.
+fn hides_none(expr: &Expr) -> Result<()> {
+    let (_, name) = expr.qualified_name();
+    let is_itself = matches!(unaliased(expr), Expr::Column(column) if column.name == name);
+    if is_itself || !OWN.contains(&name.as_str()) {
+        return Ok(());
+    }
+    let reason = format!("a column below the window{NAMED_AS}{name}, which is one of the stream's own");
+    Err(at_span(refusal(reason, "give it another name with AS: rows are judged by the stream's own"), span_of([expr])))
 }
 
 /// A join with a lookup table emits the columns that `exprs` read: nothing else tells it which those are.

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 
 use super::bound::{Bound, Windows};
 use super::lookup::LookupJoin;
+use super::marks::unaliased;
 use super::refusal::{STANDS_IN_EXPRESSION, at_span, refusal};
 use super::subqueries::subquery_of;
 
@@ -84,12 +85,5 @@ impl Looks {
             Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         });
         found
-    }
-}
-
-fn unaliased(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Alias(alias) => unaliased(&alias.expr),
-        other => other,
     }
 }

@@ -19,10 +19,17 @@ use super::{bound, session_keys};
 
 /// Whether an expression is a column as it is, or a bound of a call of a window function: these have marks.
 pub(super) fn may_be_marked(expr: &Expr) -> bool {
-    match expr {
-        Expr::Alias(alias) => may_be_marked(&alias.expr),
+    match unaliased(expr) {
         Expr::ScalarFunction(call) => bound::is_bound(&call.func),
         other => matches!(other, Expr::Column(_)),
+    }
+}
+
+/// The expression under whatever names.
+pub(super) fn unaliased(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => unaliased(&alias.expr),
+        other => other,
     }
 }
 
@@ -87,7 +94,9 @@ fn unmarked(expr: Expr) -> Expr {
     let none = MARKS.map(|mark| (mark.to_owned(), String::new()));
     let none = FieldMetadata::new(BTreeMap::from(none));
     match expr {
-        Expr::Alias(Alias { expr, relation, name, .. }) => expr.alias_qualified_with_metadata(relation, name, Some(none)),
+        Expr::Alias(Alias { expr, relation, name, .. }) => {
+            expr.alias_qualified_with_metadata(relation, name, Some(none))
+        }
         other => {
             let name = other.schema_name().to_string();
             other.alias_with_metadata(name, Some(none))
