@@ -275,7 +275,11 @@ fn compiler() -> Compiler {
 }
 
 fn longest() -> AggregateUDF {
-    AggregateUDF::from(Longest(Signature::exact(vec![DataType::Utf8], Volatility::Immutable)))
+    longest_that_is(Volatility::Immutable)
+}
+
+fn longest_that_is(volatility: Volatility) -> AggregateUDF {
+    AggregateUDF::from(Longest(Signature::exact(vec![DataType::Utf8], volatility)))
 }
 
 #[test]
@@ -314,4 +318,14 @@ async fn a_function_of_ones_own_has_a_name_of_its_own_and_is_repeatable() {
     compiler.register(random("dice", Volatility::Volatile)).unwrap();
     let refused = compiler.compile(&windowed("MAX(DICE(stream_id)) AS x", "")).await.unwrap_err();
     assert_eq!(refused.message(), "dice() does not give the same result when the events are read again");
+    compiler.register(longest_that_is(Volatility::Volatile)).unwrap();
+    let above = "MAX(x) OVER (PARTITION BY window_start) AS y, LONGEST(s) OVER (PARTITION BY window_start) AS l FROM";
+    let over = format!(
+        "SELECT window_start, window_end, {above} (
+           SELECT window_start, window_end, stream_id AS s, COUNT(*) AS x FROM {TUMBLE} GROUP BY window_start, window_end, stream_id)"
+    );
+    for file in [windowed("LONGEST(stream_id) AS x", ""), pipeline("table", "", &over)] {
+        let refused = compiler.compile(&file).await.unwrap_err();
+        assert_eq!(refused.message(), "longest() does not give the same result when the events are read again");
+    }
 }
