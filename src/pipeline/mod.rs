@@ -15,7 +15,7 @@
 //! * `table_functions`: `TUMBLE` and `CONCURRENCY`; * `bound`: the function behind `window_start` and `window_end`; * `bounds_below`: who may
 //!   not look at them; * `marks`: what of a column is known by its metadata;
 //! * `cascade`: windows of windows; * `nodes`: the logical nodes; * `analyze`: what becomes a windowed node, what is refused;
-//! * `metric`: what becomes a metric of CloudWatch; * `physical`: logical nodes to operators; * `compile`: all of it;
+//! * `metric`: what becomes a metric of CloudWatch; * `row_keys`: whether keys tell rows apart; * `physical`: logical nodes to operators; * `compile`: all of it;
 //! * `table_bounds`: whose bounds a table has; * `subqueries`: which of them are refused; * `ties`: rows that an order leaves equal; * `places`: the lines of columns and windows;
 //! * `functions`: those besides DataFusion's; * `json_path`: `JSON_VALUE` and its like; * `unrepeatable`: functions that are refused;
 //! * [`WindowPlan`]: a plan over complete windows; * [`Fingerprint`]: what its state depends on; * `stream_table`: the stream as a table; * [`Explanation`]: a plan in words.
@@ -43,6 +43,7 @@ mod physical;
 mod places;
 mod plan;
 mod refusal;
+mod row_keys;
 mod selection;
 mod session_keys;
 mod stream_table;
