@@ -90,8 +90,11 @@ fn keys(plan: &LogicalPlan) -> BTreeSet<usize> {
             if let Some(window) = node.downcast_ref::<WindowAggregate>() {
                 return (0..window.group.len()).filter(|i| !matches!(window.bounds.get(*i), Some(Some(_)))).collect();
             }
-            let keys = node.downcast_ref::<Concurrency>().map_or(0, |concurrency| concurrency.query.partition_by.len());
-            (0..keys).collect()
+            match node.downcast_ref::<Concurrency>() {
+                Some(concurrency) => (0..concurrency.query.partition_by.len()).collect(),
+                // A join with a lookup table, whose rows are as many as those of its input.
+                None => inputs.first().map(|input| keys(input)).unwrap_or_default(),
+            }
         }
         LogicalPlan::Projection(p) => {
             let below = keys(&p.input);
