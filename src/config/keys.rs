@@ -358,8 +358,8 @@ pub(super) const SECTIONS: &[SectionWords] = &[
             key(
                 "memory_mib_max",
                 "1024",
-                "What the state of a job may take: open windows, sessions and remembered ids, of `run` and of `backfill`. \
-                A job that needs more ends with an error that names what takes most. Reads and files under way come on top. \
+                "What the state of a job may take: open windows, sessions, lookup tables and remembered ids, of `run` and of \
+                `backfill`. A job that needs more ends with an error that names what takes most. Reads and files under way come on top. \
                 1 to 16777216.",
             )
             .unit("MiB")

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::board::OpenWindows;
 use super::pipeline_windows::{PipelineWindows, PipelineWindowsState, WindowRows};
 use crate::error::{Error, Result};
+use crate::operator::memory::StateMemory;
 use crate::operator::window::{CascadePanes, Partial};
 use crate::pipeline::{Cascade, ContinuousPlan, WindowPlan};
 use crate::types::Micros;
@@ -86,14 +87,14 @@ impl Cascades {
     ///
     /// # Errors
     /// As [`PipelineWindows::try_new`].
-    pub(super) fn try_new(plan: &ContinuousPlan) -> Result<Self> {
+    pub(super) fn try_new(plan: &ContinuousPlan, memory: &StateMemory) -> Result<Self> {
         let revises = plan.allowed_lateness() > 0;
         let level = |(node, cascade): (usize, &Arc<Cascade>)| {
             let panes = || CascadePanes::try_new(Arc::clone(cascade.spec()));
             Ok(Level {
                 node,
                 cascade: Arc::clone(cascade),
-                input: PipelineWindows::try_new(plan, Some(Arc::clone(cascade)))?,
+                input: PipelineWindows::try_new(plan, Some(Arc::clone(cascade)), memory)?,
                 on_time: panes()?,
                 settled: revises.then(panes).transpose()?,
                 revised: BTreeSet::new(),
@@ -110,21 +111,22 @@ impl Cascades {
             readers.iter().find_map(of_reader).ok_or_else(|| Error::internal("a node that nobody reads"))
         };
         let places = (0..plan.nodes.len()).map(place).collect::<Result<_>>()?;
-        Ok(Self { rest: PipelineWindows::try_new(plan, None)?, levels, places })
+        Ok(Self { rest: PipelineWindows::try_new(plan, None, memory)?, levels, places })
     }
 
     /// Goes on from the state of the same pipeline.
     ///
     /// # Errors
     /// Internal if the state is of another one.
-    pub(super) fn resume(plan: &ContinuousPlan, state: CascadesState) -> Result<Self> {
-        let mut windows = Self::try_new(plan)?;
+    pub(super) fn resume(plan: &ContinuousPlan, state: CascadesState, memory: &StateMemory) -> Result<Self> {
+        let mut windows = Self::try_new(plan, memory)?;
         if windows.levels.len() != state.levels.len() {
             return Err(Error::internal("a state of another pipeline"));
         }
-        windows.rest = PipelineWindows::resume(plan, None, state.rest)?;
+        windows.rest = PipelineWindows::resume(plan, None, state.rest, memory)?;
         for (level, state) in windows.levels.iter_mut().zip(state.levels) {
-            level.input = PipelineWindows::resume(plan, Some(Arc::clone(&level.cascade)), state.input)?;
+            let reader = Some(Arc::clone(&level.cascade));
+            level.input = PipelineWindows::resume(plan, reader, state.input, memory)?;
             level.on_time.resume(&state.on_time)?;
             level.revised = state.revised;
             if let Some(settled) = &mut level.settled {

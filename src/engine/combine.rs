@@ -125,7 +125,11 @@ impl Combine {
         Ok(Self {
             memory: names.map(|name| pipelines.memory.reserve(name)).collect(),
             concurrency: pipelines.concurrency()?,
-            windows: pipelines.plans.iter().map(Cascades::try_new).collect::<Result<_>>()?,
+            windows: pipelines
+                .plans
+                .iter()
+                .map(|plan| Cascades::try_new(plan, &pipelines.memory))
+                .collect::<Result<_>>()?,
             watermarks: HashMap::new(),
             watermark: None,
             progress: Progress::default(),
@@ -184,7 +188,7 @@ impl Combine {
         }
         for (plan, windows) in combine.pipelines.plans.iter().zip(&mut combine.windows) {
             if let Some(state) = state.windows.remove(&plan.name) {
-                *windows = Cascades::resume(plan, state)?;
+                *windows = Cascades::resume(plan, state, &combine.pipelines.memory)?;
             }
         }
         if let Some(table) = state.windows.keys().next() {
@@ -250,7 +254,7 @@ impl Combine {
         if windowing.session {
             // Sessions that go on are merged from time to time, and take less then.
             windows.add(node, partial)?;
-            return memory.hold(windows.bytes());
+            return Ok(memory.hold(windows.bytes())?);
         }
         memory.take(partial.bytes())?;
         windows.add(node, partial)
@@ -260,7 +264,7 @@ impl Combine {
     fn hold(&mut self) -> Result<()> {
         let presence = self.concurrency.as_ref().map_or(0, Concurrency::bytes);
         let bytes = self.windows.iter().map(Cascades::bytes).chain([presence]);
-        self.memory.iter_mut().zip(bytes).try_for_each(|(memory, bytes)| memory.hold(bytes))
+        self.memory.iter_mut().zip(bytes).try_for_each(|(memory, bytes)| Ok(memory.hold(bytes)?))
     }
 
     async fn advance(&mut self) -> Result<Vec<Emission>> {

@@ -12,7 +12,8 @@ use super::board::OpenWindows;
 use super::revision::changed_rows;
 use super::session_windows::PipelineSessions;
 use crate::error::{Error, Result};
-use crate::operator::window::{Partial, WindowMerge};
+use crate::operator::memory::{StateMemory, StateReservation};
+use crate::operator::window::{PaneKey, Partial, WindowMerge, WindowSpec};
 use crate::pipeline::{Cascade, ContinuousPlan, WindowPlan};
 use crate::types::arrow_bytes::StoredBatch;
 use crate::types::{Micros, floor_to};
@@ -77,16 +78,19 @@ impl PipelineWindows {
     ///
     /// # Errors
     /// If keys of sessions have a type that cannot be compared.
-    pub(super) fn try_new(plan: &ContinuousPlan, reader: Option<Arc<Cascade>>) -> Result<Self> {
+    pub(super) fn try_new(plan: &ContinuousPlan, reader: Option<Arc<Cascade>>, memory: &StateMemory) -> Result<Self> {
         let revises = plan.allowed_lateness() > 0;
+        let merge = |spec: &Arc<WindowSpec>, first: fn(&PaneKey) -> Micros| {
+            WindowMerge::new(Arc::clone(spec), first, reserve_merging(plan, memory))
+        };
         let node = |i: &usize| {
             let spec = plan.window_spec(*i)?;
             Some(NodeWindows {
-                on_time: WindowMerge::new(spec.clone(), |pane| pane.first_on_time),
-                revised: revises.then(|| WindowMerge::new(spec.clone(), |pane| pane.first_window)),
+                on_time: merge(spec, |pane| pane.first_on_time),
+                revised: revises.then(|| merge(spec, |pane| pane.first_window)),
             })
         };
-        let sessions = PipelineSessions::try_new(plan)?;
+        let sessions = PipelineSessions::try_new(plan, memory)?;
         let nodes = if sessions.is_none() { &*read_by(plan, reader.as_ref()).nodes } else { &[] };
         Ok(Self {
             nodes: nodes.iter().map(node).collect(),
@@ -108,8 +112,9 @@ impl PipelineWindows {
         plan: &ContinuousPlan,
         reader: Option<Arc<Cascade>>,
         mut state: PipelineWindowsState,
+        memory: &StateMemory,
     ) -> Result<Self> {
-        let mut windows = Self::try_new(plan, reader)?;
+        let mut windows = Self::try_new(plan, reader, memory)?;
         if let Some(sessions) = &mut windows.sessions {
             for (node, (partials, _)) in state.nodes.into_iter().enumerate() {
                 partials.into_iter().try_for_each(|partial| sessions.add(node, partial))?;
@@ -412,6 +417,11 @@ impl PipelineWindows {
 /// The plan that reads windows.
 fn read_by<'p>(plan: &'p ContinuousPlan, reader: Option<&'p Arc<Cascade>>) -> &'p WindowPlan {
     reader.map_or(plan.rest(), |cascade| cascade.input())
+}
+
+/// What the merging of a pipeline's windows takes of the job's memory.
+pub(super) fn reserve_merging(plan: &ContinuousPlan, memory: &StateMemory) -> StateReservation {
+    memory.reserve(format!("windows of {} that are merged", plan.name))
 }
 
 /// Whether a window begins before `floor`.

@@ -144,7 +144,7 @@ impl Pipelines {
             });
         }
         problems.extend(metrics_named_twice(&plans, files));
-        let lookups = Lookups::of(lookups, &plans).unwrap_or_else(|more| {
+        let lookups = Lookups::of(lookups, &plans, compiler.memory()).unwrap_or_else(|more| {
             problems.extend(more);
             Lookups::default()
         });

@@ -7,8 +7,9 @@ use arrow::compute::take_record_batch;
 use arrow::record_batch::RecordBatch;
 
 use super::board::OpenWindows;
-use super::pipeline_windows::WindowRows;
+use super::pipeline_windows::{WindowRows, reserve_merging};
 use crate::error::{Error, Result};
+use crate::operator::memory::StateMemory;
 use crate::operator::window::{ClosedSessions, Partial, SessionMerge};
 use crate::pipeline::ContinuousPlan;
 use crate::types::Micros;
@@ -25,12 +26,13 @@ type RowsOfWindow = Vec<Vec<u32>>;
 
 impl PipelineSessions {
     /// Nothing yet; `None` if the pipeline's windows are no sessions.
-    pub(super) fn try_new(plan: &ContinuousPlan) -> Result<Option<Self>> {
+    pub(super) fn try_new(plan: &ContinuousPlan, memory: &StateMemory) -> Result<Option<Self>> {
         if !plan.windowing().session {
             return Ok(None);
         }
         let specs = (0..plan.nodes.len()).filter_map(|i| plan.window_spec(i));
-        let nodes = specs.map(|spec| Ok(SessionMerge::try_new(spec.clone())?)).collect::<Result<_>>()?;
+        let nodes = specs.map(|spec| Ok(SessionMerge::try_new(spec.clone(), reserve_merging(plan, memory))?));
+        let nodes = nodes.collect::<Result<_>>()?;
         Ok(Some(Self { nodes, gap: plan.windowing().size }))
     }
 

@@ -182,7 +182,7 @@ impl ShardStage {
         };
         let marks = self.marks.as_ref().map_or(0, ShardMarks::bytes);
         let bytes = self.plans.iter().map(windows).chain([marks]);
-        self.memory.iter_mut().zip(bytes).try_for_each(|(memory, bytes)| memory.hold(bytes))
+        self.memory.iter_mut().zip(bytes).try_for_each(|(memory, bytes)| Ok(memory.hold(bytes)?))
     }
 
     async fn process_slice(&mut self, events: &RecordBatch, out: &mut Processed) -> Result<()> {

@@ -6,11 +6,10 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use datafusion::common::Result;
 use datafusion::execution::memory_pool::{
     GreedyMemoryPool, MemoryConsumer, MemoryPool, MemoryReservation, TrackConsumersPool,
 };
-
-use crate::error::Result;
 
 /// How many consumers the error names.
 const CONSUMERS_NAMED: usize = 5;
@@ -63,9 +62,9 @@ impl StateReservation {
     /// It takes so many bytes now.
     ///
     /// # Errors
-    /// External, with the greatest consumers, if that is more than there is.
+    /// The pool's, which is an external error with the greatest consumers, if that is more than there is.
     pub fn hold(&mut self, bytes: usize) -> Result<()> {
-        Ok(self.0.try_resize(bytes)?)
+        self.0.try_resize(bytes)
     }
 
     /// It takes so many bytes more.
@@ -73,13 +72,14 @@ impl StateReservation {
     /// # Errors
     /// As [`Self::hold`].
     pub fn take(&mut self, bytes: usize) -> Result<()> {
-        Ok(self.0.try_grow(bytes)?)
+        self.0.try_grow(bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn what_does_not_fit_is_refused_with_the_greatest_consumer() {
@@ -91,7 +91,7 @@ mod tests {
         great.take(100).unwrap();
         assert_eq!(memory.bytes(), 900);
         assert!(memory.is_nearly_full());
-        let error = small.hold(300).unwrap_err();
+        let error = Error::from(small.hold(300).unwrap_err());
         let report = error.report();
         assert!(report.contains("more memory than run.memory_mib_max"), "{report}");
         assert!(report.contains("open windows of b") && report.contains("800.0 B"), "{report}");

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, ExprSchema, Result, internal_err};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, Result, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::logical_plan::{Aggregate, Projection, SubqueryAlias};
 use datafusion::logical_expr::{Expr, ExprSchemable, Extension, Filter, LogicalPlan};
@@ -14,13 +14,17 @@ use super::bound::{Bound, Windows};
 use super::cascade::{Rows, check_call, place_of_call, refuse_between, windows_of, windows_put_below};
 use super::functions::distinct_of_several;
 use super::lookup::LookupJoin;
+use super::marks::{may_be_marked, unaliased};
 use super::nodes::WindowAggregate;
-use super::refusal::{STANDS_IN_EXPRESSION, at_span, refusal, span_of};
+use super::refusal::{NAMED_AS, at_span, refusal, span_of};
 use super::session_keys::grouped_keys;
 use super::stream_table::ROW_NUMBER;
-use super::subqueries;
 use super::ties::{break_by_arguments, break_by_keys};
+use super::{bounds_below, subqueries};
 use crate::schema::SHARD_HIGH_TIME;
+
+/// Columns of the stream that the operator itself reads, by their names.
+const OWN: [&str; 2] = [ROW_NUMBER, SHARD_HIGH_TIME];
 
 const WINDOW_REMEDY: &str = "add a window: FROM TABLE(TUMBLE(TABLE …, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) … GROUP BY window_start, window_end";
 
@@ -91,16 +95,27 @@ impl AnalyzerRule for WindowedAggregates {
     }
 }
 
-/// The bound that a group expression is, by its field's metadata.
+/// The bound that a group expression is, by its field's metadata; none if it is computed of one.
 pub(super) fn bound_of(expr: &Expr, schema: &DFSchema) -> Result<Option<(Bound, Windows)>> {
+    if !may_be_marked(expr) {
+        return Ok(None);
+    }
     let (_, field) = expr.to_field(schema)?;
     Ok(Bound::from_field(&field))
+}
+
+/// Of each group expression, which bound of `windows` it is.
+fn bounds_of(aggregate: &Aggregate, windows: Windows) -> Result<Vec<Option<Bound>>> {
+    let of =
+        |expr| Ok(bound_of(expr, aggregate.input.schema())?.filter(|(_, w)| *w == windows).map(|(bound, _)| bound));
+    aggregate.group_expr.iter().map(of).collect()
 }
 
 fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
     let windows = windows_of_aggregate(&aggregate, None)?;
     let session_keys = if windows.windowing.session { grouped_keys(&aggregate)? } else { vec![] };
     subqueries::check_below(&aggregate.input, aggregate.group_expr.iter().chain(&aggregate.aggr_expr))?;
+    let bounds = bounds_of(&aggregate, windows)?;
     let aggregates: Vec<Expr> =
         aggregate.aggr_expr.into_iter().map(|e| break_by_arguments(e, aggregate.input.schema())).collect();
     let input = carry(Arc::unwrap_or_clone(aggregate.input))?;
@@ -110,6 +125,7 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
     Ok(LogicalPlan::Extension(Extension {
         node: Arc::new(WindowAggregate {
             input: Arc::new(input),
+            bounds,
             group: aggregate.group_expr,
             aggregates,
             carried,
@@ -124,10 +140,11 @@ fn windowed(aggregate: Aggregate) -> Result<LogicalPlan> {
 fn cascading(aggregate: Aggregate) -> Result<LogicalPlan> {
     let windows = windows_of_aggregate(&aggregate, Some(windows_put_below(&aggregate)?))?;
     subqueries::check_in(aggregate.group_expr.iter().chain(&aggregate.aggr_expr))?;
+    let bounds = bounds_of(&aggregate, windows)?;
     let Aggregate { input, group_expr, aggr_expr, schema, .. } = aggregate;
     let aggregates = aggr_expr.into_iter().map(|e| break_by_arguments(e, input.schema())).collect();
     let (carried, session_keys) = (vec![], vec![]);
-    let node = WindowAggregate { input, group: group_expr, aggregates, carried, windows, session_keys, schema };
+    let node = WindowAggregate { input, group: group_expr, bounds, aggregates, carried, windows, session_keys, schema };
     Ok(LogicalPlan::Extension(Extension { node: Arc::new(node) }))
 }
 
@@ -136,7 +153,7 @@ fn windows_of_aggregate(aggregate: &Aggregate, put: Option<Windows>) -> Result<W
     let span = span_of(&aggregate.group_expr).or_else(|| span_of(&aggregate.aggr_expr));
     let windows = grouped_windows(aggregate, put).map_err(|e| at_span(e, span))?;
     if !windows.windowing.is_tumbling() {
-        knows_no_bounds(aggregate, windows)?;
+        bounds_below::check(aggregate, windows)?;
     }
     Ok(windows)
 }
@@ -170,44 +187,6 @@ fn grouped_windows(aggregate: &Aggregate, put: Option<Windows>) -> Result<Window
         return Err(refusal(reason, "use one size and slide in one file, or two files"));
     }
     Ok(windows)
-}
-
-/// Whether nothing below the aggregate depends on the window: a row is looked at once for all windows that it is in, and long before
-/// its session has an end.
-fn knows_no_bounds(aggregate: &Aggregate, windows: Windows) -> Result<()> {
-    let depends = |exprs: &[Expr], schema: &DFSchema| {
-        let used = exprs.iter().filter(|e| !matches!(unaliased(e), Expr::Column(_)));
-        let columns = used.flat_map(Expr::column_refs).collect::<Vec<_>>();
-        columns
-            .into_iter()
-            .find(|c| {
-                schema.field_from_column(c).is_ok_and(|f| Bound::from_field(f).is_some_and(|(_, w)| w == windows))
-            })
-            .cloned()
-    };
-    let mut found = depends(&aggregate.group_expr, aggregate.input.schema())
-        .or_else(|| depends(&aggregate.aggr_expr, aggregate.input.schema()));
-    aggregate.input.apply(|node| {
-        let of_inputs = node.inputs();
-        found = found.take().or_else(|| depends(&node.expressions(), of_inputs.first()?.schema()));
-        Ok(TreeNodeRecursion::Continue)
-    })?;
-    let Some(column) = found else { return Ok(()) };
-    let why = match windows.windowing.session {
-        true => "a session has its bounds when it is over",
-        false => "windows that hop share their rows",
-    };
-    let reason = format!("{}{STANDS_IN_EXPRESSION} below the aggregate, and {why}", column.name);
-    let remedy =
-        format!("GROUP BY {} as it is, and use it in an expression or a condition above the aggregate", column.name);
-    Err(at_span(refusal(reason, remedy), column.spans.first()))
-}
-
-fn unaliased(expr: &Expr) -> &Expr {
-    match expr {
-        Expr::Alias(alias) => unaliased(&alias.expr),
-        other => other,
-    }
 }
 
 /// An aggregate over complete windows must stay inside one window, or it would never end either.
@@ -264,15 +243,15 @@ fn named_column(input: &LogicalPlan, name: &str) -> Result<Expr> {
 fn carry(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(match plan {
         LogicalPlan::Projection(p) => {
+            p.expr.iter().try_for_each(hides_none)?;
             let input = carry(Arc::unwrap_or_clone(p.input))?;
             let mut exprs = p.expr;
             let missing: Vec<_> = input
                 .schema()
                 .iter()
                 .filter(|(_, f)| {
-                    let carried = f.name() == ROW_NUMBER
-                        || f.name() == SHARD_HIGH_TIME
-                        || matches!(Bound::from_field(f), Some((Bound::End, _)));
+                    let carried =
+                        OWN.contains(&f.name().as_str()) || matches!(Bound::from_field(f), Some((Bound::End, _)));
                     carried && !p.schema.iter().any(|(_, have)| have.name() == f.name())
                 })
                 .map(|(q, f)| Expr::Column(Column::from((q, f))))
@@ -300,6 +279,17 @@ fn carry(plan: LogicalPlan) -> Result<LogicalPlan> {
             ));
         }
     })
+}
+
+/// Refuses something else under the name of a column that the operator itself reads: it would be taken for that.
+fn hides_none(expr: &Expr) -> Result<()> {
+    let (_, name) = expr.qualified_name();
+    let is_itself = matches!(unaliased(expr), Expr::Column(column) if column.name == name);
+    if is_itself || !OWN.contains(&name.as_str()) {
+        return Ok(());
+    }
+    let reason = format!("a column below the window{NAMED_AS}{name}, which is one of the stream's own");
+    Err(at_span(refusal(reason, "give it another name with AS: rows are judged by the stream's own"), span_of([expr])))
 }
 
 /// A join with a lookup table emits the columns that `exprs` read: nothing else tells it which those are.

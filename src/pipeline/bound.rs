@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 use crate::operator::window::Windowing;
 use crate::types::Micros;
 
-const BOUND_KEY: &str = "headcount.window_bound";
+pub(super) const BOUND_KEY: &str = "headcount.window_bound";
 const SIZE_KEY: &str = "headcount.window_size_micros";
 const SLIDE_KEY: &str = "headcount.window_slide_micros";
 const SESSION_KEY: &str = "headcount.window_session";
@@ -103,9 +103,9 @@ impl Bound {
         Field::new(self.column(), timestamp(), true).with_metadata(metadata)
     }
 
-    /// What a field's metadata says: which bound, and of which windows.
+    /// What a field's metadata says: which bound, and of which windows. A column of another type has been made of one.
     pub(super) fn from_field(field: &Field) -> Option<(Bound, Windows)> {
-        let name = field.metadata().get(BOUND_KEY)?;
+        let name = field.metadata().get(BOUND_KEY).filter(|_| *field.data_type() == timestamp())?;
         let micros = |key: &str| field.metadata().get(key)?.parse().ok();
         let session = field.metadata().get(SESSION_KEY)?.parse().ok()?;
         let windowing = Windowing { size: micros(SIZE_KEY)?, slide: micros(SLIDE_KEY)?, session };
@@ -238,5 +238,6 @@ mod tests {
         let hop = Windows { windowing: Windowing::hopping(60, 20), level: 1 };
         assert_eq!(Bound::from_field(&Bound::End.field(hop)), Some((Bound::End, hop)));
         assert_eq!(Bound::from_field(&Field::new("window_end", timestamp(), true)), None);
+        assert_eq!(Bound::from_field(&Bound::End.field(hop).with_data_type(DataType::Date32)), None, "a day of it");
     }
 }

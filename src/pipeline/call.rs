@@ -108,6 +108,11 @@ pub(super) fn unnamed(arguments: &[Argument]) -> usize {
     arguments.iter().filter(|a| a.name.is_none()).count()
 }
 
+/// Whether there is an argument of this name.
+pub(super) fn is_given(arguments: &[Argument], name: &str) -> bool {
+    arguments.iter().any(|a| a.name.as_deref() == Some(name))
+}
+
 /// Whether the arguments that have names have some of these.
 pub(super) fn check_names(arguments: &[Argument], names: &[&str], function: &str) -> Result<()> {
     match arguments.iter().filter_map(|a| a.name.as_deref()).find(|name| !names.contains(name)) {

@@ -18,7 +18,7 @@ use datafusion::common::{Column, DFSchema, DataFusionError, ExprSchema, Result, 
 use datafusion::logical_expr::logical_plan::{Aggregate, Projection};
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan};
 
-use super::bound::{Bound, Windows, timestamp, windows_put_by};
+use super::bound::{Bound, Windows, windows_put_by};
 use super::lookup::LookupJoin;
 use super::nodes::{Concurrency, WindowAggregate};
 use super::refusal::{at_span, refusal, span_of};
@@ -74,7 +74,7 @@ pub(super) fn windows_of(plan: &LogicalPlan) -> Vec<Windows> {
 /// # Errors
 /// If it is another bound of theirs, or the windows cannot be made of theirs.
 pub(super) fn windows_over(function: &str, windowing: Windowing, time: &Field) -> Result<Option<Windows>> {
-    let Some((bound, inner)) = Bound::from_field(time).filter(|_| *time.data_type() == timestamp()) else {
+    let Some((bound, inner)) = Bound::from_field(time) else {
         return Ok(None);
     };
     if windowing.session {
@@ -172,7 +172,7 @@ pub(super) fn check_call(projection: &Projection) -> Result<()> {
     };
     match (put.level, Rows::of(&projection.input)) {
         (0, Rows::Stream) => Ok(()),
-        (0, _) => {
+        (level, rows) if level == 0 || (rows == Rows::Complete && bound.is_none()) => {
             let column = time.map(|column| column.name.clone()).unwrap_or_default();
             let refused = no_time(&column, projection.input.schema());
             let no_bound = || refusal(format!("{column} of a windowed result has no watermark"), no_time_remedy());

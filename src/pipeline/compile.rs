@@ -16,6 +16,7 @@ use super::file::PipelineFile;
 use super::fingerprint::fingerprint;
 use super::functions::{self, Function};
 use super::lookup::{LookupJoins, LookupProvider, LookupTable, known};
+use super::marks::MarksOfColumns;
 use super::output::Output;
 use super::physical::WindowQueryPlanner;
 use super::places::Places;
@@ -25,7 +26,7 @@ use super::stream_table::StreamTable;
 use super::table_functions::{WindowTableFunctions, tumble_form};
 use super::unrepeatable::refuse_unrepeatable;
 use super::window_plan::WindowPlan;
-use super::{depth, metric, table_bounds};
+use super::{depth, metric, row_keys, table_bounds};
 use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::batch_scan::BatchScanExec;
@@ -75,6 +76,7 @@ impl Compiler {
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
+            .with_analyzer_rule(Arc::new(MarksOfColumns))
             .with_analyzer_rule(Arc::new(LookupJoins))
             .with_analyzer_rule(Arc::new(WindowedAggregates))
             .with_query_planner(Arc::new(WindowQueryPlanner))
@@ -152,6 +154,11 @@ impl Compiler {
             context: self.state.task_ctx(),
         };
         plan.check(file, &places, &logical).await?;
+        if file.header.allowed_lateness_secs > 0 {
+            let analyzed =
+                self.state.analyzer().execute_and_check(logical.clone(), self.state.config_options(), |_, _| {});
+            row_keys::check(&analyzed.map_err(|e| refuse(file, &e))?, file)?;
+        }
         table_bounds::check(&logical, &windows_of(&optimized), file, &places)?;
         Ok(plan)
     }

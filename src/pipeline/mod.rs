@@ -12,15 +12,17 @@
 //! rows of a window too, and adds them to the panes of longer ones.
 //!
 //! * [`PipelineFile`]: the file, its header; * `dialect`: Flink's `TABLE t PARTITION BY k` arguments; * `depth`: how deep it may nest;
-//! * `table_functions`: `TUMBLE` and `CONCURRENCY`; * `bound`: the function behind `window_start` and `window_end`;
+//! * `table_functions`: `TUMBLE` and `CONCURRENCY`; * `bound`: the function behind `window_start` and `window_end`; * `bounds_below`: who may
+//!   not look at them; * `marks`: what of a column is known by its metadata;
 //! * `cascade`: windows of windows; * `nodes`: the logical nodes; * `analyze`: what becomes a windowed node, what is refused;
-//! * `metric`: what becomes a metric of CloudWatch; * `physical`: logical nodes to operators; * `compile`: all of it;
+//! * `metric`: what becomes a metric of CloudWatch; * `row_keys`: whether keys tell rows apart; * `physical`: logical nodes to operators; * `compile`: all of it;
 //! * `table_bounds`: whose bounds a table has; * `subqueries`: which of them are refused; * `ties`: rows that an order leaves equal; * `places`: the lines of columns and windows;
 //! * `functions`: those besides DataFusion's; * `json_path`: `JSON_VALUE` and its like; * `unrepeatable`: functions that are refused;
 //! * [`WindowPlan`]: a plan over complete windows; * [`Fingerprint`]: what its state depends on; * `stream_table`: the stream as a table; * [`Explanation`]: a plan in words.
 
 mod analyze;
 mod bound;
+mod bounds_below;
 mod call;
 mod cascade;
 mod checks;
@@ -33,6 +35,7 @@ mod fingerprint;
 mod functions;
 mod json_path;
 mod lookup;
+mod marks;
 mod metric;
 mod nodes;
 mod output;
@@ -40,6 +43,7 @@ mod physical;
 mod places;
 mod plan;
 mod refusal;
+mod row_keys;
 mod selection;
 mod session_keys;
 mod stream_table;

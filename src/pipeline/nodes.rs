@@ -8,7 +8,7 @@ use std::sync::Arc;
 use datafusion::common::{DFSchemaRef, Result, internal_err};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
-use super::bound::Windows;
+use super::bound::{Bound, Windows};
 use crate::operator::concurrency::ConcurrencyQuery;
 
 /// `GROUP BY` with window columns over a stream, or over the rows of complete windows: rows in, rows of complete windows out.
@@ -18,6 +18,8 @@ use crate::operator::concurrency::ConcurrencyQuery;
 pub(super) struct WindowAggregate {
     pub input: Arc<LogicalPlan>,
     pub group: Vec<Expr>,
+    /// Of each of them, which bound of the windows it is; the others are keys. (The optimizer may say a bound in other words.)
+    pub bounds: Vec<Option<Bound>>,
     pub aggregates: Vec<Expr>,
     /// What the operator itself reads of the stream's rows: end of the row's first window, row number, shard's high time; kept alive
     /// through the optimizer. Of windows' rows nothing.
@@ -66,6 +68,7 @@ impl UserDefinedLogicalNodeCore for WindowAggregate {
         Ok(Self {
             input: Arc::new(input),
             group: exprs,
+            bounds: self.bounds.clone(),
             aggregates,
             carried,
             windows: self.windows,

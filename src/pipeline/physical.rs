@@ -14,7 +14,6 @@ use datafusion::physical_expr::aggregate::{LoweredAggregate, LoweredAggregateBui
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
-use super::analyze::bound_of;
 use super::bound::Bound;
 use super::lookup::{LookupJoin, plan_join};
 use super::nodes::{Concurrency, WindowAggregate};
@@ -76,13 +75,13 @@ fn window_spec(
     let mut group = Vec::new();
     let mut keys = Vec::new();
     let mut session_keys = Vec::new();
-    for (place, expr) in node.group.iter().enumerate() {
-        group.push(match bound_of(expr, logical)? {
-            Some((Bound::Start, windows)) if windows == node.windows => GroupColumn::WindowStart,
-            Some((Bound::End, windows)) if windows == node.windows => GroupColumn::WindowEnd,
-            Some((Bound::Time, windows)) if windows == node.windows => GroupColumn::WindowTime,
+    for (place, (expr, bound)) in node.group.iter().zip(&node.bounds).enumerate() {
+        group.push(match bound {
+            Some(Bound::Start) => GroupColumn::WindowStart,
+            Some(Bound::End) => GroupColumn::WindowEnd,
+            Some(Bound::Time) => GroupColumn::WindowTime,
             // A bound of windows that these are made of is a key.
-            _ => {
+            None => {
                 keys.push((physical(expr)?, expr.schema_name().to_string()));
                 if node.session_keys.contains(&place) {
                     session_keys.push(keys.len() - 1);

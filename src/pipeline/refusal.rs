@@ -107,8 +107,9 @@ pub(crate) fn refuse<'a>(text: impl Into<SqlText<'a>>, error: &DataFusionError) 
     };
     let span_line =
         error.diagnostic().and_then(|d| d.span).and_then(|s| usize::try_from(s.start.line).ok()).filter(|l| *l > 0);
-    let line =
-        line.or(span_line).or_else(|| named_line(text.sql, &reason)).or_else(|| mentioned_line(text.sql, &reason));
+    let named_as = || text.column_line(reason.split_once(NAMED_AS)?.1.split(',').next()?);
+    let line = line.or(span_line).or_else(named_as).or_else(|| named_line(text.sql, &reason));
+    let line = line.or_else(|| mentioned_line(text.sql, &reason));
     let twice =
         || reason.strip_prefix("the column ")?.strip_suffix(" is there twice").and_then(|name| text.column_line(name));
     let line = line.or_else(twice).unwrap_or(1);
@@ -151,6 +152,13 @@ fn reworded(root: &DataFusionError, sql: &SqlText<'_>) -> (String, String) {
         let column = quoted_after(&text, "expression \"").unwrap_or_default();
         let name = column.rsplit(" AS ").next().unwrap_or_default();
         return (format!("the column {name} is there twice"), "rename one with AS".to_owned());
+    }
+    if let Some((_, name)) = text.split_once("Schema contains duplicate unqualified field name ") {
+        let reason = format!("GROUP BY has {name} and what it is cast to, which would have one name");
+        return (
+            reason,
+            "give the cast a name in a sub-query in FROM (CAST(… AS …) AS name), and group by that".to_owned(),
+        );
     }
     if let Some(column) = quoted_after(&text, "While expanding wildcard, column \"") {
         let name = column.rsplit('.').next().unwrap_or(&column);
@@ -243,6 +251,9 @@ fn innermost(root: &DataFusionError) -> String {
 
 /// What follows a column that stands in an expression, in the reason of a refusal.
 pub(super) const STANDS_IN_EXPRESSION: &str = " stands in an expression";
+
+/// What stands before the name of a column, in the reason of a refusal, and a comma behind it.
+pub(super) const NAMED_AS: &str = " is named ";
 
 /// Where no span is known, but a lookup table or a column is named: the first line that names it too, the column with more than a comma
 /// beside it.

@@ -74,7 +74,7 @@ fn wraps_around(expression: &Arc<dyn PhysicalExpr>, input: &Schema) -> bool {
 }
 
 /// Whether every number of one type is a number of the other.
-fn widens(from: &DataType, to: &DataType) -> bool {
+pub(super) fn widens(from: &DataType, to: &DataType) -> bool {
     use DataType::{Float32, Float64, Int8, Int16, Int32, Int64};
     from == to
         || matches!(

@@ -13,7 +13,7 @@ use datafusion::logical_expr::logical_plan::Aggregate;
 use super::refusal::{at_span, refusal, span_of};
 
 /// Of a key column: its number, and its type, which a cast would change.
-const KEY: &str = "headcount.session_key";
+pub(super) const KEY: &str = "headcount.session_key";
 /// Of the bounds: the names of the key columns.
 const NAMES: &str = "headcount.session_keys";
 

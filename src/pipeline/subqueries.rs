@@ -85,16 +85,27 @@ fn each(plan: &LogicalPlan, mut f: impl FnMut(Found<'_>) -> Result<()>) -> Resul
     .map(drop)
 }
 
+/// The sub-query that an expression is, its parts aside.
+pub(super) fn subquery_of(expr: &Expr) -> Option<&Subquery> {
+    match expr {
+        Expr::Exists(Exists { subquery, .. })
+        | Expr::InSubquery(InSubquery { subquery, .. })
+        | Expr::SetComparison(SetComparison { subquery, .. })
+        | Expr::ScalarSubquery(subquery) => Some(subquery),
+        _ => None,
+    }
+}
+
 fn in_expr(expr: &Expr) -> Vec<Found<'_>> {
     let mut all = Vec::new();
     // Visiting a tree fails only where the visitor does.
     let _ = expr.apply(|e| {
-        let (subquery, is_value, compared) = match e {
-            Expr::Exists(Exists { subquery, .. }) => (subquery, false, None),
-            Expr::InSubquery(InSubquery { subquery, expr, .. }) => (subquery, false, Some(expr.as_ref())),
-            Expr::SetComparison(SetComparison { subquery, expr, .. }) => (subquery, false, Some(expr.as_ref())),
-            Expr::ScalarSubquery(subquery) => (subquery, true, None),
-            _ => return Ok(TreeNodeRecursion::Continue),
+        let Some(subquery) = subquery_of(e) else { return Ok(TreeNodeRecursion::Continue) };
+        let (is_value, compared) = match e {
+            Expr::InSubquery(InSubquery { expr, .. }) | Expr::SetComparison(SetComparison { expr, .. }) => {
+                (false, Some(expr.as_ref()))
+            }
+            other => (matches!(other, Expr::ScalarSubquery(_)), None),
         };
         let span = span_of(compared).or_else(|| subquery.spans.first()).or_else(|| first_inside(&subquery.subquery));
         all.push(Found { subquery, is_value, span });

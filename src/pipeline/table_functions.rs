@@ -13,8 +13,8 @@ use datafusion::logical_expr::{Expr, Extension, LogicalPlan, LogicalPlanBuilder}
 
 use super::bound::{Bound, Windows, bound_of_time};
 use super::call::{
-    Argument, Call, TableArgument, check_names, column_argument, form, interval_argument, object_name, table_argument,
-    take, take_optional, timeout_argument, unnamed,
+    Argument, Call, TableArgument, check_names, column_argument, form, interval_argument, is_given, object_name,
+    table_argument, take, take_optional, timeout_argument, unnamed,
 };
 use super::cascade::{no_time, windows_over};
 use super::nodes::Concurrency;
@@ -125,6 +125,7 @@ impl RelationPlanner for WindowTableFunctions {
 impl WindowTableFunctions {
     fn plan_tumble(&self, args: &[Argument], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
         let usage = &self.tumble_form;
+        has_no_offset(args, 3, "TUMBLE", usage)?;
         let [table, time, size] = take(args, ["DATA", "TIMECOL", "SIZE"], "TUMBLE", "three", usage)?;
         let windowing = Windowing::tumbling(interval_argument(size, "size", context, usage)?);
         self.plan_windows("TUMBLE", (table, time), windowing, context, usage)
@@ -133,6 +134,7 @@ impl WindowTableFunctions {
     fn plan_hop(&self, args: &[Argument], context: &mut dyn RelationPlannerContext) -> Result<LogicalPlan> {
         self.needs_stream("HOP")?;
         let usage = &self.hop_form;
+        has_no_offset(args, 4, "HOP", usage)?;
         let [table, time, slide, size] = take(args, ["DATA", "TIMECOL", "SLIDE", "SIZE"], "HOP", "four", usage)?;
         let slide = interval_argument(slide, "slide", context, usage)?;
         let size = interval_argument(size, "size", context, usage)?;
@@ -292,14 +294,27 @@ impl WindowTableFunctions {
         let ident = column_argument(arg, usage)?;
         let column = context.normalize_ident(ident.clone());
         if let Some(Stream { time_field, .. }) = self.stream.as_ref().filter(|stream| column != stream.time_field) {
-            return Err(no_time(&column, schema).unwrap_or_else(|| {
+            let refused = no_time(&column, schema).unwrap_or_else(|| {
                 let remedy = format!("windows are over the event time: DESCRIPTOR({time_field})");
                 refusal(format!("{column} has no watermark"), remedy)
-            }));
+            });
+            return Err(at_sql(refused, ident.span));
         }
         let (qualifier, field) = schema.qualified_field_with_unqualified_name(&column)?;
         Ok(at_ident(Column::from((qualifier, field)), &ident))
     }
+}
+
+/// Refuses the offset that Flink's windows may have behind their `count` other arguments.
+fn has_no_offset(args: &[Argument], count: usize, function: &str, usage: &str) -> Result<()> {
+    if !is_given(args, "OFFSET") && unnamed(args) != count + 1 {
+        return Ok(());
+    }
+    let reason = format!("{function} takes no offset: windows are aligned to 1970-01-01T00:00:00Z");
+    let remedy = format!(
+        "write {usage}; for the days of another time zone take windows of an hour, and sum them up where the lake is queried"
+    );
+    Err(refusal(reason, remedy))
 }
 
 /// The timeouts that a call of `CONCURRENCY` sets. Whether they fit those that it leaves to the job is seen when that is known.

@@ -87,13 +87,14 @@ fn keys(plan: &LogicalPlan) -> BTreeSet<usize> {
     match plan {
         LogicalPlan::Extension(e) => {
             let node = e.node.as_any();
-            let groups = match (node.downcast_ref::<WindowAggregate>(), node.downcast_ref::<Concurrency>()) {
-                (Some(window), _) => window.group.len(),
-                (_, Some(concurrency)) => concurrency.query.partition_by.len(),
-                _ => 0,
-            };
-            let of_node = windows_of(plan);
-            (0..groups).filter(|i| !is_bound(plan.schema().field(*i), &of_node)).collect()
+            if let Some(window) = node.downcast_ref::<WindowAggregate>() {
+                return (0..window.group.len()).filter(|i| !matches!(window.bounds.get(*i), Some(Some(_)))).collect();
+            }
+            match node.downcast_ref::<Concurrency>() {
+                Some(concurrency) => (0..concurrency.query.partition_by.len()).collect(),
+                // A join with a lookup table, whose rows are as many as those of its input.
+                None => inputs.first().map(|input| keys(input)).unwrap_or_default(),
+            }
         }
         LogicalPlan::Projection(p) => {
             let below = keys(&p.input);

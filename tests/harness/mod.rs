@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses the part of the harness that it needs")]
 
 pub mod heap;
+pub mod longest;
 pub mod reshard;
 
 use std::collections::BTreeMap;

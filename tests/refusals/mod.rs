@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use headcount::engine::Pipelines;
 use headcount::error::{Domain, Error};
 use headcount::operator::memory::StateMemory;
@@ -32,7 +32,7 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
-/// Compiles queries that may join the lookup tables `creators` and `tiers`.
+/// Compiles queries that may join the lookup tables `creators`, `tiers` and `prices`.
 fn compiler() -> Compiler {
     let column = |name: &str, t| Field::new(name, t, true);
     let table = |name: &str, columns: Vec<Field>| {
@@ -46,9 +46,11 @@ fn compiler() -> Compiler {
         column("share", DataType::Float64),
     ];
     let tiers = vec![column("tier", DataType::Utf8), column("rank", DataType::Int64)];
+    let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let prices = vec![column("country", DataType::Utf8), column("since", time()), column("price", DataType::Int64)];
     Compiler::with_lookups(
         &Contract::shipped().unwrap(),
-        &[table("creators", creators), table("tiers", tiers)],
+        &[table("creators", creators), table("tiers", tiers), table("prices", prices)],
         StateMemory::new(usize::MAX),
     )
     .unwrap()

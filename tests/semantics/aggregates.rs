@@ -5,17 +5,13 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
-use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
-use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, Signature, Volatility, create_udf,
-};
+use arrow::datatypes::DataType;
+use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use headcount::pipeline::{Compiler, PipelineFile};
 use headcount::schema::Contract;
 use serde_json::json;
 
-use crate::harness::Run;
+use crate::harness::{Run, longest::longest};
 use crate::reference::Options;
 
 use super::scene::{Event, Job, lines, pipeline, scene, spread};
@@ -216,66 +212,8 @@ fn json_is_read_by_paths() {
     assert_eq!(column("COUNT(JSON_EXISTS(properties, '$.a'))", &scene("Q0")), ["0"], "no JSON, no answer");
 }
 
-/// `LONGEST(text)`: how many bytes the longest text has.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Longest(Signature);
-
-impl AggregateUDFImpl for Longest {
-    fn name(&self) -> &str {
-        "longest"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.0
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Int64)
-    }
-
-    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(LongestSoFar(0)))
-    }
-
-    fn state_fields(&self, _: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(vec![Arc::new(Field::new("longest", DataType::Int64, true))])
-    }
-}
-
-#[derive(Debug)]
-struct LongestSoFar(i64);
-
-impl Accumulator for LongestSoFar {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let longest = values[0].as_string::<i32>().iter().flatten().map(|t| t.len() as i64).max();
-        self.0 = self.0.max(longest.unwrap_or(0));
-        Ok(())
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        self.0 = self.0.max(states[0].as_primitive::<Int64Type>().iter().flatten().max().unwrap_or(0));
-        Ok(())
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Int64(Some(self.0)))
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![self.evaluate()?])
-    }
-
-    fn size(&self) -> usize {
-        size_of_val(self)
-    }
-}
-
 fn compiler() -> Compiler {
     Compiler::new(&Contract::shipped().unwrap()).unwrap()
-}
-
-fn longest() -> AggregateUDF {
-    AggregateUDF::from(Longest(Signature::exact(vec![DataType::Utf8], Volatility::Immutable)))
 }
 
 #[test]
@@ -290,7 +228,7 @@ fn functions_of_ones_own_run_below_and_above_the_windows() {
     };
     let mut compiler = compiler();
     compiler.register(doubled(Volatility::Immutable)).unwrap();
-    compiler.register(longest()).unwrap();
+    compiler.register(longest(Volatility::Immutable)).unwrap();
     let sql = format!(
         "SELECT window_start, window_end, LONGEST(TWICE(s)) AS above, MAX(l) AS below FROM (
            SELECT window_start, window_end, TWICE(stream_id) AS s, LONGEST(country) AS l FROM {TUMBLE}
@@ -314,4 +252,14 @@ async fn a_function_of_ones_own_has_a_name_of_its_own_and_is_repeatable() {
     compiler.register(random("dice", Volatility::Volatile)).unwrap();
     let refused = compiler.compile(&windowed("MAX(DICE(stream_id)) AS x", "")).await.unwrap_err();
     assert_eq!(refused.message(), "dice() does not give the same result when the events are read again");
+    compiler.register(longest(Volatility::Volatile)).unwrap();
+    let above = "MAX(x) OVER (PARTITION BY window_start) AS y, LONGEST(s) OVER (PARTITION BY window_start) AS l FROM";
+    let over = format!(
+        "SELECT window_start, window_end, {above} (
+           SELECT window_start, window_end, stream_id AS s, COUNT(*) AS x FROM {TUMBLE} GROUP BY window_start, window_end, stream_id)"
+    );
+    for file in [windowed("LONGEST(stream_id) AS x", ""), pipeline("table", "", &over)] {
+        let refused = compiler.compile(&file).await.unwrap_err();
+        assert_eq!(refused.message(), "longest() does not give the same result when the events are read again");
+    }
 }

@@ -9,15 +9,16 @@ use headcount::aws::BucketOptions;
 use headcount::clock::{Clock, SystemClock};
 use headcount::config::{ColumnType, Config, Lookup};
 use headcount::decode::Provenance;
-use headcount::engine::Pipelines;
 use headcount::engine::board::{Board, Fitness, Readiness, Status};
 use headcount::engine::changes::Changes;
 use headcount::engine::checkpoint::{Checkpoint, Header, Summary};
 use headcount::engine::commits::{CommitOf, CommitOptions, Committer};
 use headcount::engine::job_state::JobState;
 use headcount::engine::lookups::{LoadedLookup, LookupHistory, Reloader};
+use headcount::engine::{EngineOptions, Pipelines};
 use headcount::error::Result;
 use headcount::pipeline::PipelineFile;
+use headcount::schema::Contract;
 use headcount::sink::lake::{CheckpointStore, Lake, LookupStore};
 use headcount::types::format_micros;
 
@@ -98,6 +99,25 @@ fn a_left_join_keeps_every_row_and_an_inner_join_those_that_find_one() {
     assert_eq!(tiers(&run), ["0 gold 2", "0 silver 1", "60 gold 1"]);
     let counts = &run.counters.pipelines["table"];
     assert_eq!((counts.in_windows, counts.filtered), (4, 3), "what finds no row is filtered");
+}
+
+#[tokio::test]
+async fn a_table_takes_its_part_of_the_memory_of_the_job() {
+    let tables = Tables::with(&[("creators.csv", CREATORS)]);
+    let loaded = [tables.load("creators.csv").await.unwrap()];
+    let file = by_tier("JOIN creators c ON e.channel_id = c.channel_id");
+    let compiled = async |memory_bytes_max| {
+        let options = EngineOptions { memory_bytes_max, ..harness::engine_options(&Options::default()) };
+        let contract = Arc::new(Contract::shipped().unwrap());
+        Pipelines::with_lookups(contract, std::slice::from_ref(&file), &loaded, options).await
+    };
+    let pipelines = compiled(1 << 20).await.unwrap();
+    let taken = pipelines.memory.bytes();
+    assert!(taken >= CREATORS.len(), "{taken} bytes");
+    let problems = compiled(taken - 1).await.unwrap_err();
+    let report = problems[0].report();
+    assert!(report.contains("more memory than run.memory_mib_max"), "{report}");
+    assert!(report.contains("the lookup table creators"), "{report}");
 }
 
 #[test]

@@ -145,6 +145,41 @@ async fn a_session_takes_memory_by_its_groups_and_not_by_its_length() {
     assert!(pipelines.memory.bytes() < first / 10, "{} bytes of nothing", pipelines.memory.bytes());
 }
 
+/// What waits for a window's end fits, and what it is merged to beside it does not.
+#[tokio::test]
+async fn windows_take_memory_while_they_are_merged() {
+    let session = GROUPS.replace("TUMBLE(TABLE user_events", "SESSION(TABLE user_events PARTITION BY session_id");
+    let hop =
+        GROUPS.replace("INTERVAL '1' MINUTE", "INTERVAL '20' SECOND, INTERVAL '1' MINUTE").replace("TUMBLE", "HOP");
+    for sql in [GROUPS, &hop, &session] {
+        let closed = async |bytes_max| {
+            let pipelines = compiled(&[pipeline("visits", "keys = [\"session_id\"]", sql)], bytes_max).await;
+            let mut shard = Shard::new(&pipelines);
+            let mut combine = Combine::try_new(Arc::clone(&pipelines)).unwrap();
+            combine.join("shard".into());
+            shard.take(&heartbeats(0..20_000, 1)).await.unwrap();
+            let mut most = pipelines.memory.bytes();
+            let partials = shard.stage.close(ZERO + 600 * SEC).unwrap();
+            drop(shard);
+            let message = |partials, second: i64| {
+                let watermark = Some(ZERO + second * SEC);
+                ShardMessage { shard: "shard".into(), seen: vec![], partials, watermark }
+            };
+            let waiting = combine.handle(message(partials, 0)).await.unwrap();
+            assert!(waiting.is_empty());
+            most = most.max(pipelines.memory.bytes());
+            (most, combine.handle(message(Default::default(), 600)).await.map(|out| out.len()))
+        };
+        let (most, out) = closed(usize::MAX).await;
+        assert!(out.unwrap() > 0);
+        let (_, out) = closed(most + most / 8).await;
+        let report = out.unwrap_err().report();
+        assert!(report.contains("more memory than run.memory_mib_max"), "{report}");
+        assert!(report.contains("windows of visits that are merged") && report.contains("remedy:"), "{report}");
+        assert!(closed(5 * most).await.1.is_ok(), "there is room for both");
+    }
+}
+
 #[tokio::test]
 async fn what_does_not_fit_is_an_error_that_names_the_table() {
     let pipelines = pipelines(1 << 20).await;

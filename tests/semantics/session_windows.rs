@@ -9,7 +9,7 @@ use headcount::pipeline::PipelineFile;
 use proptest::prelude::*;
 
 use crate::harness::{self, Cut, Run, difference};
-use crate::reference::{self, Lateness, Options, SEC, Scenario, Shape};
+use crate::reference::{self, Kept, Lateness, Options, SEC, Scenario, Shape};
 
 use super::scene::{Job, at, late, lines, pipeline, records, scene, spread};
 
@@ -44,6 +44,22 @@ fn an_event_out_of_order_joins_two_sessions_up() {
     assert_eq!(rows("J0 H40 H20"), ["A 0 60 3"]);
     assert_eq!(rows("0/J0 1/H40 2/H20 1/H21"), ["A 0 60 4"]);
     assert_eq!(rows("J30 H12 H5"), ["A 5 50 3"], "what begins earlier than it seemed");
+}
+
+/// As in Flink SQL, whose planner puts the condition below the windows too: with `WHERE` a session is of the rows that it lets through.
+#[test]
+fn a_row_that_a_condition_drops_holds_no_session_open() {
+    let all = "event_type LIKE 'view.%'";
+    let started = "event_type IN ('view.started', 'view.ended')";
+    let query = |condition: &str, filter: &str| {
+        let file = by_session("session_id");
+        let sql = file.sql.replace(all, condition).replace("COUNT(*)", &format!("COUNT(*){filter}"));
+        let run = run(pipeline("table", "keys = [\"session_id\"]", &sql), "J0 H15 L30");
+        lines(&run.tables["table"], "session_id window_start window_end events")
+    };
+    assert_eq!(query(started, ""), ["A 0 20 1", "A 30 50 1"]);
+    // What is only not counted is a row of the session all the same.
+    assert_eq!(query(all, &format!(" FILTER (WHERE {started})")), ["A 0 50 2"]);
 }
 
 #[test]
@@ -217,6 +233,18 @@ struct Query {
     gap: i64,
     key: &'static str,
     further: Option<&'static str>,
+    /// Rows that it drops are in no session, and hold none open.
+    condition: &'static str,
+}
+
+const CONDITIONS: [&str; 3] = ["TRUE", "event_type LIKE 'view.%'", "country IS NOT NULL"];
+
+fn passes(condition: &str, event: &Kept) -> bool {
+    match condition {
+        "TRUE" => true,
+        "country IS NOT NULL" => event.text("country").is_some(),
+        _ => event.event_type().starts_with("view."),
+    }
 }
 
 impl Query {
@@ -233,8 +261,8 @@ impl Query {
                COALESCE(SUM(played_ms), 0) AS played_ms, MIN(event_time) AS first, MAX(event_id) AS last_id,
                PERCENTILE(startup_ms, 0.5) AS startup_p50
              FROM TABLE(SESSION(TABLE user_events PARTITION BY {}, DESCRIPTOR(event_time), INTERVAL '{}' SECOND))
-             GROUP BY window_start, window_end, {columns}",
-            self.key, self.gap,
+             WHERE {} GROUP BY window_start, window_end, {columns}",
+            self.key, self.gap, self.condition,
         );
         let delay = delay.map_or(String::new(), |secs| format!("\nwatermark_delay_secs = {secs}"));
         pipeline("table", &format!("keys = {keys:?}{delay}"), &sql)
@@ -245,7 +273,8 @@ fn queries() -> impl Strategy<Value = Query> {
     let key = prop::sample::select(vec!["stream_id", "country", "event_type", "viewer_id"]);
     let further = prop::sample::select(vec![None, Some("event_type"), Some("device_type")]);
     let gap = prop_oneof![prop::sample::select(vec![1i64, 2, 5, 10, 20, 30, 60]), 1..120i64];
-    (gap, key, further).prop_map(|(gap, key, further)| Query { gap, key, further })
+    let condition = prop::sample::select(&CONDITIONS[..]);
+    (gap, key, further, condition).prop_map(|(gap, key, further, condition)| Query { gap, key, further, condition })
 }
 
 #[derive(Debug, Clone)]
@@ -267,6 +296,7 @@ fn differences(runtime: &tokio::runtime::Runtime, setup: &Setup) -> Vec<String> 
     let options = if setup.ignore { options.ignoring_lateness() } else { options };
     let records = setup.scenario.records(&options);
     let kept = reference::judge(&records, reference::Provenance::Record).kept;
+    let kept: Vec<Kept> = kept.into_iter().filter(|event| passes(setup.query.condition, event)).collect();
     let expected = reference::sessions(&kept, &options, setup.query.gap * SEC, &setup.query.keys());
     let late = harness::places(expected.late.iter());
     runtime.block_on(async {

@@ -301,6 +301,21 @@ fn every_row_of_a_table_has_its_window_and_revision() {
     }
 }
 
+#[test]
+fn what_a_bound_is_cast_to_is_a_key_like_any_other() {
+    let file = pipeline(
+        "table",
+        "keys = [\"date\"]",
+        "SELECT e.window_start, e.window_end, CAST(CAST(e.window_end AS DATE) AS TEXT) AS date, COUNT(*) AS n
+         FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) e
+         GROUP BY e.window_start, e.window_end, CAST(e.window_end AS DATE)",
+    );
+    let run = run(file, &scene("C10 C20 C70 C500"));
+    assert_eq!(lines(&run.tables["table"], "window_start n").len(), 3);
+    let days: Vec<_> = run.tables["table"].iter().map(|row| row["date"].clone()).collect();
+    assert!(days.iter().all(|day| matches!(day, Val::Str(day) if day.len() == 10)), "{days:?}");
+}
+
 /// A condition keeps every window below out of the longer one, which a late row is in all the same.
 #[test]
 fn a_window_of_nothing_has_no_revision() {

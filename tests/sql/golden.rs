@@ -6,14 +6,19 @@ use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use datafusion::logical_expr::Volatility;
 use futures::FutureExt;
 use headcount::decode::Provenance;
 use headcount::engine::Pipelines;
-use headcount::pipeline::{ContinuousPlan, PipelineFile};
+use headcount::operator::memory::StateMemory;
+use headcount::pipeline::{Compiler, ContinuousPlan, PipelineFile};
+use headcount::schema::Contract;
 
 use super::plain::{self, Late};
 use super::{input, text};
 use crate::fixture::{self, How, TempLake};
+use crate::harness::longest::longest;
 use crate::harness::{self, Cut, Run};
 use crate::reference::{self, Options, RefRecord, Row, Val};
 
@@ -40,6 +45,8 @@ type Texts = BTreeMap<String, String>;
 struct Job {
     files: Vec<PipelineFile>,
     pipelines: Arc<Pipelines>,
+    /// By name.
+    lookups: Vec<(String, RecordBatch)>,
     records: Vec<RefRecord>,
     /// What is written down, by mode.
     expected: [Texts; 2],
@@ -48,9 +55,21 @@ struct Job {
 
 impl Job {
     async fn new(files: Vec<PipelineFile>) -> Self {
-        let pipelines = harness::pipelines(&files, &Options::default()).await;
-        let mut job =
-            Self { files, pipelines, records: input::records(), expected: Default::default(), problems: vec![] };
+        let lookups = input::lookups().await;
+        let tables: Vec<_> = lookups.iter().map(|lookup| Arc::clone(&lookup.table)).collect();
+        let contract = Arc::new(Contract::shipped().unwrap());
+        let mut compiler = Compiler::with_lookups(&contract, &tables, StateMemory::new(usize::MAX)).unwrap();
+        compiler.register(longest(Volatility::Immutable)).unwrap();
+        let options = harness::engine_options(&Options::default());
+        let pipelines = Pipelines::compile_by(&compiler, contract, &files, &lookups, options).await;
+        let mut job = Self {
+            files,
+            pipelines: Arc::new(pipelines.unwrap_or_else(|e| panic!("{e:?}"))),
+            lookups: lookups.into_iter().map(|lookup| (lookup.table.name.to_string(), lookup.content.rows)).collect(),
+            records: input::records(),
+            expected: Default::default(),
+            problems: vec![],
+        };
         if std::env::var_os("HEADCOUNT_REGOLD").is_some() {
             job.write().await;
         } else {
@@ -278,7 +297,8 @@ fn as_plain_datafusion_says() {
                 let delay = file.header.watermark_delay_secs.unwrap_or(30);
                 let Some(query) = plain::query(&file.sql, late, delay).filter(|_| !open) else { continue };
                 let presence = query.presence(&kept, late);
-                let rows = plain::rows(&query.sql, plan.schema(), &judged, presence).await;
+                let tables = presence.into_iter().chain(job.lookups.clone()).collect();
+                let rows = plain::rows(&query.sql, plan.schema(), &judged, tables).await;
                 let Some(rows) = rows else { continue };
                 said.set(said.get() + 1);
                 texts.insert(plan.name.clone(), text_of(plan, &rows, vec![]));

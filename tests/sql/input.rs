@@ -1,9 +1,13 @@
-//! The events of all golden queries: three shards with late events, repeats, nulls, ties, broken lines, wrong clocks and odd text.
+//! The events of all golden queries, and the lookup tables that they may join: three shards with late events, repeats, nulls, ties, broken lines, wrong clocks and odd text.
 //!
 //! Numbers that are summed as floats are whole or dyadic, so that no order of adding them matters.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use headcount::aws::BucketOptions;
+use headcount::config::Lookup;
+use headcount::engine::lookups::LoadedLookup;
 use headcount::types::parse_rfc3339;
 
 use crate::reference::RefRecord;
@@ -11,6 +15,18 @@ use crate::reference::RefRecord;
 /// A folder of these tests.
 pub(super) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql").join(name)
+}
+
+/// The tables `markets` and `channels`.
+pub(super) async fn lookups() -> Vec<LoadedLookup> {
+    let mut loaded = Vec::new();
+    for name in ["markets", "channels"] {
+        let location = folder("lookups").join(format!("{name}.csv")).to_str().unwrap().to_owned();
+        let columns = BTreeMap::new();
+        let config = Lookup { name: name.to_owned(), location, format: None, refresh: 60_000_000, columns };
+        loaded.push(LoadedLookup::load(&config, &BucketOptions::default()).await.unwrap());
+    }
+    loaded
 }
 
 /// The input as a stream's records: a record a line, a shard a file, arrived when `ingest_time` says. A line that does not say has

@@ -8,17 +8,24 @@ use arrow::compute::cast;
 use arrow::datatypes::Schema;
 use datafusion::common::DataFusionError;
 use datafusion::datasource::MemTable;
+use datafusion::logical_expr::Volatility;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use headcount::operator::concurrency::ConcurrencyQuery;
 use headcount::operator::percentile::percentile;
 use regex::{Captures, Regex};
 
 use super::presence;
-use crate::harness;
+use crate::harness::{self, longest::longest};
 use crate::reference::{Kept, Options, Row, Val};
 
 static TUMBLE: LazyLock<Regex> = LazyLock::new(|| {
     let call = r"TUMBLE\(\s*TABLE\s+(\w+),\s*DESCRIPTOR\(event_time\),\s*(INTERVAL\s+'\d+'\s+\w+)\)";
+    Regex::new(&format!(r"(?i)TABLE\(\s*{call}\s*\)")).unwrap()
+});
+
+static HOP: LazyLock<Regex> = LazyLock::new(|| {
+    let call =
+        r"HOP\(\s*TABLE\s+(\w+),\s*DESCRIPTOR\(event_time\),\s*(INTERVAL\s+'\d+'\s+\w+),\s*(INTERVAL\s+'\d+'\s+\w+)\)";
     Regex::new(&format!(r"(?i)TABLE\(\s*{call}\s*\)")).unwrap()
 });
 
@@ -36,9 +43,7 @@ fn cascades(sql: &str) -> String {
     let plain = CASCADE.replace_all(sql, |call: &Captures<'_>| {
         let (table, size) = (&call[2], &call[4]);
         let slide = call.get(3).map_or(size, |slide| slide.as_str());
-        let [_, number, unit] = slide.split('\'').collect::<Vec<_>>().try_into().unwrap();
-        let number: usize = number.parse().unwrap();
-        let before: Vec<String> = (0..SLIDES_MAX).map(|i| format!("(INTERVAL '{}' {unit})", i * number)).collect();
+        let before = multiples(slide);
         format!(
             "(SELECT *, window_start + {size} AS window_end, window_start + {size} - INTERVAL '1' MILLISECOND AS window_time
               FROM (SELECT {table}.*, date_bin({slide}, rowtime) - hops.before AS window_start
@@ -48,6 +53,13 @@ fn cascades(sql: &str) -> String {
         )
     });
     plain.into_owned()
+}
+
+/// An interval times 0, 1, 2, …
+fn multiples(interval: &str) -> Vec<String> {
+    let [_, number, unit] = interval.split('\'').collect::<Vec<_>>().try_into().unwrap();
+    let number: usize = number.parse().unwrap();
+    (0..SLIDES_MAX).map(|i| format!("(INTERVAL '{}' {unit})", i * number)).collect()
 }
 
 /// Whether rows are late: by the high time that they carry, as shards judge it, or never.
@@ -79,16 +91,27 @@ impl Plain {
 pub(super) fn query(sql: &str, late: Late, delay: u32) -> Option<Plain> {
     let mut can_say = true;
     let (sql, presence) = presence::calls(sql);
-    let plain = TUMBLE.replace_all(&sql, |call: &Captures<'_>| {
+    let in_time = match late {
+        Late::Judged => format!("shard_high_time IS NULL OR window_end > shard_high_time - INTERVAL '{delay}' SECOND"),
+        Late::Never => "true".to_owned(),
+    };
+    // What a sub-query has left of the rows does not say when they came.
+    let knows = |table: &str| late == Late::Never || table.eq_ignore_ascii_case("user_events");
+    can_say &= TUMBLE.captures_iter(&sql).chain(HOP.captures_iter(&sql)).all(|call| knows(&call[1]));
+    // A row is in each window of its own, and late for some of them.
+    let plain = HOP.replace_all(&sql, |call: &Captures<'_>| {
+        let (table, slide, size) = (&call[1], &call[2], &call[3]);
+        format!(
+            "(SELECT * FROM (SELECT *, window_start + {size} AS window_end,
+                window_start + {size} - INTERVAL '1' MILLISECOND AS window_time
+              FROM (SELECT {table}.*, date_bin({slide}, event_time) - hops.before AS window_start
+                FROM {table} CROSS JOIN (VALUES {}) AS hops (before)))
+              WHERE window_end > event_time AND ({in_time}))",
+            multiples(slide).join(", ")
+        )
+    });
+    let plain = TUMBLE.replace_all(&plain, |call: &Captures<'_>| {
         let (table, size) = (&call[1], &call[2]);
-        // What a sub-query has left of the rows does not say when they came.
-        can_say &= late == Late::Never || table.eq_ignore_ascii_case("user_events");
-        let in_time = match late {
-            Late::Judged => {
-                format!("shard_high_time IS NULL OR window_end > shard_high_time - INTERVAL '{delay}' SECOND")
-            }
-            Late::Never => "true".to_owned(),
-        };
         format!(
             "(SELECT * FROM (SELECT *, date_bin({size}, event_time) AS window_start,
                 date_bin({size}, event_time) + {size} AS window_end,
@@ -99,8 +122,8 @@ pub(super) fn query(sql: &str, late: Late, delay: u32) -> Option<Plain> {
     let upper = sql.to_uppercase();
     let over = |of: &str| upper.split_whitespace().collect::<String>().matches(of).count();
     can_say &= over("OVER(") == over("OVER(PARTITIONBYWINDOW_START,WINDOW_END");
-    can_say &= !upper.contains("LIMIT ") && (TUMBLE.is_match(&sql) || !presence.is_empty());
-    let over_windows = CASCADE.replace_all(&upper, "").into_owned();
+    can_say &= !upper.contains("LIMIT ") && (TUMBLE.is_match(&sql) || HOP.is_match(&sql) || !presence.is_empty());
+    let over_windows = HOP.replace_all(&CASCADE.replace_all(&upper, ""), "").into_owned();
     can_say &= ["HOP(", "SESSION(", "CUMULATE("].iter().all(|call| !over_windows.contains(call));
     let plain = cascades(&plain);
     can_say &= !plain.to_uppercase().contains("DESCRIPTOR(");
@@ -112,17 +135,17 @@ pub(super) fn query_of_windows(sql: &str) -> String {
     cascades(sql)
 }
 
-/// The rows that a plain query gives, in the form of a table with this schema; `None` if DataFusion does not implement it. `presence` are
-/// the tables that stand for its calls of `CONCURRENCY`.
+/// The rows that a plain query gives, in the form of a table with this schema; `None` if DataFusion does not implement it. `tables` are
+/// those that stand for its calls of `CONCURRENCY`, and lookup tables.
 pub(super) async fn rows(
     sql: &str,
     table: &Schema,
     judged: &[RecordBatch],
-    presence: Vec<(String, RecordBatch)>,
+    tables: Vec<(String, RecordBatch)>,
 ) -> Option<Vec<Row>> {
     let stream = ("user_events".to_owned(), judged.to_vec());
-    let presence = presence.into_iter().map(|(name, rows)| (name, vec![rows]));
-    rows_of(std::iter::once(stream).chain(presence), sql, table).await
+    let tables = tables.into_iter().map(|(name, rows)| (name, vec![rows]));
+    rows_of(std::iter::once(stream).chain(tables), sql, table).await
 }
 
 /// As [`rows`], over other tables.
@@ -135,6 +158,7 @@ pub(super) async fn rows_of(
     config.options_mut().sql_parser.map_string_types_to_utf8view = false;
     let context = SessionContext::new_with_config(config);
     context.register_udaf(percentile().as_ref().clone());
+    context.register_udaf(longest(Volatility::Immutable));
     for (name, batches) in tables {
         let rows = MemTable::try_new(batches[0].schema(), vec![batches]).unwrap();
         context.register_table(name, Arc::new(rows)).unwrap();

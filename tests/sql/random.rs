@@ -13,18 +13,25 @@ use super::plain::{self, Late};
 use crate::harness::{self, Cut, difference, number};
 use crate::reference::{Options, RefRecord, SEC};
 
-const CASES: u32 = 60;
+const CASES: u32 = 90;
 /// 2026-03-01T10:00:00Z
 pub(super) const START: i64 = 1_772_359_200 * SEC;
 
-const SIZES: [&str; 7] = [
-    "INTERVAL '250' MILLISECOND",
-    "INTERVAL '1' SECOND",
-    "INTERVAL '7' SECOND",
-    "INTERVAL '10' SECOND",
-    "INTERVAL '1' MINUTE",
-    "INTERVAL '1' HOUR",
-    "INTERVAL '1' DAY",
+/// The call, without what it reads, and the lengths of its windows.
+const WINDOWS: [(&str, &str); 13] = [
+    ("TUMBLE", "INTERVAL '250' MILLISECOND"),
+    ("TUMBLE", "INTERVAL '1' SECOND"),
+    ("TUMBLE", "INTERVAL '7' SECOND"),
+    ("TUMBLE", "INTERVAL '10' SECOND"),
+    ("TUMBLE", "INTERVAL '1' MINUTE"),
+    ("TUMBLE", "INTERVAL '1' HOUR"),
+    ("TUMBLE", "INTERVAL '1' DAY"),
+    ("HOP", "INTERVAL '250' MILLISECOND, INTERVAL '1' SECOND"),
+    ("HOP", "INTERVAL '3' SECOND, INTERVAL '9' SECOND"),
+    ("HOP", "INTERVAL '5' SECOND, INTERVAL '10' SECOND"),
+    ("HOP", "INTERVAL '10' SECOND, INTERVAL '1' MINUTE"),
+    ("HOP", "INTERVAL '10' SECOND, INTERVAL '70' SECOND"),
+    ("HOP", "INTERVAL '30' MINUTE, INTERVAL '4' HOUR"),
 ];
 
 const KEYS: [&str; 9] = [
@@ -97,7 +104,7 @@ const CONDITIONS: [&str; 9] = [
 /// A windowed `GROUP BY`.
 #[derive(Debug, Clone)]
 struct Query {
-    size: &'static str,
+    windows: (&'static str, &'static str),
     keys: Vec<&'static str>,
     /// With their filters.
     aggregates: Vec<(&'static str, Option<&'static str>)>,
@@ -119,9 +126,10 @@ impl Query {
         }
         let condition = self.condition.map(|c| format!("WHERE {c}\n")).unwrap_or_default();
         format!(
-            "SELECT {}\nFROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), {}))\n{condition}GROUP BY {}{}",
+            "SELECT {}\nFROM TABLE({}(TABLE user_events, DESCRIPTOR(event_time), {}))\n{condition}GROUP BY {}{}",
             select.join(", "),
-            self.size,
+            self.windows.0,
+            self.windows.1,
             group.join(", "),
             if self.having { "\nHAVING COUNT(*) > 1" } else { "" }
         )
@@ -132,8 +140,9 @@ fn queries() -> impl Strategy<Value = Query> {
     let condition = || prop::option::weighted(0.3, prop::sample::select(&CONDITIONS[..]));
     let aggregates = prop::collection::vec((prop::sample::select(&AGGREGATES[..]), condition()), 0..6);
     let keys = prop::sample::subsequence(&KEYS[..], 0..4);
-    (prop::sample::select(&SIZES[..]), keys, aggregates, condition(), prop::bool::weighted(0.2))
-        .prop_map(|(size, keys, aggregates, condition, having)| Query { size, keys, aggregates, condition, having })
+    (prop::sample::select(&WINDOWS[..]), keys, aggregates, condition(), prop::bool::weighted(0.2)).prop_map(
+        |(windows, keys, aggregates, condition, having)| Query { windows, keys, aggregates, condition, having },
+    )
 }
 
 /// What of an event the queries look at; few values, so that groups and ties are common.

@@ -9,6 +9,7 @@ use super::loaded::LoadedLookup;
 use super::version::LookupVersion;
 use crate::error::{Error, Result};
 use crate::operator::lookup_join::{LookupIndex, LookupUse};
+use crate::operator::memory::StateMemory;
 use crate::pipeline::{ContinuousPlan, LookupTable};
 use crate::source::lookup::{FileStamps, LookupSource};
 
@@ -22,6 +23,8 @@ pub struct JoinedTable {
     pub(super) stamps: FileStamps,
     /// Every key that a query joins on.
     uses: Vec<LookupUse>,
+    /// The job's, of which every version takes its part.
+    memory: StateMemory,
     current: RwLock<Arc<LookupVersion>>,
 }
 
@@ -36,7 +39,7 @@ impl JoinedTable {
     /// # Errors
     /// As [`LookupVersion::try_new`].
     pub fn version(&self, rows: RecordBatch, place: &dyn Fn(usize) -> String) -> Result<LookupVersion> {
-        LookupVersion::try_new(&self.table, rows, &self.uses, place)
+        LookupVersion::try_new(&self.table, rows, &self.uses, place, &self.memory)
     }
 
     /// Puts another version into use: each shard takes it up at its next read, complete windows with the next that are complete.
@@ -52,11 +55,11 @@ pub struct Lookups {
 }
 
 impl Lookups {
-    /// Those of `loaded` that `plans` join, indexed by the keys that they ask for.
+    /// Those of `loaded` that `plans` join, indexed by the keys that they ask for, in the job's `memory`.
     ///
     /// # Errors
     /// As [`LookupVersion::try_new`], of every table.
-    pub fn of(loaded: &[LoadedLookup], plans: &[ContinuousPlan]) -> Result<Self, Vec<Error>> {
+    pub fn of(loaded: &[LoadedLookup], plans: &[ContinuousPlan], memory: &StateMemory) -> Result<Self, Vec<Error>> {
         let mut uses: Vec<LookupUse> = Vec::new();
         for plan in plans {
             uses.extend(plan.lookup_uses().map_err(|e| vec![e])?);
@@ -69,12 +72,13 @@ impl Lookups {
             if uses.is_empty() {
                 continue;
             }
-            match LookupVersion::try_new(table, content.rows.clone(), &uses, &|row| content.place(row)) {
+            match LookupVersion::try_new(table, content.rows.clone(), &uses, &|row| content.place(row), memory) {
                 Ok(version) => tables.push(Arc::new(JoinedTable {
                     table: Arc::clone(table),
                     source: Arc::clone(source),
                     stamps: content.stamps.clone(),
                     uses,
+                    memory: memory.clone(),
                     current: RwLock::new(Arc::new(version)),
                 })),
                 Err(e) => problems.push(e),

@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use crate::error::{Error, Result};
 use crate::limits::LOOKUP_BYTES_MAX;
 use crate::operator::lookup_join::{LookupIndex, LookupUse};
+use crate::operator::memory::{StateMemory, StateReservation};
 use crate::pipeline::LookupTable;
 use crate::sink::lake::LookupStore;
 
@@ -19,18 +20,21 @@ pub struct LookupVersion {
     pub rows: RecordBatch,
     /// By key.
     indexes: Vec<(LookupUse, Arc<LookupIndex>)>,
+    /// What it takes of the job's memory, as long as somebody joins it.
+    _memory: StateReservation,
 }
 
 impl LookupVersion {
     /// Indexes `rows`, whose columns are the table's, by every key in `uses`. `place` says where a row stands.
     ///
     /// # Errors
-    /// User, if a key is there twice, or the version is larger than [`LOOKUP_BYTES_MAX`].
+    /// User, if a key is there twice, or the version is larger than [`LOOKUP_BYTES_MAX`]; external, if `memory` has no room for it.
     pub fn try_new(
         table: &LookupTable,
         rows: RecordBatch,
         uses: &[LookupUse],
         place: &dyn Fn(usize) -> String,
+        memory: &StateMemory,
     ) -> Result<Self> {
         let mut indexes = Vec::new();
         let mut bytes = rows.get_array_memory_size();
@@ -53,7 +57,9 @@ impl LookupVersion {
                 table.name
             )));
         }
-        Ok(Self { hash: LookupStore::hash(&rows)?, rows, indexes })
+        let mut taken = memory.reserve(format!("the lookup table {}", table.name));
+        taken.hold(bytes)?;
+        Ok(Self { hash: LookupStore::hash(&rows)?, rows, indexes, _memory: taken })
     }
 
     /// The index that a join asks for.

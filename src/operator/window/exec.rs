@@ -26,7 +26,7 @@ use super::text_codes::TextCodes;
 ///
 /// ```text
 ///            ┌───────────────────────────────────────────────┐
-///   rows ──► │ window_end, shard_high_time ─► late? ─► numbers│──► (no rows: results come from `merge_partials`)
+///   rows ──► │ window_end, shard_high_time ─► late? ─► numbers│──► (no rows: results come from `WindowMerge`)
 ///            │ keys ─► group index ─► accumulators of the pane│
 ///            └───────────────────────────────────────────────┘
 /// ```

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::Result;
 
-use super::merge::{merge_partials, merge_to_partial};
+use super::merge::{MergeMemory, merge_partials, merge_to_partial};
 use super::pane::Partial;
 use super::spec::WindowSpec;
 use super::windowing::PaneKey;
+use crate::operator::memory::StateReservation;
 use crate::types::Micros;
 
 /// Partials of one windowed aggregate that become windows, one after the other.
@@ -41,15 +42,21 @@ pub struct WindowMerge {
     panes: BTreeMap<i64, Vec<Partial>>,
     /// By length as a power of two, from 1 on, and number among those of its length. Made when a window asks.
     blocks: BTreeMap<Block, Partial>,
+    /// Memory of the blocks, in bytes.
+    block_bytes: usize,
+    /// What the blocks take of the job's memory, and what is being merged.
+    memory: StateReservation,
 }
 
 /// (power of two, number among the blocks of that length).
 type Block = (u32, i64);
 
 impl WindowMerge {
-    /// Nothing yet. `first` tells the end of the first window that has a partial: the first on time, or the first at all.
-    pub fn new(spec: Arc<WindowSpec>, first: fn(&PaneKey) -> Micros) -> Self {
-        Self { spec, first, waiting: BTreeMap::new(), panes: BTreeMap::new(), blocks: BTreeMap::new() }
+    /// Nothing yet. `first` tells the end of the first window that has a partial: the first on time, or the first at all. What it makes of
+    /// partials takes `memory`.
+    pub fn new(spec: Arc<WindowSpec>, first: fn(&PaneKey) -> Micros, memory: StateReservation) -> Self {
+        let (waiting, panes, blocks) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { spec, first, waiting, panes, blocks, block_bytes: 0, memory }
     }
 
     /// What computes the windows.
@@ -73,6 +80,9 @@ impl WindowMerge {
     }
 
     /// The rows of the window that ends at `end`, `None` if it has none. Windows are asked for in order, each at most once.
+    ///
+    /// # Errors
+    /// If they cannot be merged, or not in the memory that there is.
     pub fn window(&mut self, end: Micros) -> Result<Option<RecordBatch>> {
         self.enter(end);
         let number = self.number(end);
@@ -80,12 +90,15 @@ impl WindowMerge {
         for block in &blocks {
             self.build(*block)?;
         }
-        let partials: Vec<&Partial> = blocks.iter().flat_map(|block| self.partials(*block)).collect();
+        let memory = MergeMemory { memory: &mut self.memory, kept: self.block_bytes };
+        let partials: Vec<&Partial> =
+            blocks.iter().flat_map(|block| partials_of(&self.panes, &self.blocks, *block)).collect();
         let rows = match partials.is_empty() {
             true => None,
-            false => Some(merge_partials(&self.spec, end, partials)?),
+            false => Some(merge_partials(&self.spec, end, &partials, memory)?),
         };
         self.expire(self.oldest(number).saturating_add(1));
+        self.memory.hold(self.block_bytes)?;
         Ok(rows)
     }
 
@@ -100,9 +113,9 @@ impl WindowMerge {
         self.waiting.values().chain(self.panes.values()).flatten()
     }
 
-    /// Memory of what is still to be in a window, merged or not, in bytes.
+    /// Memory of what is still to be in a window, in bytes; what was merged of it is accounted for apart.
     pub fn bytes(&self) -> usize {
-        self.partials_left().chain(self.blocks.values()).map(Partial::bytes).sum()
+        self.partials_left().map(Partial::bytes).sum()
     }
 
     fn number(&self, end: Micros) -> i64 {
@@ -124,7 +137,8 @@ impl WindowMerge {
                     continue;
                 }
                 for power in 1..=self.highest_power() {
-                    self.blocks.remove(&(power, pane >> power));
+                    let broken_up = self.blocks.remove(&(power, pane >> power));
+                    self.block_bytes -= broken_up.as_ref().map_or(0, Partial::bytes);
                 }
                 self.panes.entry(pane).or_default().push(partial);
             }
@@ -135,7 +149,8 @@ impl WindowMerge {
     /// Forgets panes before `oldest`, and blocks that begin before it.
     fn expire(&mut self, oldest: i64) {
         self.panes = self.panes.split_off(&oldest);
-        self.blocks.retain(|(power, number), _| (*number << *power) >= oldest);
+        let expired = self.blocks.extract_if(.., |(power, number), _| (*number << *power) < oldest);
+        self.block_bytes -= expired.map(|(_, block)| block.bytes()).sum::<usize>();
     }
 
     fn highest_power(&self) -> u32 {
@@ -153,10 +168,13 @@ impl WindowMerge {
             self.build(half)?;
             self.join_shards(half)?;
         }
-        let merged = match halves.iter().flat_map(|half| self.partials(*half)).collect::<Vec<_>>().as_slice() {
+        let memory = MergeMemory { memory: &mut self.memory, kept: self.block_bytes };
+        let of_halves = halves.iter().flat_map(|half| partials_of(&self.panes, &self.blocks, *half));
+        let merged = match of_halves.collect::<Vec<_>>().as_slice() {
             [one] => Partial::clone(one),
-            several => merge_to_partial(&self.spec, several)?,
+            several => merge_to_partial(&self.spec, several, memory)?,
         };
+        self.block_bytes += merged.bytes();
         self.blocks.insert(block, merged);
         Ok(())
     }
@@ -164,17 +182,23 @@ impl WindowMerge {
     /// Makes one partial of those that shards gave of a pane.
     fn join_shards(&mut self, (power, number): Block) -> Result<()> {
         if let (0, Some(pane @ [_, _, ..])) = (power, self.panes.get_mut(&number).map(Vec::as_mut_slice)) {
-            let joined = merge_to_partial(&self.spec, &pane.iter().collect::<Vec<_>>())?;
+            let memory = MergeMemory { memory: &mut self.memory, kept: self.block_bytes };
+            let joined = merge_to_partial(&self.spec, &pane.iter().collect::<Vec<_>>(), memory)?;
             self.panes.insert(number, vec![joined]);
         }
         Ok(())
     }
+}
 
-    fn partials(&self, block @ (power, number): Block) -> &[Partial] {
-        match power {
-            0 => self.panes.get(&number).map_or(&[], Vec::as_slice),
-            _ => self.blocks.get(&block).map_or(&[], slice::from_ref),
-        }
+/// What a block is made of: a pane may be of several shards.
+fn partials_of<'p>(
+    panes: &'p BTreeMap<i64, Vec<Partial>>,
+    blocks: &'p BTreeMap<Block, Partial>,
+    block @ (power, number): Block,
+) -> &'p [Partial] {
+    match power {
+        0 => panes.get(&number).map_or(&[], Vec::as_slice),
+        _ => blocks.get(&block).map_or(&[], slice::from_ref),
     }
 }
 

@@ -9,30 +9,55 @@ use datafusion::common::{Result, internal_err};
 use super::pane::{Pane, Partial};
 use super::spec::{GroupColumn, WindowSpec};
 use super::windowing::PaneKey;
+use crate::operator::memory::StateReservation;
 use crate::types::Micros;
 
 /// `window_time` is the window's last representable millisecond, as in Flink SQL.
 const WINDOW_TIME_BEFORE_END: Micros = 1_000;
 
+/// What a merge takes of the job's memory: what is merged, beside what is kept of earlier merges.
+pub(super) struct MergeMemory<'m> {
+    pub memory: &'m mut StateReservation,
+    /// In bytes.
+    pub kept: usize,
+}
+
+impl MergeMemory<'_> {
+    /// Accounts for what is merged so far, before more is merged.
+    ///
+    /// # Errors
+    /// The pool's, if that is more than there is.
+    pub(super) fn hold(&mut self, pane: &Pane) -> Result<()> {
+        self.memory.hold(self.kept + pane.bytes())
+    }
+}
+
 /// Merges `partials`, all that there are of the window that ends at `window_end`, into the operator's result.
 ///
 /// The order of `partials` does not matter for counts, sums of integers, minima, maxima, distinct counts and percentiles; the
 /// order of the rows is not defined.
-pub fn merge_partials<'p>(
+pub(super) fn merge_partials(
     spec: &WindowSpec,
     window_end: Micros,
-    partials: impl IntoIterator<Item = &'p Partial>,
+    partials: &[&Partial],
+    memory: MergeMemory<'_>,
 ) -> Result<RecordBatch> {
     let mut pane = Pane::try_new(spec)?;
-    let partials: Vec<&Partial> = partials.into_iter().collect();
-    pane.expect_all(&partials);
-    for partial in partials {
-        pane.merge(partial)?;
-    }
+    pane.expect_all(partials);
+    merge_all(&mut pane, partials, memory)?;
     let rows = pane.groups();
     let (keys, values) = pane.into_rows()?;
     let bounds = (vec![window_end - spec.windowing.size; rows], vec![window_end; rows]);
     result_rows(spec, bounds, &keys, values)
+}
+
+fn merge_all(pane: &mut Pane, partials: &[&Partial], mut memory: MergeMemory<'_>) -> Result<()> {
+    memory.hold(pane)?;
+    for partial in partials {
+        pane.merge(partial)?;
+        memory.hold(pane)?;
+    }
+    Ok(())
 }
 
 /// The operator's result: of each row the window's start and end, the keys, and the values of the aggregates.
@@ -60,11 +85,9 @@ pub(super) fn result_rows(
 }
 
 /// Merges partials of neighbouring panes into one, of the last of them.
-pub(super) fn merge_to_partial(spec: &WindowSpec, partials: &[&Partial]) -> Result<Partial> {
+pub(super) fn merge_to_partial(spec: &WindowSpec, partials: &[&Partial], memory: MergeMemory<'_>) -> Result<Partial> {
     let mut pane = Pane::try_new(spec)?;
-    for partial in partials {
-        pane.merge(partial)?;
-    }
+    merge_all(&mut pane, partials, memory)?;
     let last = partials.iter().map(|p| p.pane).reduce(|a, b| PaneKey {
         end: a.end.max(b.end),
         first_window: a.first_window.max(b.first_window),

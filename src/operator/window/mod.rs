@@ -23,8 +23,7 @@
 //!   `distinct` has counted;
 //! * [`Selection`]: which rows of a batch it takes; `texts`: conditions on texts; * [`TextCodes`]: what they compare with, by number;
 //! * [`ShardWindows`]: a shard's panes; * [`Partial`]: what it hands over;
-//! * [`WindowMerge`]: where shards meet, panes to windows; * [`SessionMerge`]: the same of sessions; * [`merge_partials`]: one window's
-//!   rows.
+//! * [`WindowMerge`]: where shards meet, panes to windows; * [`SessionMerge`]: the same of sessions; * `merge`: one window's rows.
 
 mod accumulators;
 mod cascade;
@@ -56,7 +55,6 @@ pub use cascade::CascadePanes;
 pub use exec::WindowAggregateExec;
 pub use hop::WindowMerge;
 pub use lateness::{Lateness, LatenessRule};
-pub use merge::merge_partials;
 pub use pane::Partial;
 pub use selection::{Projection, Selection};
 pub use session::{ClosedSessions, SessionMerge};

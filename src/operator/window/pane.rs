@@ -124,13 +124,8 @@ impl Pane {
 
     /// Adds another shard's groups.
     pub(super) fn merge(&mut self, partial: &Partial) -> Result<()> {
-        self.merge_under(&partial.keys, &partial.states, partial.groups)
-    }
-
-    /// Adds `groups` groups under these keys.
-    pub(super) fn merge_under(&mut self, keys: &[ArrayRef], states: &[Vec<ArrayRef>], groups: usize) -> Result<()> {
-        self.intern(keys, groups)?;
-        for (acc, states) in self.accumulators.iter_mut().zip(states) {
+        self.intern(&partial.keys, partial.groups)?;
+        for (acc, states) in self.accumulators.iter_mut().zip(&partial.states) {
             acc.merge(states, &self.indices, self.groups)?;
         }
         Ok(())

@@ -13,4 +13,4 @@ FROM (
   SELECT window_start, window_end, user_id, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
   WHERE event_type = 'chat.message_sent' GROUP BY window_start, window_end, user_id
 ) b
-ON a.window_start = b.window_start AND a.window_end = b.window_end AND a.user_id = b.user_id
+ON a.window_start = b.window_start AND a.window_end = b.window_end AND a.user_id IS NOT DISTINCT FROM b.user_id

@@ -9,7 +9,8 @@ use datafusion::common::{Result, internal_err};
 
 use super::claim::{Claim, OpenSession, OpenSessions};
 use super::keys::{SessionKeys, numbered_keys, split_claims, split_numbers, with_claims, with_numbers};
-use crate::operator::window::merge::result_rows;
+use crate::operator::memory::StateReservation;
+use crate::operator::window::merge::{MergeMemory, result_rows};
 use crate::operator::window::pane::{Pane, Partial};
 use crate::operator::window::spec::WindowSpec;
 use crate::operator::window::windowing::PaneKey;
@@ -51,17 +52,19 @@ pub struct SessionMerge {
     bytes: usize,
     /// At so many they are merged.
     merge_at: usize,
+    /// What is being merged takes of the job's memory.
+    memory: StateReservation,
 }
 
 /// A group: number of the partial, and its place in there.
 type Place = (u32, u32);
 
 impl SessionMerge {
-    /// Nothing yet.
+    /// Nothing yet. What is being merged takes `memory`.
     ///
     /// # Errors
     /// If keys of sessions have a type that cannot be compared.
-    pub fn try_new(spec: Arc<WindowSpec>) -> Result<Self> {
+    pub fn try_new(spec: Arc<WindowSpec>, memory: StateReservation) -> Result<Self> {
         Ok(Self {
             keys: SessionKeys::try_new(&spec)?,
             spec,
@@ -72,6 +75,7 @@ impl SessionMerge {
             groups: 0,
             bytes: 0,
             merge_at: MERGE_GROUPS_MIN,
+            memory,
         })
     }
 
@@ -137,8 +141,11 @@ impl SessionMerge {
         self.groups
     }
 
-    fn finished(&self, closed: &[OpenSession<Place>]) -> Result<ClosedSessions> {
-        let (keys, values) = self.merged(&closed.iter().collect::<Vec<_>>())?.into_rows()?;
+    fn finished(&mut self, closed: &[OpenSession<Place>]) -> Result<ClosedSessions> {
+        let closed_sessions: Vec<_> = closed.iter().collect();
+        let merged = merged(&self.spec, &self.partials, &closed_sessions, &mut self.memory)?;
+        let (keys, values) = merged.into_rows()?;
+        self.memory.hold(0)?;
         let (numbers, keys) = split_numbers(&keys)?;
         let claims: Vec<Claim> = numbers.iter().filter_map(|n| closed.get(*n)).map(|session| session.claim).collect();
         let bounds: Vec<_> = claims.iter().map(|claim| (claim.first, end_of(claim, &self.spec))).collect();
@@ -146,37 +153,13 @@ impl SessionMerge {
         Ok(ClosedSessions { rows, bounds })
     }
 
-    /// The groups of these sessions, under their numbers in the list.
-    fn merged(&self, sessions: &[&OpenSession<Place>]) -> Result<Pane> {
-        let mut by_partial: BTreeMap<u32, (Vec<u64>, Vec<u32>)> = BTreeMap::new();
-        for (session, number) in sessions.iter().zip(0..) {
-            for (partial, place) in &session.parts {
-                let (numbers, places) = by_partial.entry(*partial).or_default();
-                numbers.push(number);
-                places.push(*place);
-            }
-        }
-        let mut pane = Pane::by_keys(&self.spec, &numbered_keys(&self.spec))?;
-        for (partial, (numbers, places)) in by_partial {
-            let Some(partial) = self.partials.get(&partial) else {
-                return internal_err!("a session without its groups");
-            };
-            let (_, keys) = split_claims(partial)?;
-            let (groups, places) = (places.len(), UInt32Array::from(places));
-            let chosen = |columns: &[ArrayRef]| -> Result<Vec<ArrayRef>> {
-                columns.iter().map(|column| Ok(take(column, &places, None)?)).collect()
-            };
-            let states = partial.states.iter().map(|columns| chosen(columns)).collect::<Result<Vec<_>>>()?;
-            pane.merge_under(&with_numbers(numbers, &chosen(keys)?), &states, groups)?;
-        }
-        Ok(pane)
-    }
-
     /// Merges what is open to one partial, and forgets the rest.
     fn compact(&mut self) -> Result<()> {
         let sessions: Vec<_> = self.sessions.iter().collect();
         let claims: Vec<Claim> = sessions.iter().map(|session| session.claim).collect();
-        let merged = self.merged(&sessions)?.into_partial(PaneKey::on_time(Micros::MAX))?;
+        let merged = merged(&self.spec, &self.partials, &sessions, &mut self.memory)?;
+        let merged = merged.into_partial(PaneKey::on_time(Micros::MAX))?;
+        self.memory.hold(0)?;
         let (numbers, _) = split_numbers(&merged.keys)?;
         let number = self.number();
         let mut places = vec![Vec::new(); claims.len()];
@@ -198,6 +181,40 @@ impl SessionMerge {
         self.next = self.next.wrapping_add(1);
         self.next
     }
+}
+
+/// The groups of these sessions, under their numbers in the list.
+fn merged(
+    spec: &WindowSpec,
+    partials: &BTreeMap<u32, Partial>,
+    sessions: &[&OpenSession<Place>],
+    memory: &mut StateReservation,
+) -> Result<Pane> {
+    let mut by_partial: BTreeMap<u32, (Vec<u64>, Vec<u32>)> = BTreeMap::new();
+    for (session, number) in sessions.iter().zip(0..) {
+        for (partial, place) in &session.parts {
+            let (numbers, places) = by_partial.entry(*partial).or_default();
+            numbers.push(number);
+            places.push(*place);
+        }
+    }
+    let mut pane = Pane::by_keys(spec, &numbered_keys(spec))?;
+    for (partial, (numbers, places)) in by_partial {
+        let Some(partial) = partials.get(&partial) else {
+            return internal_err!("a session without its groups");
+        };
+        let (_, keys) = split_claims(partial)?;
+        let (groups, places) = (places.len(), UInt32Array::from(places));
+        let chosen = |columns: &[ArrayRef]| -> Result<Vec<ArrayRef>> {
+            columns.iter().map(|column| Ok(take(column, &places, None)?)).collect()
+        };
+        let states = partial.states.iter().map(|columns| chosen(columns)).collect::<Result<Vec<_>>>()?;
+        let keys = with_numbers(numbers, &chosen(keys)?);
+        let chosen = Partial { pane: partial.pane, groups, keys, states };
+        pane.merge(&chosen)?;
+        MergeMemory { memory: &mut *memory, kept: chosen.bytes() }.hold(&pane)?;
+    }
+    Ok(pane)
 }
 
 fn end_of(claim: &Claim, spec: &WindowSpec) -> Micros {

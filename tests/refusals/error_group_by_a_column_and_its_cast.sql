@@ -1,0 +1,6 @@
+/*
+title = "Refused"
+*/
+SELECT window_start, window_end, COUNT(*) AS n
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end, CAST(window_start AS DATE) -- here

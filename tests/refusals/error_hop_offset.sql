@@ -1,0 +1,6 @@
+/*
+title = "Refused"
+*/
+SELECT window_start, window_end, COUNT(*) AS n
+FROM TABLE(HOP(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' HOUR, INTERVAL '1' DAY, INTERVAL '2' HOUR)) -- here
+GROUP BY window_start, window_end

@@ -1,0 +1,8 @@
+/*
+title = "Refused"
+keys = ["country"]
+allowed_lateness_secs = 60 # here
+*/
+SELECT window_start, window_end, country, device_type, COUNT(*) AS n
+FROM TABLE(TUMBLE(TABLE user_events, DESCRIPTOR(event_time), INTERVAL '1' MINUTE))
+GROUP BY window_start, window_end, country, device_type

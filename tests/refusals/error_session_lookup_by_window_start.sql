@@ -1,0 +1,7 @@
+/*
+title = "Refused"
+*/
+SELECT window_start, window_end, session_id, MAX(p.price) AS price
+FROM TABLE(SESSION(TABLE user_events PARTITION BY session_id, DESCRIPTOR(event_time), INTERVAL '1' MINUTE)) e
+LEFT JOIN prices p ON e.window_start = p.since -- here
+GROUP BY window_start, window_end, session_id
