@@ -3,6 +3,7 @@
 //! DataFusion's looks at each row whether it is NULL and whether its number fits.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, Int64Array};
@@ -15,7 +16,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::CastExpr;
 
 /// A cast to `BIGINT`; quick if it is one of an `INTEGER`.
-#[derive(Debug, Clone, Hash)]
+#[derive(Debug, Clone)]
 struct Widening {
     number: Arc<dyn PhysicalExpr>,
     /// Of any type.
@@ -41,6 +42,12 @@ impl PartialEq for Widening {
 }
 
 impl Eq for Widening {}
+
+impl Hash for Widening {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.cast.hash(state);
+    }
+}
 
 impl fmt::Display for Widening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
