@@ -52,7 +52,7 @@ impl Range {
                 let hour = format_micros(floor_to(t, MICROS_PER_HOUR));
                 return Err(Error::user(format!("{} is not a whole hour", format_micros(t)))
                     .at(name)
-                    .hint(format!("hours are replaced whole: give {hour} or the next one")));
+                    .hint(format!("only whole hours can be asked for: give {hour} or the next one")));
             }
         }
         Ok(Self { from, to })

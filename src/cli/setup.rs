@@ -144,7 +144,7 @@ pub(super) fn bucket_options(config: &Config) -> BucketOptions {
 pub(super) fn no_such_lake(url: &str) -> Error {
     Error::user("there is no such lake")
         .at(url)
-        .hint("--config FILE or HEADCOUNT__LAKE__URL says which lake; `headcount run` makes one")
+        .hint("--lake, --config FILE or HEADCOUNT__LAKE__URL says which lake; `headcount run` makes one")
 }
 
 /// How to reach the lake.

@@ -26,7 +26,7 @@ use super::stream_table::StreamTable;
 use super::table_functions::{WindowTableFunctions, tumble_form};
 use super::unrepeatable::refuse_unrepeatable;
 use super::window_plan::WindowPlan;
-use super::{depth, metric, row_keys, table_bounds};
+use super::{depth, metric, order_of_windows, row_keys, table_bounds};
 use crate::error::{Error, Result};
 use crate::limits::PLAN_BATCH_ROWS_MAX;
 use crate::operator::batch_scan::BatchScanExec;
@@ -159,7 +159,9 @@ impl Compiler {
                 self.state.analyzer().execute_and_check(logical.clone(), self.state.config_options(), |_, _| {});
             row_keys::check(&analyzed.map_err(|e| refuse(file, &e))?, file)?;
         }
-        table_bounds::check(&logical, &windows_of(&optimized), file, &places)?;
+        let own = windows_of(&optimized);
+        table_bounds::check(&logical, &own, file, &places)?;
+        order_of_windows::refuse(&logical, &own).map_err(|e| refuse(file, &e))?;
         Ok(plan)
     }
 }

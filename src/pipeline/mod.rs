@@ -38,6 +38,7 @@ mod lookup;
 mod marks;
 mod metric;
 mod nodes;
+mod order_of_windows;
 mod output;
 mod physical;
 mod places;
