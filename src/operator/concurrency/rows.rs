@@ -16,6 +16,7 @@ use super::query::ConcurrencyQuery;
 use super::resolve::{Dimensions, GAP_FILL_MAX};
 use super::session::Delta;
 use super::slab::Slab;
+use super::viewers::Viewers;
 use crate::error::Result;
 use crate::types::{MICROS_PER_MINUTE, Micros, arrow_bytes, floor_to};
 
@@ -164,10 +165,17 @@ impl QueryWindows {
     }
 
     /// Begins at `cursor`, with who is `present` then (sorted by stream) and so many streams active.
-    pub(super) fn join(&mut self, cursor: Micros, present: Vec<Delta>, active: i64, dimensions: &Dimensions) {
+    pub(super) fn join(
+        &mut self,
+        cursor: Micros,
+        present: Vec<Delta>,
+        active: i64,
+        dimensions: &Dimensions,
+        viewers: &mut Viewers,
+    ) {
         self.begin(cursor);
         self.active = Steps::begin_at(active, self.window_start());
-        self.apply(&Resolved { deltas: present, ..Resolved::default() }, dimensions);
+        self.apply(&Resolved { deltas: present, ..Resolved::default() }, dimensions, viewers);
     }
 
     /// Goes on at a later window; nobody is present.
@@ -181,7 +189,7 @@ impl QueryWindows {
         self.finished.front().map_or(self.groups.window_start(), |f| f.start)
     }
 
-    pub(super) fn apply(&mut self, resolved: &Resolved, dimensions: &Dimensions) {
+    pub(super) fn apply(&mut self, resolved: &Resolved, dimensions: &Dimensions, viewers: &mut Viewers) {
         let mut deltas: Vec<GroupDelta> = resolved
             .deltas
             .iter()
@@ -196,7 +204,7 @@ impl QueryWindows {
             // By stream they are in order already.
             deltas.sort_unstable_by_key(|d| (d.group, d.time));
         }
-        self.groups.apply(&deltas);
+        self.groups.apply(&deltas, viewers);
         for at_instant in resolved.activity.chunk_by(|a, b| a.0 == b.0) {
             if let Some((t, _)) = at_instant.first() {
                 self.active.change(*t, at_instant.iter().map(|(_, c)| i64::from(*c)).sum());
@@ -239,15 +247,25 @@ impl QueryWindows {
         self.numbering.retuple(new);
     }
 
+    /// The viewers that it counts, each once for each of its groups.
+    pub(super) fn viewers(&self) -> impl Iterator<Item = u32> {
+        self.groups.viewers()
+    }
+
     /// Memory of the groups, in bytes.
     pub(super) fn group_bytes(&self) -> usize {
         self.groups.bytes() + self.numbering.bytes()
     }
 
     /// Closes the current window and keeps its rows until they may be given.
-    pub(super) fn finish(&mut self, streams: &Slab<Stream>, dimensions: &Dimensions) -> Result<()> {
+    pub(super) fn finish(
+        &mut self,
+        streams: &Slab<Stream>,
+        dimensions: &Dimensions,
+        viewers: &mut Viewers,
+    ) -> Result<()> {
         let (start, end) = (self.groups.window_start(), self.groups.window_end());
-        let rows = self.groups.finish();
+        let rows = self.groups.finish(viewers);
         let active = self.active.finish(end);
         let present = rows.iter().any(|r| r.steps.max > 0);
         let batch = self.batch((start, end), &self.counted(rows), active, streams, dimensions)?;
