@@ -7,7 +7,7 @@ use super::mark::{Mark, MarkKind, PackedHash, text};
 use super::partial::MarksPartial;
 use super::resolve::{Dimensions, Presence};
 use super::rows::QueryWindows;
-use super::session::{Delta, Session, SessionTimeouts, Touched};
+use super::session::{Delta, Session, SessionTimeouts, Touched, by_number_and_time};
 use super::viewers::NOBODY;
 use super::wheel::NEVER;
 use crate::types::{Micros, floor_to};
@@ -68,7 +68,7 @@ impl Presence {
         }
         unsettled.into_iter().for_each(|session| self.settle(session, bucket, &mut out));
         self.expire_sessions(bucket, &mut out);
-        out.deltas.sort_unstable_by_key(|d| (d.stream, d.time));
+        out.deltas.sort_unstable_by_key(|d| by_number_and_time(d.stream, d.time));
         self.play_activity(bucket, happened, marks, &mut out);
         out.activity.sort_unstable();
         out
@@ -173,10 +173,13 @@ impl Presence {
         let Some(session) = self.sessions.get_mut(index) else { return };
         session.expire(bucket + self.bucket_size, &mut out.deltas);
         session.announce(&mut out.deltas);
-        let due = floor_to(session.due(&self.sessions_timeouts), self.bucket_size);
-        // Never again in this bucket: what is due in it has just been done.
-        let due = due.max(bucket + self.bucket_size);
-        self.session_wheel.enter(index, due, &mut session.entered);
+        let due = session.due(&self.sessions_timeouts);
+        // It stands at the start of a bucket: mostly of one that is early enough.
+        if session.entered == NEVER || due < session.entered {
+            // Never again in this bucket: what is due in it has just been done.
+            let due = floor_to(due, self.bucket_size).max(bucket + self.bucket_size);
+            self.session_wheel.enter(index, due, &mut session.entered);
+        }
     }
 
     fn expire_sessions(&mut self, bucket: Micros, out: &mut Resolved) {
@@ -221,7 +224,7 @@ impl Presence {
             if forgotten {
                 stream.forget_channel();
             }
-            if let Some(mark) = channel.and_then(|place| marks.marks.get(place))
+            if let Some(mark) = channel.and_then(|(_, place)| marks.marks.get(place))
                 && let Some(channel) = marks.channel(mark)
             {
                 stream.offer_channel(mark.time, marks.event_id(mark), channel);

@@ -158,39 +158,42 @@ impl Groups {
 
     /// Folds changes in; they must be sorted by (group, time) and lie in the current window.
     pub(super) fn apply(&mut self, deltas: &[GroupDelta], viewers: &mut Viewers) {
-        for at_instant in deltas.chunk_by(|a, b| (a.group, a.time) == (b.group, b.time)) {
-            let Some(first) = at_instant.first() else { continue };
-            let window_start = self.window_start;
+        let window_start = self.window_start;
+        for of_group in deltas.chunk_by(|a, b| a.group == b.group) {
+            let Some(first) = of_group.first() else { continue };
             let group = self.groups.entry(first.group).or_insert_with(|| Group {
                 steps: Steps::begin_at(0, window_start),
                 live: 0,
                 unique: 0,
             });
-            group.steps.change(first.time, at_instant.iter().map(|d| i64::from(d.change)).sum());
-            // Arrivals first: who swaps one session for another at an instant is never gone.
-            for delta in at_instant.iter().filter(|d| d.change > 0 && d.viewer != NOBODY) {
-                match self.counted.arrive(delta.group, delta.viewer) {
-                    Arrival::New => {
-                        viewers.name(delta.viewer);
-                        group.unique += 1;
-                        group.live += 1;
+            for at_instant in of_group.chunk_by(|a, b| a.time == b.time) {
+                let time = at_instant.first().map_or(first.time, |d| d.time);
+                group.steps.change(time, at_instant.iter().map(|d| i64::from(d.change)).sum());
+                // Arrivals first: who swaps one session for another at an instant is never gone.
+                for delta in at_instant.iter().filter(|d| d.change > 0 && d.viewer != NOBODY) {
+                    match self.counted.arrive(delta.group, delta.viewer) {
+                        Arrival::New => {
+                            viewers.name(delta.viewer);
+                            group.unique += 1;
+                            group.live += 1;
+                        }
+                        Arrival::Back => group.live += 1,
+                        Arrival::Another => {}
                     }
-                    Arrival::Back => group.live += 1,
-                    Arrival::Another => {}
                 }
-            }
-            for delta in at_instant.iter().filter(|d| d.change < 0 && d.viewer != NOBODY) {
-                if !self.counted.leave(delta.group, delta.viewer) {
-                    continue;
-                }
-                group.live -= 1;
-                if delta.time == window_start {
-                    // Present up to the window, at no instant of it.
-                    group.unique -= 1;
-                    self.counted.forget(delta.group, delta.viewer);
-                    viewers.unname(delta.viewer);
-                } else {
-                    self.gone.push((delta.group, delta.viewer));
+                for delta in at_instant.iter().filter(|d| d.change < 0 && d.viewer != NOBODY) {
+                    if !self.counted.leave(delta.group, delta.viewer) {
+                        continue;
+                    }
+                    group.live -= 1;
+                    if delta.time == window_start {
+                        // Present up to the window, at no instant of it.
+                        group.unique -= 1;
+                        self.counted.forget(delta.group, delta.viewer);
+                        viewers.unname(delta.viewer);
+                    } else {
+                        self.gone.push((delta.group, delta.viewer));
+                    }
                 }
             }
         }

@@ -16,8 +16,8 @@ pub(super) struct Happened {
     pub happenings: Vec<(Micros, Happening)>,
     /// Whether it was forgotten, and its channel with what it did before.
     pub forgotten: bool,
-    /// The greatest (event time, event id) with a channel since then, by its place among the marks.
-    pub channel: Option<usize>,
+    /// The greatest (event time, event id) with a channel since then: its time, and its place among the marks.
+    pub channel: Option<(Micros, usize)>,
     last_event: Micros,
 }
 
@@ -58,18 +58,19 @@ impl Happened {
     /// The event of the mark at `place` may name the channel.
     #[inline]
     pub(super) fn offer_channel(&mut self, place: usize, mark: &Mark, marks: &MarksPartial) {
-        if marks.channel(mark).is_none() {
+        if !mark.names_channel {
             return;
         }
-        let known = self.channel.and_then(|place| marks.marks.get(place));
-        // Ids are asked for at one instant only.
-        let later = known.is_none_or(|known| {
-            mark.time > known.time
-                || mark.time == known.time
-                    && is_later(mark.time, marks.event_id(mark), Some((known.time, marks.event_id(known))))
-        });
+        // Marks come in the order of time: ids are asked for at one instant only.
+        let later = match self.channel {
+            Some((time, known)) if time == mark.time => {
+                let known = marks.marks.get(known).map(|known| (time, marks.event_id(known)));
+                is_later(time, marks.event_id(mark), known)
+            }
+            _ => true,
+        };
         if later {
-            self.channel = Some(place);
+            self.channel = Some((mark.time, place));
         }
     }
 }

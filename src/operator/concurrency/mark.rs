@@ -108,6 +108,8 @@ pub(super) struct Mark {
     pub kind: MarkKind,
     /// Not an event by itself: the end of a session that another session's touch brought.
     pub derived: bool,
+    /// Whether the event says the stream's channel.
+    pub names_channel: bool,
 }
 
 /// The strings behind the marks of one batch, one row a mark's event.
@@ -121,6 +123,12 @@ pub(super) struct MarkColumns {
 }
 
 impl MarkColumns {
+    /// Memory that they hold, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let ids = [&self.event_id, &self.stream_id, &self.channel_id];
+        ids.into_iter().chain(&self.dimensions).map(|column| column.get_array_memory_size()).sum()
+    }
+
     /// The same rows with the dimensions at these places only.
     pub(super) fn with_dimensions(&self, places: &[usize]) -> Self {
         Self {

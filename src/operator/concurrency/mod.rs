@@ -33,6 +33,7 @@ mod exec;
 mod expiry;
 mod groups;
 mod happened;
+mod known_streams;
 mod left_out;
 mod mark;
 mod numbering;

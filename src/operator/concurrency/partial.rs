@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow::array::Array;
 use serde::{Deserialize, Serialize};
 
 use super::mark::{Mark, MarkColumns, PackedHash, text};
@@ -40,13 +39,12 @@ impl MarksPartial {
 
     /// Memory that they hold, in bytes.
     pub fn bytes(&self) -> usize {
-        let columns = |source: &Arc<MarkColumns>| -> usize {
-            let ids = [&source.event_id, &source.stream_id, &source.channel_id];
-            ids.into_iter().chain(&source.dimensions).map(|column| column.get_array_memory_size()).sum()
-        };
-        self.marks.capacity() * size_of::<Mark>()
-            + self.streams.capacity() * size_of::<MarkedStream>()
-            + self.sources.iter().map(columns).sum::<usize>()
+        self.bytes_without_texts() + self.sources.iter().map(|source| source.bytes()).sum::<usize>()
+    }
+
+    /// Memory of the marks by themselves, in bytes.
+    pub(super) fn bytes_without_texts(&self) -> usize {
+        self.marks.capacity() * size_of::<Mark>() + self.streams.capacity() * size_of::<MarkedStream>()
     }
 
     /// Whether there are none.
@@ -68,13 +66,14 @@ impl MarksPartial {
     ///
     /// Runs that are in order already are only merged: each shard sorts its own before it hands them over.
     pub(super) fn sort(&mut self) {
-        let mut keys: Vec<u128> = (0..).zip(&self.marks).map(|(place, mark)| self.key(place, mark)).collect();
+        let mut keys: Vec<u128> =
+            self.marks.iter().enumerate().map(|(place, mark)| self.key(place as u32, mark)).collect();
         keys.sort();
         for tied in keys.chunk_by_mut(|a, b| a >> PLACE_BITS == b >> PLACE_BITS).filter(|tied| tied.len() > 1) {
             tied.sort_by(|a, b| self.compare_tied(place_of(*a), place_of(*b)));
         }
-        if !keys.iter().map(|key| place_of(*key)).eq(0..self.marks.len()) {
-            self.marks = keys.iter().filter_map(|key| self.marks.get(place_of(*key)).copied()).collect();
+        if keys.iter().enumerate().any(|(place, key)| place_of(*key) != place) {
+            self.marks = keys.iter().map(|key| self.marks[place_of(*key)]).collect();
         }
     }
 
@@ -146,6 +145,7 @@ mod tests {
             row,
             kind: *kind,
             derived: false,
+            names_channel: true,
         };
         let streams = vec![MarkedStream { hash: PackedHash::from(1), source: 0, row: 0 }];
         MarksPartial { bucket: 100, marks: (0..).zip(marks).map(mark).collect(), streams, sources: vec![columns(ids)] }

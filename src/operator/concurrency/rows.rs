@@ -14,7 +14,7 @@ use super::groups::{GroupDelta, GroupStats, Groups, StepStats, Steps};
 use super::numbering::Numbering;
 use super::query::ConcurrencyQuery;
 use super::resolve::{Dimensions, GAP_FILL_MAX};
-use super::session::Delta;
+use super::session::{Delta, by_number_and_time};
 use super::slab::Slab;
 use super::viewers::Viewers;
 use crate::error::Result;
@@ -190,19 +190,20 @@ impl QueryWindows {
     }
 
     pub(super) fn apply(&mut self, resolved: &Resolved, dimensions: &Dimensions, viewers: &mut Viewers) {
+        let by_stream = self.query.by_stream();
         let mut deltas: Vec<GroupDelta> = resolved
             .deltas
             .iter()
             .map(|d| GroupDelta {
-                group: self.group_of(d.stream, d.dimensions, dimensions),
+                group: if by_stream { d.stream } else { self.group_of(d.stream, d.dimensions, dimensions) },
                 time: d.time,
                 change: d.change,
                 viewer: d.viewer,
             })
             .collect();
-        if !self.query.by_stream() {
+        if !by_stream {
             // By stream they are in order already.
-            deltas.sort_unstable_by_key(|d| (d.group, d.time));
+            deltas.sort_unstable_by_key(|d| by_number_and_time(d.group, d.time));
         }
         self.groups.apply(&deltas, viewers);
         for at_instant in resolved.activity.chunk_by(|a, b| a.0 == b.0) {
@@ -215,9 +216,6 @@ impl QueryWindows {
     fn group_of(&mut self, stream: u32, tuple: u32, dimensions: &Dimensions) -> u32 {
         if self.parts.is_empty() {
             return 0;
-        }
-        if self.query.by_stream() {
-            return stream;
         }
         let stream = if self.parts.iter().any(|p| matches!(p, Part::Stream)) { stream } else { 0 };
         let values = || self.parts.iter().map(|p| p.dimension(tuple, dimensions).map(Box::from)).collect();

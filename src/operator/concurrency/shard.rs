@@ -8,6 +8,7 @@ use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
 use super::events::{ColumnIndices, Events};
+use super::known_streams::KnownStreams;
 use super::open_bucket::OpenBucket;
 use super::partial::MarksPartial;
 use super::state::Kept;
@@ -72,6 +73,7 @@ pub struct ShardMarks {
     dimensions: Vec<String>,
     // state: mutable
     buckets: BTreeMap<Micros, OpenBucket>,
+    streams: KnownStreams,
     counts: MarkCounts,
 }
 
@@ -157,6 +159,7 @@ impl ShardMarks {
             columns,
             dimensions: dimensions.to_vec(),
             buckets: BTreeMap::new(),
+            streams: KnownStreams::default(),
             counts: MarkCounts::default(),
         })
     }
@@ -212,17 +215,19 @@ impl ShardMarks {
         let share = taken.len() * 4 >= events.times.len() * 3;
         let strings = Arc::new(if share { events.strings() } else { events.take_strings(taken)? });
         let time_of = |row: u32| events.times.get(row as usize).copied().unwrap_or_default();
-        let mut rows = (0..).zip(taken.iter().copied()).peekable();
-        while let Some((first, row)) = rows.next() {
-            let bucket = floor_to(time_of(row), self.bucket_size);
+        let mut rest = taken;
+        while let Some(first) = rest.first() {
+            let bucket = floor_to(time_of(*first), self.bucket_size);
             let of_bucket = bucket..bucket.saturating_add(self.bucket_size);
+            let many = rest.iter().skip(1).take_while(|row| of_bucket.contains(&time_of(**row))).count() + 1;
+            let place = taken.len() - rest.len();
+            let (rows, later) = rest.split_at(many);
             let open = self.buckets.entry(bucket).or_insert_with(|| OpenBucket::of(MarksPartial::new(bucket)));
-            let source = open.source(&strings);
-            let mut next = Some((first, row));
-            while let Some((place, row)) = next {
-                open.push(events, row as usize, source, if share { row } else { place });
-                next = rows.next_if(|(_, row)| of_bucket.contains(&time_of(*row)));
+            let source = open.source(&strings, many);
+            for (place, &row) in (place as u32..).zip(rows) {
+                open.push(events, row as usize, (source, if share { row } else { place }), &mut self.streams);
             }
+            rest = later;
         }
         Ok(())
     }
@@ -235,6 +240,8 @@ impl ShardMarks {
                 break;
             }
             let mut marks = first.remove().into_marks();
+            // Where lateness is ignored a bucket may be opened again, with other places.
+            self.streams.forget_places();
             marks.sort();
             closed.push(marks);
         }
@@ -257,6 +264,7 @@ impl ShardMarks {
         let kept = Kept::try_new(&state.dimensions, &self.dimensions)?;
         let buckets = state.buckets.into_iter().map(|marks| (marks.bucket, OpenBucket::of(kept.of_marks(marks))));
         self.buckets = buckets.collect();
+        self.streams.forget_places();
         Ok(())
     }
 

@@ -262,7 +262,17 @@ mod tests {
         marks.sources.push(Arc::new(columns));
         marks.streams.push(MarkedStream { hash: stream.into(), source: 0, row: 0 });
         let viewer = PackedHash::NONE;
-        marks.marks.push(Mark { stream: 0, session, viewer, time, source: 0, row: 0, kind, derived: false });
+        marks.marks.push(Mark {
+            stream: 0,
+            session,
+            viewer,
+            time,
+            source: 0,
+            row: 0,
+            kind,
+            derived: false,
+            names_channel: false,
+        });
         marks
     }
 
