@@ -282,8 +282,8 @@ fn apply_control(session: &mut Session, control: &Mark, timeouts: &SessionTimeou
 impl Dimensions {
     /// The tuple `known` with the mark's non-null values over it, interned.
     fn merged(&mut self, known: u32, mark: &Mark, strings: &MarksPartial) -> u32 {
+        let Some(old) = self.values.get(known as usize).filter(|old| !old.is_empty()) else { return known };
         let Some(columns) = strings.columns(mark) else { return known };
-        let Some(old) = self.values.get(known as usize) else { return known };
         let seen = |i: usize| columns.dimensions.get(i).and_then(|c| text(c, mark.row));
         if (0..old.len()).all(|i| seen(i).is_none_or(|new| old[i].as_deref() == Some(new))) {
             return known;

@@ -1,6 +1,6 @@
 //! A batch of events as marks see it.
 
-use arrow::array::{Array, AsArray, StringArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{Array, AsArray, StringArray, UInt32Array};
 use arrow::buffer::NullBuffer;
 use arrow::compute::take;
 use arrow::datatypes::TimestampMicrosecondType;
@@ -58,7 +58,8 @@ impl<'a> Texts<'a> {
 /// The columns of a batch.
 pub(super) struct Events<'a> {
     pub times: &'a [i64],
-    highs: &'a TimestampMicrosecondArray,
+    highs: &'a [i64],
+    no_highs: Option<&'a NullBuffer>,
     event_type: Texts<'a>,
     pub stream_id: Texts<'a>,
     pub channel_id: Texts<'a>,
@@ -76,7 +77,8 @@ impl<'a> Events<'a> {
         let texts = |i: usize| Texts::of(string(i));
         Self {
             times: time(c.event_time).values(),
-            highs: time(c.high_time),
+            highs: time(c.high_time).values(),
+            no_highs: time(c.high_time).nulls(),
             event_type: texts(c.event_type),
             stream_id: texts(c.stream_id),
             channel_id: texts(c.channel_id),
@@ -96,7 +98,8 @@ impl<'a> Events<'a> {
     /// The high time at which a row was judged.
     #[inline]
     pub(super) fn high(&self, row: usize) -> Option<i64> {
-        if self.highs.is_null(row) { None } else { self.highs.values().get(row).copied() }
+        let known = self.no_highs.is_none_or(|nulls| nulls.is_valid(row));
+        self.highs.get(row).copied().filter(|_| known)
     }
 
     /// What an event says.

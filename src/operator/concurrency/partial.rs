@@ -66,27 +66,53 @@ impl MarksPartial {
     ///
     /// Runs that are in order already are only merged: each shard sorts its own before it hands them over.
     pub(super) fn sort(&mut self) {
-        let mut keys: Vec<u128> =
-            self.marks.iter().enumerate().map(|(place, mark)| self.key(place as u32, mark)).collect();
+        let order = match self.place_bits() {
+            Some(place_bits) => self.order_by_keys(place_bits),
+            None => self.order_by_comparing(),
+        };
+        if order.iter().enumerate().any(|(place, of)| *of as usize != place) {
+            self.marks = order.iter().map(|place| self.marks[*place as usize]).collect();
+        }
+    }
+
+    /// How many bits of a key of eight bytes are its mark's place; none if time, rank and place do not fit.
+    fn place_bits(&self) -> Option<u32> {
+        let longest = self.marks.iter().map(|mark| self.since(mark)).max()?;
+        let place_bits = self.marks.len().ilog2() + 1;
+        (u64::BITS - longest.leading_zeros() + RANK_BITS + place_bits <= u64::BITS).then_some(place_bits)
+    }
+
+    fn since(&self, mark: &Mark) -> u64 {
+        mark.time.saturating_sub(self.bucket) as u64
+    }
+
+    /// The order of marks, by their places. Each has a key: its time, its rank, its place.
+    fn order_by_keys(&self, place_bits: u32) -> Vec<u32> {
+        let key = |(place, mark): (usize, &Mark)| {
+            (self.since(mark) << RANK_BITS | u64::from(mark.kind.rank())) << place_bits | place as u64
+        };
+        let mut keys: Vec<u64> = self.marks.iter().enumerate().map(key).collect();
         keys.sort();
-        for tied in keys.chunk_by_mut(|a, b| a >> PLACE_BITS == b >> PLACE_BITS).filter(|tied| tied.len() > 1) {
-            tied.sort_by(|a, b| self.compare_tied(place_of(*a), place_of(*b)));
+        let place_of = |key: &u64| (key & ((1 << place_bits) - 1)) as u32;
+        for tied in keys.chunk_by_mut(|a, b| a >> place_bits == b >> place_bits).filter(|tied| tied.len() > 1) {
+            tied.sort_by(|a, b| self.compare_tied(place_of(a), place_of(b)));
         }
-        if keys.iter().enumerate().any(|(place, key)| place_of(*key) != place) {
-            self.marks = keys.iter().map(|key| self.marks[place_of(*key)]).collect();
-        }
+        keys.iter().map(place_of).collect()
     }
 
-    /// What a mark is sorted by: its time, its rank, so much of its session that those of others seldom have the same, its place.
-    fn key(&self, place: u32, mark: &Mark) -> u128 {
-        let since = mark.time.saturating_sub(self.bucket) as u64;
-        let session = (mark.session.short() >> u32::BITS) << PLACE_BITS;
-        u128::from(since << RANK_BITS | u64::from(mark.kind.rank())) << u64::BITS
-            | u128::from(session | u64::from(place))
+    /// The same of marks that lie too far apart.
+    fn order_by_comparing(&self) -> Vec<u32> {
+        let rank = |place: u32| self.marks.get(place as usize).map(|mark| (mark.time, mark.kind.rank()));
+        let mut order: Vec<u32> = (0..self.marks.len() as u32).collect();
+        order.sort_by(|a, b| rank(*a).cmp(&rank(*b)).then_with(|| self.compare_tied(*a, *b)));
+        order
     }
 
-    fn compare_tied(&self, a: usize, b: usize) -> Ordering {
-        let (Some(a), Some(b)) = (self.marks.get(a), self.marks.get(b)) else { return Ordering::Equal };
+    /// The order of two marks of one instant and rank.
+    fn compare_tied(&self, a: u32, b: u32) -> Ordering {
+        let (Some(a), Some(b)) = (self.marks.get(a as usize), self.marks.get(b as usize)) else {
+            return Ordering::Equal;
+        };
         if a.session.is_none() && b.session.is_none() {
             // Streams' own do the same in any order.
             return Ordering::Equal;
@@ -113,14 +139,8 @@ impl MarksPartial {
     }
 }
 
-/// Bits of a key that are its mark's place.
-const PLACE_BITS: u32 = u32::BITS;
 /// Bits that a rank takes.
 const RANK_BITS: u32 = 3;
-
-fn place_of(key: u128) -> usize {
-    key as u32 as usize
-}
 
 #[cfg(test)]
 mod tests {
@@ -174,7 +194,6 @@ mod tests {
         );
         marks.sort();
         assert_eq!(ids(&marks), ["s", "t", "v", "w", "y", "x", "z", "u"]);
-        // Whole hashes tell sessions apart, where those bits of them that are in the keys do not.
         let mut alike = partial(
             &["d", "c", "b", "a"],
             &[(one, 100, Touch), (one | 1, 100, Touch), (one, 100, Touch), (one | 1, 100, Touch)],
@@ -185,6 +204,26 @@ mod tests {
         let mut twice = partial(&["a", "a"], &[(one, 100, Seen), (one, 100, Touch)]);
         twice.sort();
         assert_eq!(twice.marks.iter().map(|mark| mark.kind).collect::<Vec<_>>(), [Touch, Seen]);
+    }
+
+    #[test]
+    fn marks_may_lie_as_far_apart_as_there_is_time() {
+        let near = [
+            (3, 101, MarkKind::Ended),
+            (2, 101, MarkKind::Touch),
+            (2, 101, MarkKind::Touch),
+            (1, 100, MarkKind::Touch),
+        ];
+        let mut marks = partial(&["d", "c", "b", "a"], &near);
+        assert_eq!(marks.order_by_comparing(), marks.order_by_keys(marks.place_bits().unwrap()));
+        marks.sort();
+        assert_eq!(ids(&marks), ["a", "b", "c", "d"]);
+        let far = [(1, Micros::MAX, MarkKind::Ended), (1, Micros::MAX, MarkKind::Touch), (1, 100, MarkKind::Touch)];
+        let mut marks = partial(&["c", "b", "a"], &far);
+        assert_eq!(marks.place_bits(), None);
+        marks.sort();
+        assert_eq!(ids(&marks), ["a", "b", "c"]);
+        MarksPartial::new(0).sort();
     }
 
     #[test]

@@ -120,7 +120,7 @@ mod tests {
 
     fn hash(n: u128) -> PackedHash {
         // The same eight bytes are no reason to be the same.
-        PackedHash::from(n << 64 | n % 3 + 1)
+        PackedHash::from((n << 64) | (n % 3 + 1))
     }
 
     #[test]
