@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses the part of the workload that it needs")]
 
 pub mod counting;
+pub mod held;
 pub mod windows;
 
 use std::collections::BTreeMap;

@@ -189,7 +189,9 @@ impl ShardStage {
         self.rows_seen += events.num_rows() as u64;
         let marked = self.marks.as_mut().map(|marks| marks.update(events)).transpose()?.unwrap_or_default();
         out.seen.extend(marked.seen);
-        let numbered = number_rows(events)?;
+        // Where presence is all that is asked for, nobody asks for numbers.
+        let asked = self.plans.iter().flatten().any(Option::is_some);
+        let numbered = if asked { number_rows(events)? } else { events.clone() };
         for (i, nodes) in self.plans.iter_mut().enumerate() {
             let (mut late, mut taken, mut partly_late) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
             for plan in nodes.iter_mut().flatten() {

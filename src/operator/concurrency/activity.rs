@@ -1,9 +1,9 @@
 //! Streams: which are active, and which channel they belong to.
 
-use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::mark::{IdHash, is_later};
+use super::stream_sessions::StreamSessions;
 use super::wheel::NEVER;
 use crate::types::Micros;
 
@@ -30,10 +30,15 @@ enum Control {
 pub(super) enum Happening {
     Ended,
     Started,
-    /// A counted touch of one of its sessions.
-    Touched,
-    /// Any event of it.
-    Event,
+    /// A counted touch of one of its sessions, and other events of it, the last of them at `until`: each so soon after the one before that
+    /// nothing runs out between.
+    Touched {
+        until: Micros,
+    },
+    /// Events of it without a counted touch among them.
+    Event {
+        until: Micros,
+    },
     /// A session became present (+) or ceased to be (−).
     Presence(i8),
 }
@@ -43,7 +48,7 @@ pub(super) enum Happening {
 pub(super) struct Stream {
     pub key: IdHash,
     pub id: Box<str>,
-    pub sessions: HashSet<u32>,
+    pub sessions: StreamSessions,
     /// Greatest (event time, event id) with a channel, and that channel.
     channel: Option<(Micros, Box<str>, Box<str>)>,
     control: Control,
@@ -65,7 +70,7 @@ impl Stream {
         Self {
             key,
             id: id.into(),
-            sessions: HashSet::new(),
+            sessions: StreamSessions::default(),
             channel: None,
             control: Control::None,
             touched: false,
@@ -97,19 +102,13 @@ impl Stream {
         }
     }
 
-    /// The first of the stream's events, the next of which are at `times`, that is remembered when all have come: a stream begins anew
-    /// when none came for so long that it was forgotten, and its channel goes with the events before that.
-    pub(super) fn remembered_since(&mut self, times: &[Micros], timeouts: &StreamTimeouts) -> Micros {
-        let mut since = NEVER;
-        let mut last = self.last_event;
-        for t in times {
-            if last != NEVER && t.saturating_sub(last) > timeouts.announced {
-                since = *t;
-                self.channel = None;
-            }
-            last = *t;
-        }
-        since
+    /// The stream began anew: its channel goes with what it did before.
+    pub(super) fn forget_channel(&mut self) {
+        self.channel = None;
+    }
+
+    pub(super) fn last_event(&self) -> Micros {
+        self.last_event
     }
 
     /// Plays what happened in the bucket that ends at `end`, in order; adds the instants at which the stream became active
@@ -170,11 +169,12 @@ impl Stream {
                 self.touched = false;
                 self.last_event = t;
             }
-            Happening::Touched => {
+            // As if the last had come with the first: what is asked of until then is whether anything runs out, and nothing does.
+            Happening::Touched { until } => {
                 self.touched = true;
-                self.last_event = t;
+                self.last_event = self.last_event.max(until);
             }
-            Happening::Event => self.last_event = t,
+            Happening::Event { until } => self.last_event = self.last_event.max(until),
             Happening::Presence(change) => {
                 self.present += i64::from(change);
                 self.presence_end = t;
@@ -220,6 +220,14 @@ mod tests {
 
     const TIMEOUTS: StreamTimeouts = StreamTimeouts { unannounced: 120, announced: 1_000 };
 
+    fn event(t: Micros) -> (Micros, Happening) {
+        (t, Happening::Event { until: t })
+    }
+
+    fn touched(t: Micros) -> (Micros, Happening) {
+        (t, Happening::Touched { until: t })
+    }
+
     fn play(stream: &mut Stream, happenings: &[(Micros, Happening)], end: Micros) -> Vec<(Micros, i8)> {
         let mut out = Vec::new();
         stream.play(&mut happenings.to_vec(), end, &TIMEOUTS, &mut out);
@@ -231,8 +239,8 @@ mod tests {
         let mut s = Stream::new(1, "s");
         assert_eq!(play(&mut s, &[(10, Happening::Started), (50, Happening::Ended)], 60), [(10, 1), (50, -1)]);
         // After the end an event does not bring it back, a counted touch does.
-        assert_eq!(play(&mut s, &[(70, Happening::Event)], 80), []);
-        assert_eq!(play(&mut s, &[(80, Happening::Touched)], 90), [(80, 1)]);
+        assert_eq!(play(&mut s, &[event(70)], 80), []);
+        assert_eq!(play(&mut s, &[touched(80)], 90), [(80, 1)]);
     }
 
     #[test]
@@ -245,36 +253,29 @@ mod tests {
     #[test]
     fn a_stream_never_announced_lives_from_a_touch_to_its_last_event_and_timeout() {
         let mut s = Stream::new(1, "s");
-        assert_eq!(play(&mut s, &[(0, Happening::Event)], 10), []);
-        let first = [(10, Happening::Touched), (10, Happening::Presence(1)), (40, Happening::Presence(-1))];
+        assert_eq!(play(&mut s, &[event(0)], 10), []);
+        let first = [touched(10), (10, Happening::Presence(1)), (40, Happening::Presence(-1))];
         assert_eq!(play(&mut s, &first, 60), [(10, 1)]);
         assert_eq!(play(&mut s, &[], 200), [(130, -1)]);
-        assert_eq!(play(&mut s, &[(300, Happening::Event)], 310), [(300, 1)]);
+        assert_eq!(play(&mut s, &[event(300)], 310), [(300, 1)]);
     }
 
     #[test]
     fn a_stream_that_comes_back_after_it_ran_out_ran_out_at_its_time() {
         let mut s = Stream::new(1, "s");
         assert_eq!(play(&mut s, &[(5, Happening::Started)], 10), [(5, 1)]);
-        assert_eq!(play(&mut s, &[(1_007, Happening::Event)], 1_010), [(1_005, -1)]);
-        assert_eq!(play(&mut s, &[(1_011, Happening::Touched)], 1_020), [(1_011, 1)]);
+        assert_eq!(play(&mut s, &[event(1_007)], 1_010), [(1_005, -1)]);
+        assert_eq!(play(&mut s, &[touched(1_011)], 1_020), [(1_011, 1)]);
     }
 
     #[test]
     fn a_stream_is_forgotten_within_a_bucket_too() {
         let mut s = Stream::new(1, "s");
-        s.offer_channel(0, "a", "old");
-        assert_eq!(s.remembered_since(&[0, 1_000], &TIMEOUTS), NEVER);
-        assert_eq!(s.channel(), Some("old"));
-        let times = [0, 1_001, 1_002, 2_003, 2_004];
-        assert_eq!(s.remembered_since(&times, &TIMEOUTS), 2_003);
-        assert_eq!(s.channel(), None);
         // Neither what started it nor who is present holds it active over such a silence.
-        let came =
-            [(0, Happening::Started), (0, Happening::Touched), (0, Happening::Presence(1)), (1_001, Happening::Event)];
+        let came = [(0, Happening::Started), touched(0), (0, Happening::Presence(1)), event(1_001)];
         assert_eq!(play(&mut s, &came, 3_000), [(0, 1), (1_000, -1)]);
         let mut s = Stream::new(1, "s");
-        let watched = [(0, Happening::Touched), (0, Happening::Presence(1)), (1_001, Happening::Event)];
+        let watched = [touched(0), (0, Happening::Presence(1)), event(1_001)];
         assert_eq!(play(&mut s, &watched, 3_000), [(0, 1), (1_001, -1)]);
     }
 

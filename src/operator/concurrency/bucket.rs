@@ -1,13 +1,14 @@
 //! One bucket, played: marks in order, leases that run out, streams that fall silent.
 
-use hashbrown::{HashMap, HashSet};
-
 use super::activity::{Happening, Stream};
 use super::expiry::tuple_bytes;
-use super::mark::{Mark, MarkKind, MarksPartial, PackedHash, text};
+use super::happened::{AllHappened, Happened};
+use super::mark::{Mark, MarkKind, PackedHash, text};
+use super::partial::MarksPartial;
 use super::resolve::{Dimensions, Presence};
 use super::rows::QueryWindows;
-use super::session::{Delta, Session, Touched};
+use super::session::{Delta, Session, SessionTimeouts, Touched, by_number_and_time};
+use super::viewers::NOBODY;
 use super::wheel::NEVER;
 use crate::types::{Micros, floor_to};
 
@@ -21,121 +22,149 @@ pub(super) struct Resolved {
     pub ignored_touches: u64,
 }
 
+/// So many marks are looked up before they are played: waiting for memory is not done one by one.
+const AHEAD: usize = 64;
+
+/// Whose a mark is, by numbers.
+#[derive(Debug, Clone, Copy)]
+struct Whose {
+    /// None for a mark of the stream itself.
+    session: Option<u32>,
+    /// Who is said to watch.
+    viewer: u32,
+}
+
 impl Presence {
     /// Plays all marks of `bucket`, which are in order, and whatever runs out in it.
     pub(super) fn play_bucket(&mut self, bucket: Micros, marks: &MarksPartial) -> Resolved {
         let mut out = Resolved::default();
-        let mut happenings: HashMap<u32, Vec<(Micros, Happening)>> = HashMap::new();
-        for of_stream in marks.marks.chunk_by(|a, b| a.stream == b.stream) {
-            if let Some((stream, events)) = self.play_stream(bucket, of_stream, marks, &mut out) {
-                happenings.insert(stream, events);
+        let streams = self.streams_of(marks);
+        let last_event = |stream: u32| self.streams.get(stream).map_or(NEVER, Stream::last_event);
+        let mut happened = AllHappened::of(&streams, last_event);
+        let mut unsettled = Vec::new();
+        let mut whose = Vec::with_capacity(AHEAD);
+        for (first, marks_ahead) in (0..).step_by(AHEAD).zip(marks.marks.chunks(AHEAD)) {
+            self.find(marks_ahead, &streams, &mut whose);
+            for ((place, mark), whose) in (first..).zip(marks_ahead).zip(&whose) {
+                let Some(of_stream) = happened.of_mark(mark) else { continue };
+                let touched = match whose.session {
+                    Some(session) => {
+                        self.play_of_session(bucket, mark, (session, whose.viewer), marks, &mut unsettled, &mut out)
+                    }
+                    None => false,
+                };
+                let timeouts = &self.streams_timeouts;
+                match mark.kind {
+                    _ if mark.derived => continue,
+                    MarkKind::StreamEnded => of_stream.control(mark.time, Happening::Ended, timeouts),
+                    MarkKind::StreamStarted => of_stream.control(mark.time, Happening::Started, timeouts),
+                    _ => of_stream.event(mark.time, touched, timeouts),
+                }
+                of_stream.offer_channel(place, mark, marks);
+                if mark.kind <= MarkKind::StreamStarted {
+                    self.control_sessions(bucket, mark, of_stream.stream, &mut unsettled, &mut out.deltas);
+                }
             }
         }
+        unsettled.into_iter().for_each(|session| self.settle(session, bucket, &mut out));
         self.expire_sessions(bucket, &mut out);
-        out.deltas.sort_unstable_by_key(|d| (d.stream, d.time));
-        self.play_activity(bucket, happenings, &mut out);
+        out.deltas.sort_unstable_by_key(|d| by_number_and_time(d.stream, d.time));
+        self.play_activity(bucket, happened, marks, &mut out);
         out.activity.sort_unstable();
         out
     }
 
-    /// Plays the marks of one stream and its sessions. Gives the stream and what happened to it.
-    fn play_stream(
-        &mut self,
-        bucket: Micros,
-        marks: &[Mark],
-        strings: &MarksPartial,
-        out: &mut Resolved,
-    ) -> Option<(u32, Vec<(Micros, Happening)>)> {
-        let stream = self.stream_of(marks.first()?, strings);
-        let mut happenings = Vec::with_capacity(marks.len());
-        if let Some(s) = self.streams.get_mut(stream) {
-            let events = marks.iter().filter(|m| !m.derived);
-            let times = event_times(events.clone(), self.streams_timeouts.announced < self.bucket_size);
-            let since = s.remembered_since(&times, &self.streams_timeouts);
-            for mark in events {
-                happenings.push((mark.time, happening_of(mark.kind)));
-                if let Some(channel) = strings.channel(mark).filter(|_| mark.time >= since) {
-                    s.offer_channel(mark.time, strings.event_id(mark), channel);
+    /// The numbers of the marks' streams. New ones get theirs in the order of their hashes: that of shards is not always the same.
+    fn streams_of(&mut self, marks: &MarksPartial) -> Vec<u32> {
+        let mut by_hash: Vec<(u128, usize)> = marks.streams.iter().map(|stream| stream.hash.get()).zip(0..).collect();
+        by_hash.sort_unstable();
+        let mut numbers = vec![0; by_hash.len()];
+        for (hash, place) in by_hash {
+            let number = match (self.stream_index.get(&hash), marks.streams.get(place)) {
+                (Some(known), _) => *known,
+                (None, Some(new)) => {
+                    let number = self.streams.insert(Stream::new(hash, marks.stream_id(new)));
+                    self.stream_index.insert(hash, number);
+                    number
                 }
+                (None, None) => continue,
+            };
+            if let Some(place) = numbers.get_mut(place) {
+                *place = number;
             }
         }
-        // Marks without a session sort first: the stream's own.
-        let own = marks.partition_point(|m| m.session == 0);
-        let (own, of_sessions) = marks.split_at(own);
-        let controls: Vec<Mark> = own.iter().filter(|m| m.kind <= MarkKind::StreamStarted).copied().collect();
-        let mut played = HashSet::new();
-        for of_session in of_sessions.chunk_by(|a, b| a.session == b.session) {
-            let session = self.play_session(bucket, stream, of_session, &controls, strings, &mut happenings, out);
-            if !controls.is_empty() {
-                played.extend(session);
-            }
-        }
-        if !controls.is_empty() {
-            self.control_silent_sessions(bucket, stream, &controls, &played, out);
-        }
-        Some((stream, happenings))
+        numbers
     }
 
-    /// Plays the marks of one session; gives the session.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one step; a struct of them would live for this call only"
-    )]
-    fn play_session(
-        &mut self,
-        bucket: Micros,
-        stream: u32,
-        marks: &[Mark],
-        controls: &[Mark],
-        strings: &MarksPartial,
-        happenings: &mut Vec<(Micros, Happening)>,
-        out: &mut Resolved,
-    ) -> Option<u32> {
-        let index = self.session_of(marks.first()?.session, stream);
-        let session = self.sessions.get_mut(index)?;
-        let (timeouts, deltas) = (&self.sessions_timeouts, &mut out.deltas);
-        let mut controls = controls;
+    /// Finds the sessions and viewers of some marks, which are new from here on if they were not there.
+    fn find(&mut self, marks: &[Mark], streams: &[u32], whose: &mut Vec<Whose>) {
+        whose.clear();
         for mark in marks {
-            // At one instant a stream's marks rank before its sessions'.
-            while let Some((control, rest)) = controls.split_first().filter(|(c, _)| c.time <= mark.time) {
-                apply_control(session, control, timeouts, deltas);
-                controls = rest;
-            }
-            session.begin_mark(mark.time, timeouts, deltas);
-            match mark.kind {
-                MarkKind::Started | MarkKind::Touch => {
-                    let dimensions = self.dimensions.merged(session.dimensions, mark, strings);
-                    match session.touch(mark.time, mark.kind, (mark.viewer, dimensions), timeouts, deltas) {
-                        Touched::Counted => happenings.push((mark.time, Happening::Touched)),
-                        Touched::Ignored => out.ignored_touches += 1,
-                    }
-                }
-                MarkKind::Paused => session.cut(mark.time, deltas),
-                MarkKind::Ended => session.end(mark.time, deltas),
-                MarkKind::Seen | MarkKind::StreamEnded | MarkKind::StreamStarted | MarkKind::Event => {}
+            let stream = streams.get(mark.stream as usize).filter(|_| !mark.session.is_none());
+            let session = stream.map(|stream| self.session_of(mark.session, *stream));
+            whose.push(Whose { session, viewer: NOBODY });
+        }
+        for (mark, whose) in marks.iter().zip(whose) {
+            if let Some(session) = whose.session.filter(|_| !mark.viewer.is_none()) {
+                let likely = self.sessions.get(session).map_or(NOBODY, |session| session.viewer);
+                whose.viewer = self.viewers.number(mark.viewer, likely);
             }
         }
-        controls.iter().for_each(|c| apply_control(session, c, timeouts, deltas));
-        self.settle(index, bucket, out);
-        Some(index)
     }
 
-    /// A stream's start or end, for its sessions that had no mark in the bucket: all but those that were `played`.
-    fn control_silent_sessions(
+    /// Plays a mark of a session, by the session's number and the viewer's. Whether it is a touch that counts.
+    fn play_of_session(
         &mut self,
         bucket: Micros,
-        stream: u32,
-        controls: &[Mark],
-        played: &HashSet<u32>,
+        mark: &Mark,
+        (index, viewer): (u32, u32),
+        marks: &MarksPartial,
+        unsettled: &mut Vec<u32>,
         out: &mut Resolved,
+    ) -> bool {
+        let Some(session) = self.sessions.get_mut(index) else { return false };
+        let (timeouts, deltas) = (&self.sessions_timeouts, &mut out.deltas);
+        let before = session.viewer;
+        session.begin_mark(mark.time, timeouts, deltas);
+        let mut counted = false;
+        match mark.kind {
+            MarkKind::Started | MarkKind::Touch => {
+                let dimensions = self.dimensions.merged(session.dimensions, mark, marks);
+                match session.touch(mark.time, mark.kind, (viewer, dimensions), timeouts, deltas) {
+                    Touched::Counted => counted = true,
+                    Touched::Ignored => out.ignored_touches += 1,
+                }
+            }
+            MarkKind::Paused => session.cut(mark.time, deltas),
+            MarkKind::Ended => session.end(mark.time, deltas),
+            MarkKind::Seen | MarkKind::StreamEnded | MarkKind::StreamStarted | MarkKind::Event => {}
+        }
+        if session.viewer != before {
+            self.viewers.name(session.viewer);
+            self.viewers.unname(before);
+        }
+        if !session.is_settled(bucket + self.bucket_size) {
+            unsettled.push(index);
+        }
+        counted
+    }
+
+    /// A stream's start or end, for all of its sessions. (Those that come later in the bucket had no mark yet: it is nothing to them.)
+    fn control_sessions(
+        &mut self,
+        bucket: Micros,
+        control: &Mark,
+        stream: u32,
+        unsettled: &mut Vec<u32>,
+        deltas: &mut Vec<Delta>,
     ) {
-        let Some(s) = self.streams.get(stream) else { return };
-        let mut silent: Vec<u32> = s.sessions.iter().copied().filter(|session| !played.contains(session)).collect();
-        silent.sort_unstable();
-        for index in silent {
-            let Some(session) = self.sessions.get_mut(index) else { continue };
-            controls.iter().for_each(|c| apply_control(session, c, &self.sessions_timeouts, &mut out.deltas));
-            self.settle(index, bucket, out);
+        let Some(s) = self.streams.get_mut(stream) else { return };
+        for index in s.sessions.all(stream, &self.sessions) {
+            let Some(session) = self.sessions.get_mut(*index) else { continue };
+            apply_control(session, control, &self.sessions_timeouts, deltas);
+            if !session.is_settled(bucket + self.bucket_size) {
+                unsettled.push(*index);
+            }
         }
     }
 
@@ -144,10 +173,13 @@ impl Presence {
         let Some(session) = self.sessions.get_mut(index) else { return };
         session.expire(bucket + self.bucket_size, &mut out.deltas);
         session.announce(&mut out.deltas);
-        let due = floor_to(session.due(&self.sessions_timeouts), self.bucket_size);
-        // Never again in this bucket: what is due in it has just been done.
-        let due = due.max(bucket + self.bucket_size);
-        self.session_wheel.enter(index, due, &mut session.entered);
+        let due = session.due(&self.sessions_timeouts);
+        // It stands at the start of a bucket: mostly of one that is early enough.
+        if session.entered == NEVER || due < session.entered {
+            // Never again in this bucket: what is due in it has just been done.
+            let due = floor_to(due, self.bucket_size).max(bucket + self.bucket_size);
+            self.session_wheel.enter(index, due, &mut session.entered);
+        }
     }
 
     fn expire_sessions(&mut self, bucket: Micros, out: &mut Resolved) {
@@ -165,34 +197,39 @@ impl Presence {
     fn forget_session(&mut self, index: u32) {
         let Some(session) = self.sessions.remove(index) else { return };
         self.session_index.remove(session.key, index);
+        self.viewers.unname(session.viewer);
         if let Some(stream) = self.streams.get_mut(session.stream) {
-            stream.sessions.remove(&index);
+            stream.sessions.forget_one();
         }
     }
 
     /// Plays each stream that something happened to, or that may have fallen silent. `out.deltas` must be sorted by stream.
-    fn play_activity(
-        &mut self,
-        bucket: Micros,
-        mut happenings: HashMap<u32, Vec<(Micros, Happening)>>,
-        out: &mut Resolved,
-    ) {
+    fn play_activity(&mut self, bucket: Micros, mut happened: AllHappened, marks: &MarksPartial, out: &mut Resolved) {
         for of_stream in out.deltas.chunk_by(|a, b| a.stream == b.stream) {
-            let Some(first) = of_stream.first() else { continue };
             let presence = of_stream.iter().map(|d| (d.time, Happening::Presence(d.change)));
-            happenings.entry(first.stream).or_default().extend(presence);
+            if let Some(known) = of_stream.first().and_then(|first| happened.of_stream(first.stream)) {
+                known.happenings.extend(presence);
+            }
         }
         for (at, index) in self.stream_wheel.due(bucket) {
             if let Some(stream) = self.streams.get_mut(index).filter(|s| s.entered == at) {
                 stream.entered = NEVER;
                 self.silent_streams.push(index);
-                happenings.entry(index).or_default();
+                happened.of_stream(index);
             }
         }
         let end = bucket + self.bucket_size;
-        for (index, mut events) in happenings {
+        for Happened { stream: index, mut happenings, forgotten, channel, .. } in happened.into_parts() {
             let Some(stream) = self.streams.get_mut(index) else { continue };
-            stream.play(&mut events, end, &self.streams_timeouts, &mut out.activity);
+            if forgotten {
+                stream.forget_channel();
+            }
+            if let Some(mark) = channel.and_then(|(_, place)| marks.marks.get(place))
+                && let Some(channel) = marks.channel(mark)
+            {
+                stream.offer_channel(mark.time, marks.event_id(mark), channel);
+            }
+            stream.play(&mut happenings, end, &self.streams_timeouts, &mut out.activity);
             stream.resolved = bucket;
             if let Some(due) = stream.due(&self.streams_timeouts) {
                 let due = floor_to(due, self.bucket_size).max(end);
@@ -213,48 +250,28 @@ impl Presence {
             }
         }
         self.forget_unused();
+        self.viewers.forget_unnamed();
     }
 
-    fn stream_of(&mut self, mark: &Mark, strings: &MarksPartial) -> u32 {
-        if let Some(&index) = self.stream_index.get(&mark.stream) {
-            return index;
+    #[inline]
+    fn session_of(&mut self, key: PackedHash, stream: u32) -> u32 {
+        match self.session_index.get(key, &self.sessions) {
+            Some(index) => index,
+            None => self.new_session(key, stream),
         }
-        let index = self.streams.insert(Stream::new(mark.stream, strings.stream_id(mark)));
-        self.stream_index.insert(mark.stream, index);
-        index
     }
 
-    fn session_of(&mut self, key: u128, stream: u32) -> u32 {
-        let key = PackedHash::from(key);
-        if let Some(index) = self.session_index.get(key, &self.sessions) {
-            return index;
-        }
+    fn new_session(&mut self, key: PackedHash, stream: u32) -> u32 {
         let index = self.sessions.insert(Session::new(key, stream));
         self.session_index.insert(key, index, &self.sessions);
-        if let Some(stream) = self.streams.get_mut(stream) {
-            stream.sessions.insert(index);
+        if let Some(s) = self.streams.get_mut(stream) {
+            s.sessions.add(index, stream, &self.sessions);
         }
         index
     }
 }
 
-/// The times of the events of a bucket, in order, between which a stream may be forgotten; if not `within` the bucket, the first alone.
-fn event_times<'m>(events: impl Iterator<Item = &'m Mark>, within: bool) -> Vec<Micros> {
-    let times = events.map(|mark| mark.time);
-    if !within {
-        return times.min().into_iter().collect();
-    }
-    let mut times: Vec<Micros> = times.collect();
-    times.sort_unstable();
-    times
-}
-
-fn apply_control(
-    session: &mut Session,
-    control: &Mark,
-    timeouts: &super::session::SessionTimeouts,
-    deltas: &mut Vec<Delta>,
-) {
+fn apply_control(session: &mut Session, control: &Mark, timeouts: &SessionTimeouts, deltas: &mut Vec<Delta>) {
     match control.kind {
         MarkKind::StreamEnded => session.stream_ended(control.time, timeouts, deltas),
         MarkKind::StreamStarted => session.stream_started(),
@@ -262,19 +279,11 @@ fn apply_control(
     }
 }
 
-fn happening_of(kind: MarkKind) -> Happening {
-    match kind {
-        MarkKind::StreamEnded => Happening::Ended,
-        MarkKind::StreamStarted => Happening::Started,
-        _ => Happening::Event,
-    }
-}
-
 impl Dimensions {
     /// The tuple `known` with the mark's non-null values over it, interned.
     fn merged(&mut self, known: u32, mark: &Mark, strings: &MarksPartial) -> u32 {
+        let Some(old) = self.values.get(known as usize).filter(|old| !old.is_empty()) else { return known };
         let Some(columns) = strings.columns(mark) else { return known };
-        let Some(old) = self.values.get(known as usize) else { return known };
         let seen = |i: usize| columns.dimensions.get(i).and_then(|c| text(c, mark.row));
         if (0..old.len()).all(|i| seen(i).is_none_or(|new| old[i].as_deref() == Some(new))) {
             return known;

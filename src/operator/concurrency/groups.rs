@@ -1,12 +1,10 @@
 //! The step functions of one query, folded over its current window.
 
-use std::hash::{Hash, Hasher};
-
 use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 use serde::{Deserialize, Serialize};
 
-use super::mark::{IdHash, PackedHash};
+use super::counted::{Arrival, Counted};
+use super::viewers::{NOBODY, Viewers};
 use crate::types::Micros;
 
 /// A step function over the current window: value, extremes, integral.
@@ -81,13 +79,7 @@ pub(super) struct GroupDelta {
     pub group: u32,
     pub time: Micros,
     pub change: i8,
-    pub viewer: IdHash,
-}
-
-impl GroupDelta {
-    fn viewer_of(&self) -> ViewerOf {
-        ViewerOf { viewer: self.viewer.into(), group: self.group }
-    }
+    pub viewer: u32,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -99,30 +91,16 @@ struct Group {
     unique: i64,
 }
 
-/// A viewer of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct ViewerOf {
-    viewer: PackedHash,
-    group: u32,
-}
-
-impl Hash for ViewerOf {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        // It is a hash already but for the group.
-        state.write_u64(self.viewer.short() ^ u64::from(self.group).rotate_left(u32::BITS));
-    }
-}
-
 /// All groups of one query.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Groups {
     size: Micros,
     window_start: Micros,
     groups: HashMap<u32, Group>,
-    /// How many present sessions each has. With none: the last one left in this window, which has counted the viewer.
-    viewers: HashMap<ViewerOf, u32>,
-    /// Viewers whose last session left in this window.
-    gone: Vec<ViewerOf>,
+    /// Who is present, or was in this window.
+    counted: Counted,
+    /// Groups and viewers whose last session left in this window.
+    gone: Vec<(u32, u32)>,
 }
 
 /// One group's row.
@@ -135,7 +113,7 @@ pub(super) struct GroupStats {
 
 impl Groups {
     pub(super) fn new(size: Micros, window_start: Micros) -> Self {
-        Self { size, window_start, groups: HashMap::new(), viewers: HashMap::new(), gone: Vec::new() }
+        Self { size, window_start, groups: HashMap::new(), counted: Counted::default(), gone: Vec::new() }
     }
 
     /// How many groups the current window has so far.
@@ -151,16 +129,15 @@ impl Groups {
     /// The groups have other numbers: by old one the new one. Those of all groups that there are have one.
     pub(super) fn renumber(&mut self, new: impl Fn(u32) -> Option<u32>) {
         self.groups = self.groups.drain().filter_map(|(group, counts)| Some((new(group)?, counts))).collect();
-        let renumbered = |of: ViewerOf| Some(ViewerOf { group: new(of.group)?, ..of });
-        self.viewers = self.viewers.drain().filter_map(|(of, sessions)| Some((renumbered(of)?, sessions))).collect();
-        self.gone = self.gone.drain(..).filter_map(renumbered).collect();
+        self.gone = self.gone.drain(..).filter_map(|(group, viewer)| Some((new(group)?, viewer))).collect();
+        self.counted.renumber(new);
     }
 
     /// Memory, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.groups.capacity() * (size_of::<(u32, Group)>() + 1)
-            + self.viewers.capacity() * (size_of::<(ViewerOf, u32)>() + 1)
-            + self.gone.capacity() * size_of::<ViewerOf>()
+            + self.counted.bytes()
+            + self.gone.capacity() * size_of::<(u32, u32)>()
     }
 
     pub(super) fn window_start(&self) -> Micros {
@@ -180,47 +157,51 @@ impl Groups {
     }
 
     /// Folds changes in; they must be sorted by (group, time) and lie in the current window.
-    pub(super) fn apply(&mut self, deltas: &[GroupDelta]) {
-        for at_instant in deltas.chunk_by(|a, b| (a.group, a.time) == (b.group, b.time)) {
-            let Some(first) = at_instant.first() else { continue };
-            let window_start = self.window_start;
+    pub(super) fn apply(&mut self, deltas: &[GroupDelta], viewers: &mut Viewers) {
+        let window_start = self.window_start;
+        for of_group in deltas.chunk_by(|a, b| a.group == b.group) {
+            let Some(first) = of_group.first() else { continue };
             let group = self.groups.entry(first.group).or_insert_with(|| Group {
                 steps: Steps::begin_at(0, window_start),
                 live: 0,
                 unique: 0,
             });
-            group.steps.change(first.time, at_instant.iter().map(|d| i64::from(d.change)).sum());
-            // Arrivals first: who swaps one session for another at an instant is never gone.
-            for delta in at_instant.iter().filter(|d| d.change > 0 && d.viewer != 0) {
-                let sessions = match self.viewers.entry(delta.viewer_of()) {
-                    Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => {
-                        group.unique += 1;
-                        new.insert(0)
+            for at_instant in of_group.chunk_by(|a, b| a.time == b.time) {
+                let time = at_instant.first().map_or(first.time, |d| d.time);
+                group.steps.change(time, at_instant.iter().map(|d| i64::from(d.change)).sum());
+                // Arrivals first: who swaps one session for another at an instant is never gone.
+                for delta in at_instant.iter().filter(|d| d.change > 0 && d.viewer != NOBODY) {
+                    match self.counted.arrive(delta.group, delta.viewer) {
+                        Arrival::New => {
+                            viewers.name(delta.viewer);
+                            group.unique += 1;
+                            group.live += 1;
+                        }
+                        Arrival::Back => group.live += 1,
+                        Arrival::Another => {}
                     }
-                };
-                *sessions += 1;
-                if *sessions == 1 {
-                    group.live += 1;
                 }
-            }
-            for delta in at_instant.iter().filter(|d| d.change < 0 && d.viewer != 0) {
-                let key = delta.viewer_of();
-                let Some(sessions) = self.viewers.get_mut(&key) else { continue };
-                *sessions = sessions.saturating_sub(1);
-                if *sessions > 0 {
-                    continue;
-                }
-                group.live -= 1;
-                if delta.time == window_start {
-                    // Present up to the window, at no instant of it.
-                    group.unique -= 1;
-                    self.viewers.remove(&key);
-                } else {
-                    self.gone.push(key);
+                for delta in at_instant.iter().filter(|d| d.change < 0 && d.viewer != NOBODY) {
+                    if !self.counted.leave(delta.group, delta.viewer) {
+                        continue;
+                    }
+                    group.live -= 1;
+                    if delta.time == window_start {
+                        // Present up to the window, at no instant of it.
+                        group.unique -= 1;
+                        self.counted.forget(delta.group, delta.viewer);
+                        viewers.unname(delta.viewer);
+                    } else {
+                        self.gone.push((delta.group, delta.viewer));
+                    }
                 }
             }
         }
+    }
+
+    /// The viewers that it counts, each once for each of its groups.
+    pub(super) fn viewers(&self) -> impl Iterator<Item = u32> {
+        self.counted.viewers()
     }
 
     /// The rows of the window up to `end`, by group; every change lies before that.
@@ -233,7 +214,7 @@ impl Groups {
     }
 
     /// The window's rows, by group; the next window begins.
-    pub(super) fn finish(&mut self) -> Vec<GroupStats> {
+    pub(super) fn finish(&mut self, viewers: &mut Viewers) -> Vec<GroupStats> {
         let end = self.window_end();
         let rows = self.stats(end);
         self.groups.retain(|_, g| g.steps.value != 0 || g.live != 0);
@@ -241,9 +222,9 @@ impl Groups {
             group.steps = Steps::begin_at(group.steps.value, end);
             group.unique = group.live;
         }
-        for key in self.gone.drain(..) {
-            if self.viewers.get(&key) == Some(&0) {
-                self.viewers.remove(&key);
+        for (group, viewer) in self.gone.drain(..) {
+            if self.counted.forget(group, viewer) {
+                viewers.unname(viewer);
             }
         }
         self.window_start = end;
@@ -255,44 +236,44 @@ impl Groups {
 mod tests {
     use super::*;
 
-    fn delta(time: Micros, change: i8, viewer: IdHash) -> GroupDelta {
+    fn delta(time: Micros, change: i8, viewer: u32) -> GroupDelta {
         GroupDelta { group: 0, time, change, viewer }
     }
 
     #[test]
     fn extremes_integral_and_uniques_of_a_window() {
-        let mut g = Groups::new(60, 0);
-        g.apply(&[delta(10, 1, 7), delta(40, -1, 7)]);
-        let rows = g.finish();
+        let (mut g, v) = (Groups::new(60, 0), &mut Viewers::default());
+        g.apply(&[delta(10, 1, 7), delta(40, -1, 7)], v);
+        let rows = g.finish(v);
         assert_eq!(rows[0].steps, StepStats { min: 0, max: 1, current: 0, integral: 30 });
         assert_eq!(rows[0].unique, 1);
-        assert!(g.finish().is_empty());
+        assert!(g.finish(v).is_empty());
     }
 
     #[test]
     fn a_swap_at_one_instant_is_a_peak_of_one() {
-        let mut g = Groups::new(60, 0);
-        g.apply(&[delta(0, 1, 1), delta(30, -1, 1), delta(30, 1, 2)]);
-        let row = g.finish()[0];
+        let (mut g, v) = (Groups::new(60, 0), &mut Viewers::default());
+        g.apply(&[delta(0, 1, 1), delta(30, -1, 1), delta(30, 1, 2)], v);
+        let row = g.finish(v)[0];
         assert_eq!((row.steps.min, row.steps.max, row.unique), (1, 1, 2));
     }
 
     #[test]
     fn who_leaves_at_the_windows_start_is_not_in_it() {
-        let mut g = Groups::new(60, 0);
-        g.apply(&[delta(0, 1, 1), delta(0, 1, 2)]);
-        g.finish();
-        g.apply(&[delta(60, -1, 1)]);
-        let row = g.finish()[0];
+        let (mut g, v) = (Groups::new(60, 0), &mut Viewers::default());
+        g.apply(&[delta(0, 1, 1), delta(0, 1, 2)], v);
+        g.finish(v);
+        g.apply(&[delta(60, -1, 1)], v);
+        let row = g.finish(v)[0];
         assert_eq!((row.steps.min, row.steps.max, row.unique), (1, 1, 1));
     }
 
     #[test]
     fn who_comes_back_is_one_viewer() {
-        let mut g = Groups::new(60, 0);
-        g.apply(&[delta(0, 1, 1), delta(10, -1, 1), delta(20, 1, 1), delta(30, -1, 1)]);
-        assert_eq!(g.finish()[0].unique, 1);
-        g.apply(&[delta(70, 1, 1)]);
-        assert_eq!(g.finish()[0].unique, 1);
+        let (mut g, v) = (Groups::new(60, 0), &mut Viewers::default());
+        g.apply(&[delta(0, 1, 1), delta(10, -1, 1), delta(20, 1, 1), delta(30, -1, 1)], v);
+        assert_eq!(g.finish(v)[0].unique, 1);
+        g.apply(&[delta(70, 1, 1)], v);
+        assert_eq!(g.finish(v)[0].unique, 1);
     }
 }

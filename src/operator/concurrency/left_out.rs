@@ -3,7 +3,7 @@
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
-use super::mark::MarksPartial;
+use super::partial::MarksPartial;
 use super::shard::{MarksState, ShardMarks};
 use super::state::ConcurrencyState;
 use crate::error::Result;

@@ -32,7 +32,7 @@ pub(super) enum MarkKind {
 }
 
 impl MarkKind {
-    fn rank(self) -> u8 {
+    pub(super) fn rank(self) -> u8 {
         match self {
             MarkKind::StreamEnded => 0,
             MarkKind::StreamStarted => 1,
@@ -50,12 +50,15 @@ pub(super) type IdHash = u128;
 
 /// An [`IdHash`] that need not lie at a multiple of sixteen: structs of it have no holes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct PackedHash([u32; 4]);
+pub(super) struct PackedHash([u8; 16]);
 
 impl PackedHash {
+    /// No identifier.
+    pub(super) const NONE: Self = Self([0; 16]);
+
     #[inline]
     pub(super) fn get(self) -> IdHash {
-        self.0.iter().rev().fold(0, |hash, part| hash << u32::BITS | u128::from(*part))
+        u128::from_le_bytes(self.0)
     }
 
     /// Eight bytes of it: it is a hash already.
@@ -63,45 +66,54 @@ impl PackedHash {
     pub(super) fn short(self) -> u64 {
         self.get() as u64
     }
+
+    #[inline]
+    pub(super) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
 }
 
 impl From<IdHash> for PackedHash {
     #[inline]
     fn from(hash: IdHash) -> Self {
-        Self([0, 1, 2, 3].map(|part| (hash >> (part * u32::BITS)) as u32))
+        Self(hash.to_le_bytes())
     }
 }
 
 #[inline]
-pub(super) fn hash_id(id: &str) -> IdHash {
-    xxh3_128(id.as_bytes()).max(1)
+pub(super) fn hash_id(id: &[u8]) -> IdHash {
+    xxh3_128(id).max(1)
 }
 
 /// A session is (stream, session id): the same id in another stream is another session. Of the stream's hash 64 bits go into it: they tell
 /// streams apart that have sessions of one id, as a million of them do but for a chance below 10⁻⁷; sessions of different ids are told apart by
 /// all 128 bits.
 #[inline]
-pub(super) fn hash_session(stream: IdHash, session: &str) -> IdHash {
-    xxh3_128_with_seed(session.as_bytes(), stream as u64).max(1)
+pub(super) fn hash_session(stream: IdHash, session: &[u8]) -> IdHash {
+    xxh3_128_with_seed(session, stream as u64).max(1)
 }
 
 /// One mark. `source` and `row` find its strings in the partial's [`MarkColumns`].
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Mark {
-    pub stream: IdHash,
-    /// 0: a mark of the stream itself.
-    pub session: IdHash,
-    pub viewer: IdHash,
+    /// None: a mark of the stream itself.
+    pub session: PackedHash,
+    /// None: the event does not say it, or nobody asks.
+    pub viewer: PackedHash,
     pub time: Micros,
+    /// Its place among the partial's streams.
+    pub stream: u32,
     pub source: u32,
     pub row: u32,
     pub kind: MarkKind,
     /// Not an event by itself: the end of a session that another session's touch brought.
     pub derived: bool,
+    /// Whether the event says the stream's channel.
+    pub names_channel: bool,
 }
 
 /// The strings behind the marks of one batch, one row a mark's event.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct MarkColumns {
     pub event_id: StringArray,
     pub stream_id: StringArray,
@@ -111,6 +123,12 @@ pub(super) struct MarkColumns {
 }
 
 impl MarkColumns {
+    /// Memory that they hold, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let ids = [&self.event_id, &self.stream_id, &self.channel_id];
+        ids.into_iter().chain(&self.dimensions).map(|column| column.get_array_memory_size()).sum()
+    }
+
     /// The same rows with the dimensions at these places only.
     pub(super) fn with_dimensions(&self, places: &[usize]) -> Self {
         Self {
@@ -150,80 +168,6 @@ impl<'de> Deserialize<'de> for MarkColumns {
         let batch = arrow_bytes::deserialize(deserializer)?;
         Self::from_batch(&batch).ok_or_else(|| serde::de::Error::custom("the columns of marks are texts"))
     }
-}
-
-/// All marks of one shard in one bucket.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct MarksPartial {
-    /// Start of the bucket.
-    pub bucket: Micros,
-    pub(super) marks: Vec<Mark>,
-    pub(super) sources: Vec<Arc<MarkColumns>>,
-}
-
-impl MarksPartial {
-    pub(super) fn new(bucket: Micros) -> Self {
-        Self { bucket, marks: Vec::new(), sources: Vec::new() }
-    }
-
-    /// How many marks there are.
-    pub fn len(&self) -> usize {
-        self.marks.len()
-    }
-
-    /// Memory that they hold, in bytes.
-    pub fn bytes(&self) -> usize {
-        let columns = |source: &Arc<MarkColumns>| -> usize {
-            let ids = [&source.event_id, &source.stream_id, &source.channel_id];
-            ids.into_iter().chain(&source.dimensions).map(|column| column.get_array_memory_size()).sum()
-        };
-        self.marks.capacity() * size_of::<Mark>() + self.sources.iter().map(columns).sum::<usize>()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.marks.is_empty()
-    }
-
-    /// Takes the marks of another shard in.
-    pub(super) fn absorb(&mut self, other: MarksPartial) {
-        let shift = self.sources.len() as u32;
-        self.sources.extend(other.sources);
-        self.marks.extend(other.marks.into_iter().map(|m| Mark { source: m.source + shift, ..m }));
-    }
-
-    /// Orders marks by stream, session, then (time, rank, event id). Runs that are in order already are only merged: each shard sorts
-    /// its own before it hands them over.
-    pub(super) fn sort(&mut self) {
-        let sources = std::mem::take(&mut self.sources);
-        self.marks.sort_by(|a, b| {
-            (a.stream, a.session, a.time, a.kind.rank())
-                .cmp(&(b.stream, b.session, b.time, b.kind.rank()))
-                .then_with(|| event_id(&sources, a).cmp(event_id(&sources, b)))
-                .then(a.kind.cmp(&b.kind))
-        });
-        self.sources = sources;
-    }
-
-    pub(super) fn event_id(&self, mark: &Mark) -> &str {
-        event_id(&self.sources, mark)
-    }
-
-    pub(super) fn columns(&self, mark: &Mark) -> Option<&MarkColumns> {
-        self.sources.get(mark.source as usize).map(Arc::as_ref)
-    }
-
-    pub(super) fn channel(&self, mark: &Mark) -> Option<&str> {
-        self.columns(mark).and_then(|c| text(&c.channel_id, mark.row))
-    }
-
-    pub(super) fn stream_id(&self, mark: &Mark) -> &str {
-        self.columns(mark).and_then(|c| text(&c.stream_id, mark.row)).unwrap_or_default()
-    }
-}
-
-fn event_id<'a>(sources: &'a [Arc<MarkColumns>], mark: &Mark) -> &'a str {
-    sources.get(mark.source as usize).and_then(|c| text(&c.event_id, mark.row)).unwrap_or_default()
 }
 
 #[inline]

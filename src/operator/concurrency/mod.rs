@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  shard A  rows ─► ShardMarks {12:00:00: [J s1, H s2, …], 12:00:10: …} ──bucket 12:00:00──┐
-//!                                                                                          ▼ sort by stream, session, time
+//!                                                                                          ▼ sort by time
 //!  shard B  rows ─► ShardMarks {12:00:00: [stream.ended x, …], …}       ──bucket 12:00:00──► Concurrency
 //!                                                                                             sessions: leases, closures
 //!                                                                                             streams: active or not
@@ -27,12 +27,18 @@
 
 mod activity;
 mod bucket;
+mod counted;
+mod events;
 mod exec;
 mod expiry;
 mod groups;
+mod happened;
+mod known_streams;
 mod left_out;
 mod mark;
 mod numbering;
+mod open_bucket;
+mod partial;
 mod pending;
 mod query;
 mod resolve;
@@ -43,13 +49,15 @@ mod shard;
 mod shared;
 mod slab;
 mod state;
+mod stream_sessions;
 mod timeouts;
 mod unclosed;
+mod viewers;
 mod wheel;
 
 pub use exec::ConcurrencyExec;
 pub use left_out::LeftOutMarks;
-pub use mark::MarksPartial;
+pub use partial::MarksPartial;
 pub use query::ConcurrencyQuery;
 pub use resolve::WindowRows;
 pub use shard::{MarkCounts, Marked, MarksState, Seen, ShardMarks};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::mark::MarksPartial;
+use super::partial::MarksPartial;
 use super::shard::Seen;
 use crate::types::Micros;
 

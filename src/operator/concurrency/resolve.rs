@@ -8,7 +8,8 @@ use hashbrown::HashMap;
 use super::activity::{Stream, StreamTimeouts};
 use super::expiry::tuple_bytes;
 use super::groups::Steps;
-use super::mark::MarksPartial;
+use super::mark::IdHash;
+use super::partial::MarksPartial;
 use super::pending::Pending;
 use super::query::ConcurrencyQuery;
 use super::rows::QueryWindows;
@@ -16,6 +17,7 @@ use super::session::{Session, SessionTimeouts};
 use super::session_index::SessionIndex;
 use super::slab::Slab;
 use super::timeouts::ConcurrencyOptions;
+use super::viewers::Viewers;
 use super::wheel::{NEVER, Wheel};
 use crate::error::Result;
 use crate::types::{MICROS_PER_DAY, Micros, floor_to};
@@ -49,13 +51,14 @@ pub(super) struct Presence {
     // state: mutable
     pub(super) cursor: Option<Micros>,
     pub(super) streams: Slab<Stream>,
-    pub(super) stream_index: HashMap<u128, u32>,
+    pub(super) stream_index: HashMap<IdHash, u32>,
     pub(super) stream_wheel: Wheel,
     /// Streams that may be forgotten at the end of this bucket.
     pub(super) silent_streams: Vec<u32>,
     pub(super) sessions: Slab<Session>,
     pub(super) session_index: SessionIndex,
     pub(super) session_wheel: Wheel,
+    pub(super) viewers: Viewers,
     pub(super) dimensions: Dimensions,
     pub(super) active_streams: Steps,
     pub(super) present_sessions: i64,
@@ -102,6 +105,7 @@ impl Presence {
             sessions: Slab::new(),
             session_index: SessionIndex::default(),
             session_wheel: Wheel::default(),
+            viewers: Viewers::default(),
             active_streams: Steps::default(),
             present_sessions: 0,
             ignored_touches: 0,
@@ -151,9 +155,9 @@ impl Presence {
         self.active_streams.value += resolved.activity.iter().map(|(_, change)| i64::from(*change)).sum::<i64>();
         let end = bucket + self.bucket_size;
         for query in &mut self.queries {
-            query.apply(&resolved, &self.dimensions);
+            query.apply(&resolved, &self.dimensions, &mut self.viewers);
             if query.window_end() == end {
-                query.finish(&self.streams, &self.dimensions)?;
+                query.finish(&self.streams, &self.dimensions, &mut self.viewers)?;
             }
         }
         self.drop_forgotten(bucket);
@@ -246,10 +250,11 @@ impl Presence {
 
     /// Memory of sessions and streams, of what they count under, and of windows that are held back, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let index = |index: &HashMap<u128, u32>| index.capacity() * (size_of::<(u128, u32)>() + 1);
+        let index = |index: &HashMap<IdHash, u32>| index.capacity() * (size_of::<(IdHash, u32)>() + 1);
         let indices = self.session_index.bytes() + index(&self.stream_index);
         let windows: usize = self.queries.iter().map(QueryWindows::bytes).sum();
-        self.sessions.bytes() + self.streams.bytes() + indices + self.counted_bytes() + windows
+        let entries = self.sessions.bytes() + self.streams.bytes() + self.viewers.bytes();
+        entries + indices + self.counted_bytes() + windows
     }
 }
 

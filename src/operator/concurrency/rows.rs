@@ -14,8 +14,9 @@ use super::groups::{GroupDelta, GroupStats, Groups, StepStats, Steps};
 use super::numbering::Numbering;
 use super::query::ConcurrencyQuery;
 use super::resolve::{Dimensions, GAP_FILL_MAX};
-use super::session::Delta;
+use super::session::{Delta, by_number_and_time};
 use super::slab::Slab;
+use super::viewers::Viewers;
 use crate::error::Result;
 use crate::types::{MICROS_PER_MINUTE, Micros, arrow_bytes, floor_to};
 
@@ -164,10 +165,17 @@ impl QueryWindows {
     }
 
     /// Begins at `cursor`, with who is `present` then (sorted by stream) and so many streams active.
-    pub(super) fn join(&mut self, cursor: Micros, present: Vec<Delta>, active: i64, dimensions: &Dimensions) {
+    pub(super) fn join(
+        &mut self,
+        cursor: Micros,
+        present: Vec<Delta>,
+        active: i64,
+        dimensions: &Dimensions,
+        viewers: &mut Viewers,
+    ) {
         self.begin(cursor);
         self.active = Steps::begin_at(active, self.window_start());
-        self.apply(&Resolved { deltas: present, ..Resolved::default() }, dimensions);
+        self.apply(&Resolved { deltas: present, ..Resolved::default() }, dimensions, viewers);
     }
 
     /// Goes on at a later window; nobody is present.
@@ -181,22 +189,23 @@ impl QueryWindows {
         self.finished.front().map_or(self.groups.window_start(), |f| f.start)
     }
 
-    pub(super) fn apply(&mut self, resolved: &Resolved, dimensions: &Dimensions) {
+    pub(super) fn apply(&mut self, resolved: &Resolved, dimensions: &Dimensions, viewers: &mut Viewers) {
+        let by_stream = self.query.by_stream();
         let mut deltas: Vec<GroupDelta> = resolved
             .deltas
             .iter()
             .map(|d| GroupDelta {
-                group: self.group_of(d.stream, d.dimensions, dimensions),
+                group: if by_stream { d.stream } else { self.group_of(d.stream, d.dimensions, dimensions) },
                 time: d.time,
                 change: d.change,
                 viewer: d.viewer,
             })
             .collect();
-        if !self.query.by_stream() {
+        if !by_stream {
             // By stream they are in order already.
-            deltas.sort_unstable_by_key(|d| (d.group, d.time));
+            deltas.sort_unstable_by_key(|d| by_number_and_time(d.group, d.time));
         }
-        self.groups.apply(&deltas);
+        self.groups.apply(&deltas, viewers);
         for at_instant in resolved.activity.chunk_by(|a, b| a.0 == b.0) {
             if let Some((t, _)) = at_instant.first() {
                 self.active.change(*t, at_instant.iter().map(|(_, c)| i64::from(*c)).sum());
@@ -207,9 +216,6 @@ impl QueryWindows {
     fn group_of(&mut self, stream: u32, tuple: u32, dimensions: &Dimensions) -> u32 {
         if self.parts.is_empty() {
             return 0;
-        }
-        if self.query.by_stream() {
-            return stream;
         }
         let stream = if self.parts.iter().any(|p| matches!(p, Part::Stream)) { stream } else { 0 };
         let values = || self.parts.iter().map(|p| p.dimension(tuple, dimensions).map(Box::from)).collect();
@@ -239,15 +245,25 @@ impl QueryWindows {
         self.numbering.retuple(new);
     }
 
+    /// The viewers that it counts, each once for each of its groups.
+    pub(super) fn viewers(&self) -> impl Iterator<Item = u32> {
+        self.groups.viewers()
+    }
+
     /// Memory of the groups, in bytes.
     pub(super) fn group_bytes(&self) -> usize {
         self.groups.bytes() + self.numbering.bytes()
     }
 
     /// Closes the current window and keeps its rows until they may be given.
-    pub(super) fn finish(&mut self, streams: &Slab<Stream>, dimensions: &Dimensions) -> Result<()> {
+    pub(super) fn finish(
+        &mut self,
+        streams: &Slab<Stream>,
+        dimensions: &Dimensions,
+        viewers: &mut Viewers,
+    ) -> Result<()> {
         let (start, end) = (self.groups.window_start(), self.groups.window_end());
-        let rows = self.groups.finish();
+        let rows = self.groups.finish(viewers);
         let active = self.active.finish(end);
         let present = rows.iter().any(|r| r.steps.max > 0);
         let batch = self.batch((start, end), &self.counted(rows), active, streams, dimensions)?;

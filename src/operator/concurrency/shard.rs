@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, StringArray, TimestampMicrosecondArray, UInt32Array};
-use arrow::compute::take;
-use arrow::datatypes::{DataType, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 
-use super::mark::{IdHash, Mark, MarkColumns, MarkKind, MarksPartial, hash_id, hash_session, text};
+use super::events::{ColumnIndices, Events};
+use super::known_streams::KnownStreams;
+use super::open_bucket::OpenBucket;
+use super::partial::MarksPartial;
 use super::state::Kept;
 use crate::error::{Error, Result};
-use crate::operator::window::{LatenessRule, Windowing};
+use crate::operator::window::LatenessRule;
 use crate::types::{Micros, floor_to};
 
 /// What became of the rows.
@@ -71,7 +72,8 @@ pub struct ShardMarks {
     columns: ColumnIndices,
     dimensions: Vec<String>,
     // state: mutable
-    buckets: BTreeMap<Micros, MarksPartial>,
+    buckets: BTreeMap<Micros, OpenBucket>,
+    streams: KnownStreams,
     counts: MarkCounts,
 }
 
@@ -88,21 +90,6 @@ impl MarksState {
     pub(super) fn take(&mut self) -> Vec<MarksPartial> {
         std::mem::take(&mut self.buckets)
     }
-}
-
-#[derive(Debug)]
-struct ColumnIndices {
-    event_time: usize,
-    high_time: usize,
-    event_type: usize,
-    event_id: usize,
-    stream_id: usize,
-    channel_id: usize,
-    session_id: usize,
-    previous_session_id: usize,
-    viewer_id: usize,
-    player_state: usize,
-    dimensions: Vec<usize>,
 }
 
 impl ShardMarks {
@@ -172,29 +159,30 @@ impl ShardMarks {
             columns,
             dimensions: dimensions.to_vec(),
             buckets: BTreeMap::new(),
+            streams: KnownStreams::default(),
             counts: MarkCounts::default(),
         })
     }
 
     /// Takes a batch of events in.
     pub fn update(&mut self, events: &RecordBatch) -> Result<Marked> {
-        let view = EventView::new(events, &self.columns);
+        let events = Events::new(events, &self.columns);
         let Marked { mut taken, mut late, mut seen } = Marked::default();
-        taken.reserve(events.num_rows());
-        let windowing = Windowing::tumbling(self.bucket_size);
-        for row in 0..events.num_rows() {
-            let time = view.times.value(row);
-            let bucket = floor_to(time, self.bucket_size);
-            let high = (!view.highs.is_null(row)).then(|| view.highs.value(row));
-            let in_time = self.rule.admit(windowing, bucket + self.bucket_size, high).is_some();
-            let of_stream = !view.stream_id.is_null(row);
-            match (of_stream, in_time) {
-                (false, _) => self.counts.filtered += 1,
-                (true, false) => {
+        taken.reserve(events.times.len());
+        let mut bucket = Micros::MIN;
+        for (row, &time) in events.times.iter().enumerate() {
+            // Rows come roughly in the order of time: the bucket is nearly always that of the one before.
+            if !self.is_in(bucket, time) {
+                bucket = floor_to(time, self.bucket_size);
+            }
+            let in_time = self.is_in_time(bucket, events.high(row));
+            match (events.stream_id.is_null(row), in_time) {
+                (true, _) => self.counts.filtered += 1,
+                (false, false) => {
                     self.counts.late += 1;
                     late.push(row as u32);
                 }
-                (true, true) => {
+                (false, true) => {
                     self.counts.in_windows += 1;
                     taken.push(row as u32);
                 }
@@ -204,24 +192,42 @@ impl ShardMarks {
             }
         }
         if !taken.is_empty() {
-            self.collect(&view, &taken)?;
+            self.collect(&events, &taken)?;
         }
         Ok(Marked { taken, late, seen })
     }
 
-    fn collect(&mut self, view: &EventView<'_>, taken: &[u32]) -> Result<()> {
+    #[inline]
+    fn is_in(&self, bucket: Micros, time: Micros) -> bool {
+        time >= bucket && time.saturating_sub(bucket) < self.bucket_size
+    }
+
+    /// The rule of lateness, for the one window that is the bucket.
+    #[inline]
+    fn is_in_time(&self, bucket: Micros, high: Option<Micros>) -> bool {
+        let end = bucket.saturating_add(self.bucket_size);
+        let watermark = self.rule.watermark(high);
+        watermark.is_none_or(|watermark| end > watermark.saturating_sub(self.rule.allowed_lateness))
+    }
+
+    fn collect(&mut self, events: &Events<'_>, taken: &[u32]) -> Result<()> {
         // Where nearly all rows are of streams, sharing the columns costs no copy and little memory.
-        let share = taken.len() * 4 >= view.times.len() * 3;
-        let source = Arc::new(if share { view.strings() } else { view.take_strings(taken)? });
-        for (i, &row) in (0..).zip(taken) {
-            let time = view.times.value(row as usize);
-            let bucket = floor_to(time, self.bucket_size);
-            let partial = self.buckets.entry(bucket).or_insert_with(|| MarksPartial::new(bucket));
-            if !partial.sources.last().is_some_and(|s| Arc::ptr_eq(s, &source)) {
-                partial.sources.push(Arc::clone(&source));
+        let share = taken.len() * 4 >= events.times.len() * 3;
+        let strings = Arc::new(if share { events.strings() } else { events.take_strings(taken)? });
+        let time_of = |row: u32| events.times.get(row as usize).copied().unwrap_or_default();
+        let mut rest = taken;
+        while let Some(first) = rest.first() {
+            let bucket = floor_to(time_of(*first), self.bucket_size);
+            let of_bucket = bucket..bucket.saturating_add(self.bucket_size);
+            let many = rest.iter().skip(1).take_while(|row| of_bucket.contains(&time_of(**row))).count() + 1;
+            let place = taken.len() - rest.len();
+            let (rows, later) = rest.split_at(many);
+            let open = self.buckets.entry(bucket).or_insert_with(|| OpenBucket::of(MarksPartial::new(bucket)));
+            let source = open.source(&strings, many);
+            for (place, &row) in (place as u32..).zip(rows) {
+                open.push(events, row as usize, (source, if share { row } else { place }), &mut self.streams);
             }
-            let at = Place { time, source: (partial.sources.len() - 1) as u32, row: if share { row } else { i } };
-            push_marks(view, row as usize, at, &mut partial.marks);
+            rest = later;
         }
         Ok(())
     }
@@ -233,7 +239,9 @@ impl ShardMarks {
             if first.key().saturating_add(self.bucket_size) > watermark {
                 break;
             }
-            let mut marks = first.remove();
+            let mut marks = first.remove().into_marks();
+            // Where lateness is ignored a bucket may be opened again, with other places.
+            self.streams.forget_places();
             marks.sort();
             closed.push(marks);
         }
@@ -242,7 +250,10 @@ impl ShardMarks {
 
     /// A copy of what waits.
     pub fn state(&self) -> MarksState {
-        MarksState { dimensions: self.dimensions.clone(), buckets: self.buckets.values().cloned().collect() }
+        MarksState {
+            dimensions: self.dimensions.clone(),
+            buckets: self.buckets.values().map(|open| open.marks().clone()).collect(),
+        }
     }
 
     /// Goes on from a copy, of buckets of the same size.
@@ -251,13 +262,15 @@ impl ShardMarks {
     /// Internal if it is without a dimension that some query counts by.
     pub fn restore(&mut self, state: MarksState) -> Result<()> {
         let kept = Kept::try_new(&state.dimensions, &self.dimensions)?;
-        self.buckets = state.buckets.into_iter().map(|b| (b.bucket, kept.of_marks(b))).collect();
+        let buckets = state.buckets.into_iter().map(|marks| (marks.bucket, OpenBucket::of(kept.of_marks(marks))));
+        self.buckets = buckets.collect();
+        self.streams.forget_places();
         Ok(())
     }
 
     /// Memory of the open buckets, in bytes.
     pub fn bytes(&self) -> usize {
-        self.buckets.values().map(MarksPartial::bytes).sum()
+        self.buckets.values().map(OpenBucket::bytes).sum()
     }
 
     /// Totals since the start.
@@ -277,109 +290,21 @@ fn note(seen: &mut Vec<Seen>, bucket: Micros, time: Micros) {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Place {
-    time: Micros,
-    source: u32,
-    row: u32,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::window::{Lateness, Windowing};
 
-/// The mark or marks of one event: its own, and the end of the session that it replaces.
-fn push_marks(view: &EventView<'_>, row: usize, at: Place, out: &mut Vec<Mark>) {
-    let Some(stream) = text(view.stream_id, row as u32).map(hash_id) else { return };
-    let session_id = text(view.session_id, row as u32);
-    let kind = kind_of(view.event_type.value(row), text(view.player_state, row as u32), session_id.is_some());
-    let of_session = !matches!(kind, MarkKind::StreamEnded | MarkKind::StreamStarted | MarkKind::Event);
-    let session = if of_session { session_id.map_or(0, |s| hash_session(stream, s)) } else { 0 };
-    let mark = Mark {
-        stream,
-        session,
-        viewer: text(view.viewer_id, row as u32).map_or(0, hash_id),
-        time: at.time,
-        source: at.source,
-        row: at.row,
-        kind,
-        derived: false,
-    };
-    out.push(mark);
-    if matches!(kind, MarkKind::Started | MarkKind::Touch)
-        && let Some(previous) = text(view.previous_session_id, row as u32)
-    {
-        let replaced: IdHash = hash_session(stream, previous);
-        if replaced != session {
-            out.push(Mark { session: replaced, kind: MarkKind::Ended, derived: true, ..mark });
+    #[test]
+    fn in_time_is_what_the_rule_of_lateness_admits_to_a_window_of_one_bucket() {
+        let events = crate::schema::Contract::shipped().unwrap().events_schema();
+        for (lateness, allowed_lateness) in [(Lateness::Judge, 0), (Lateness::Judge, 25), (Lateness::Ignore, 0)] {
+            let rule = LatenessRule { lateness, watermark_delay: 30, allowed_lateness };
+            let marks = ShardMarks::try_new(&events, 10, rule, &[]).unwrap();
+            for high in (0..200).map(Some).chain([None, Some(Micros::MIN), Some(Micros::MAX)]) {
+                let admitted = rule.admit(Windowing::tumbling(10), 110, high).is_some();
+                assert_eq!(marks.is_in_time(100, high), admitted, "{rule:?} {high:?}");
+            }
         }
-    }
-}
-
-fn kind_of(event_type: &str, player_state: Option<&str>, has_session: bool) -> MarkKind {
-    match event_type {
-        "stream.ended" => MarkKind::StreamEnded,
-        "stream.started" => MarkKind::StreamStarted,
-        _ if !has_session => MarkKind::Event,
-        "view.heartbeat" if matches!(player_state, Some("paused" | "ended")) => MarkKind::Seen,
-        "view.heartbeat" | "view.resumed" => MarkKind::Touch,
-        "view.started" => MarkKind::Started,
-        "view.paused" => MarkKind::Paused,
-        "view.ended" => MarkKind::Ended,
-        _ => MarkKind::Event,
-    }
-}
-
-struct EventView<'a> {
-    times: &'a TimestampMicrosecondArray,
-    highs: &'a TimestampMicrosecondArray,
-    event_type: &'a StringArray,
-    event_id: &'a StringArray,
-    stream_id: &'a StringArray,
-    channel_id: &'a StringArray,
-    session_id: &'a StringArray,
-    previous_session_id: &'a StringArray,
-    viewer_id: &'a StringArray,
-    player_state: &'a StringArray,
-    dimensions: Vec<&'a StringArray>,
-}
-
-impl<'a> EventView<'a> {
-    fn new(events: &'a RecordBatch, c: &ColumnIndices) -> Self {
-        let time = |i: usize| events.column(i).as_primitive::<TimestampMicrosecondType>();
-        let string = |i: usize| events.column(i).as_string::<i32>();
-        Self {
-            times: time(c.event_time),
-            highs: time(c.high_time),
-            event_type: string(c.event_type),
-            event_id: string(c.event_id),
-            stream_id: string(c.stream_id),
-            channel_id: string(c.channel_id),
-            session_id: string(c.session_id),
-            previous_session_id: string(c.previous_session_id),
-            viewer_id: string(c.viewer_id),
-            player_state: string(c.player_state),
-            dimensions: c.dimensions.iter().map(|&i| string(i)).collect(),
-        }
-    }
-
-    /// The strings that marks need.
-    fn strings(&self) -> MarkColumns {
-        MarkColumns {
-            event_id: self.event_id.clone(),
-            stream_id: self.stream_id.clone(),
-            channel_id: self.channel_id.clone(),
-            dimensions: self.dimensions.iter().map(|d| (*d).clone()).collect(),
-        }
-    }
-
-    /// As [`Self::strings`], of some rows.
-    fn take_strings(&self, rows: &[u32]) -> Result<MarkColumns> {
-        let indices = UInt32Array::from(rows.to_vec());
-        let pick = |column: &StringArray| -> Result<StringArray> {
-            Ok(take(column, &indices, None)?.as_string::<i32>().clone())
-        };
-        Ok(MarkColumns {
-            event_id: pick(self.event_id)?,
-            stream_id: pick(self.stream_id)?,
-            channel_id: pick(self.channel_id)?,
-            dimensions: self.dimensions.iter().map(|d| pick(d)).collect::<Result<_>>()?,
-        })
     }
 }

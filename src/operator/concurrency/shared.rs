@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::mark::MarksPartial;
+use super::partial::MarksPartial;
 use super::pending::Pending;
 use super::query::ConcurrencyQuery;
 use super::resolve::{Presence, WindowRows};
@@ -221,7 +221,8 @@ mod tests {
 
     use arrow::array::StringArray;
 
-    use super::super::mark::{Mark, MarkColumns, MarkKind, hash_id, hash_session};
+    use super::super::mark::{Mark, MarkColumns, MarkKind, PackedHash, hash_id, hash_session};
+    use super::super::partial::MarkedStream;
     use super::super::rows::QueryWindows;
     use super::super::timeouts::OwnTimeouts;
     use super::*;
@@ -255,10 +256,23 @@ mod tests {
             channel_id: StringArray::from(vec![None::<&str>]),
             dimensions: vec![],
         };
-        let (stream, session) = (hash_id("s"), if session { hash_session(hash_id("s"), "A") } else { 0 });
+        let stream = hash_id(b"s");
+        let session = if session { hash_session(stream, b"A").into() } else { PackedHash::NONE };
         let mut marks = MarksPartial::new(time);
         marks.sources.push(Arc::new(columns));
-        marks.marks.push(Mark { stream, session, viewer: 0, time, source: 0, row: 0, kind, derived: false });
+        marks.streams.push(MarkedStream { hash: stream.into(), source: 0, row: 0 });
+        let viewer = PackedHash::NONE;
+        marks.marks.push(Mark {
+            stream: 0,
+            session,
+            viewer,
+            time,
+            source: 0,
+            row: 0,
+            kind,
+            derived: false,
+            names_channel: false,
+        });
         marks
     }
 

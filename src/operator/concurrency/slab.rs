@@ -14,6 +14,12 @@ pub(super) struct Slab<T> {
     free: Vec<u32>,
 }
 
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> Slab<T> {
     pub(super) fn new() -> Self {
         Self { pieces: Vec::new(), free: Vec::new() }
@@ -43,14 +49,17 @@ impl<T> Slab<T> {
         self.pieces.last().map_or(0, |last| (self.pieces.len() - 1) * PIECE + last.len())
     }
 
+    #[inline]
     fn slot_mut(&mut self, i: u32) -> Option<&mut Option<T>> {
         self.pieces.get_mut(i as usize / PIECE)?.get_mut(i as usize % PIECE)
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, i: u32) -> Option<&mut T> {
         self.slot_mut(i)?.as_mut()
     }
 
+    #[inline]
     pub(super) fn get(&self, i: u32) -> Option<&T> {
         self.pieces.get(i as usize / PIECE)?.get(i as usize % PIECE)?.as_ref()
     }

@@ -8,15 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::activity::Stream;
 use super::groups::Steps;
 use super::left_out::LeftOutMarks;
-use super::mark::MarksPartial;
+use super::partial::MarksPartial;
 use super::pending::Pending;
 use super::query::ConcurrencyQuery;
 use super::resolve::{Dimensions, Presence};
-use super::rows::QueryState;
+use super::rows::{QueryState, QueryWindows};
 use super::session::{Delta, Session};
 use super::session_index::SessionIndex;
 use super::slab::Slab;
 use super::timeouts::ConcurrencyOptions;
+use super::viewers::{Viewer, Viewers};
 use super::wheel::Wheel;
 use crate::error::{Error, Result};
 use crate::types::Micros;
@@ -43,6 +44,7 @@ pub(super) struct PresenceState {
     silent_streams: Vec<u32>,
     sessions: Slab<Session>,
     session_wheel: Wheel,
+    viewers: Slab<Viewer>,
     dimensions: Vec<Box<[Option<Box<str>>]>>,
     active_streams: Steps,
     present_sessions: i64,
@@ -85,6 +87,7 @@ impl Presence {
             silent_streams: self.silent_streams.clone(),
             sessions: self.sessions.clone(),
             session_wheel: self.session_wheel.clone(),
+            viewers: self.viewers.state(),
             dimensions: self.dimensions.values.clone(),
             active_streams: self.active_streams,
             present_sessions: self.present_sessions,
@@ -117,6 +120,9 @@ impl Presence {
         self.session_index = SessionIndex::of(&state.sessions);
         self.sessions = state.sessions;
         self.session_wheel = state.session_wheel;
+        let of_sessions = self.sessions.iter().map(|(_, session)| session.viewer);
+        let of_queries = self.queries.iter().flat_map(QueryWindows::viewers);
+        self.viewers = Viewers::restored(state.viewers, of_sessions.chain(of_queries));
         self.dimensions = Dimensions::restored(state.dimensions);
         self.active_streams = state.active_streams;
         self.present_sessions = state.present_sessions;
@@ -130,7 +136,7 @@ impl Presence {
         let mut present: Vec<Delta> = self.sessions.iter().filter_map(|(_, s)| s.present_at(cursor)).collect();
         present.sort_unstable_by_key(|delta| delta.stream);
         if let Some(query) = self.queries.get_mut(query) {
-            query.join(cursor, present, self.active_streams.value, &self.dimensions);
+            query.join(cursor, present, self.active_streams.value, &self.dimensions, &mut self.viewers);
         }
     }
 }
