@@ -9,7 +9,7 @@
 //!
 //! Asked is from the top down: known columns of a plan are those of its input. What is not known to tell rows apart is taken not to.
 //!
-//! * [`check`]: the refusal; * `rows`: what tells the rows of a plan apart; * `join`: rows of two sides; * `known`: columns that are known;
+//! * [`check()`]: the refusal; * `rows`: what tells the rows of a plan apart; * `join`: rows of two sides; * `known`: columns that are known;
 //! * `constant`: columns with one value in a window, or never NULL; * `aggregated`: columns that late rows change.
 
 mod aggregated;

@@ -43,13 +43,19 @@ impl Lake {
     /// # Errors
     /// External if the file cannot be read, or is gone; user if a column is not in it.
     pub async fn rows(&self, file: &LakeFile, columns: Option<&[&str]>, batch_rows: usize) -> Result<LakeRows> {
-        self.open_rows(file, columns, batch_rows, |_| true).await
+        let open = self.open_file(file).await?;
+        if let Some(missing) = columns.into_iter().flatten().find(|name| !open.has(name)) {
+            return Err(Error::user(format!("the file has no column {missing}")).at(open.place));
+        }
+        let all = 0..open.metadata().num_row_groups();
+        open.rows(columns, all.collect(), batch_rows)
     }
 
-    /// As [`Lake::rows`], without parts of the file in which every row has a `time` before `since`; other such rows do come.
+    /// As [`Lake::rows`], without parts of the file in which every row has a `time` before `since`; other such rows do come. A column that
+    /// the file does not have, as it is older than that, does not come.
     ///
     /// # Errors
-    /// As [`Lake::rows`].
+    /// External if the file cannot be read, or is gone.
     pub async fn rows_since(
         &self,
         file: &LakeFile,
@@ -57,26 +63,11 @@ impl Lake {
         (time, since): (&str, Micros),
         batch_rows: usize,
     ) -> Result<LakeRows> {
-        self.open_rows(file, Some(columns), batch_rows, |group| may_reach(group, time, since)).await
-    }
-
-    async fn open_rows(
-        &self,
-        file: &LakeFile,
-        columns: Option<&[&str]>,
-        batch_rows: usize,
-        wanted: impl Fn(&RowGroupMetaData) -> bool,
-    ) -> Result<LakeRows> {
         let open = self.open_file(file).await?;
-        if let Some(names) = columns {
-            let has = |name: &&&str| open.schema().field_with_name(name).is_ok();
-            if let Some(missing) = names.iter().find(|name| !has(name)) {
-                return Err(Error::user(format!("the file has no column {missing}")).at(open.place));
-            }
-        }
+        let columns: Vec<&str> = columns.iter().copied().filter(|name| open.has(name)).collect();
         let groups = open.metadata().row_groups().iter().enumerate();
-        let groups = groups.filter(|(_, group)| wanted(group)).map(|(i, _)| i).collect();
-        open.rows(columns, groups, batch_rows)
+        let groups = groups.filter(|(_, group)| may_reach(group, time, since)).map(|(i, _)| i).collect();
+        open.rows(Some(&columns), groups, batch_rows)
     }
 
     /// Reads a file's footer, so that parts of it can be chosen.
@@ -106,6 +97,10 @@ impl OpenFile {
     /// Its columns, without those that its path spells out.
     pub fn schema(&self) -> &SchemaRef {
         self.footer.schema()
+    }
+
+    fn has(&self, column: &str) -> bool {
+        self.schema().field_with_name(column).is_ok()
     }
 
     /// Its footer.
