@@ -18,13 +18,14 @@ use headcount::decode::Provenance;
 use headcount::engine::{Combine, Intake, Pipelines, ShardMessage, ShardStage};
 use headcount::types::{Micros, ReadBatch, Record, ShardId};
 
-use workload::held::Holding;
+use mimalloc::MiMalloc;
+use workload::heap::{Counting, held_bytes};
 use workload::pipelines;
 use workload::windows::Windows;
 
 /// The allocator of the program: it is part of what is measured. That it knows what is held costs a nanosecond each time.
 #[global_allocator]
-static ALLOCATOR: Holding = Holding;
+static ALLOCATOR: Counting<MiMalloc> = Counting(MiMalloc);
 
 /// The tables that count presence.
 const TABLES: [&str; 2] = ["concurrent_viewers", "platform_totals"];
@@ -66,7 +67,7 @@ async fn memory(pipelines: Arc<Pipelines>, sessions: u64) -> headcount::Result<(
     let shard: ShardId = "shard".into();
     let mut combine = Combine::try_new(Arc::clone(&pipelines))?;
     combine.join(ShardId::clone(&shard));
-    let before = (ALLOCATOR.bytes(), pipelines.memory.bytes());
+    let before = (held_bytes(), pipelines.memory.bytes());
     let contract = Arc::clone(&pipelines.contract);
     let mut intake = Intake::try_new(contract, Provenance::Record, pipelines.options.judge)?;
     let mut stage = ShardStage::try_new(Arc::clone(&pipelines))?;
@@ -84,7 +85,7 @@ async fn memory(pipelines: Arc<Pipelines>, sessions: u64) -> headcount::Result<(
     }
     drop((intake, stage));
     assert_eq!(combine.status().presence, Some((sessions as i64, 1_024)));
-    let held = ALLOCATOR.bytes() - before.0;
+    let held = held_bytes() - before.0;
     let accounted = pipelines.memory.bytes() - before.1;
     Ok((held as f64 / sessions as f64, accounted as f64 / sessions as f64))
 }

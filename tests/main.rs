@@ -30,4 +30,4 @@ mod tidy;
 
 /// Tests of what is given back ask it.
 #[global_allocator]
-static ALLOCATOR: harness::heap::Counting = harness::heap::Counting;
+static ALLOCATOR: harness::heap::Counting<std::alloc::System> = harness::heap::Counting(std::alloc::System);

@@ -2,7 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses the part of the workload that it needs")]
 
 pub mod counting;
-pub mod held;
+#[path = "../../tests/harness/heap.rs"]
+pub mod heap;
 pub mod windows;
 
 use std::collections::BTreeMap;
